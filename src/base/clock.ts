@@ -1,0 +1,36 @@
+/** The only door to time. Everything that waits or measures takes a Clock, so that tests run on virtual time. */
+export interface Clock {
+	/** Wall time, milliseconds since the epoch. For records, never for measuring. */
+	now(): number;
+	/** Monotonic milliseconds with a fraction, from an arbitrary origin. For measuring and deadlines. */
+	monotonic(): number;
+	/** Calls `run` once after `ms`; the timer never keeps the process alive. Returns a function that cancels it. */
+	after(ms: number, run: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+	now: () => Date.now(),
+	monotonic: () => performance.now(),
+	after(ms, run) {
+		// Node turns a delay above 2^31 - 1 into 1 ms; a wait that long is "never" for a process.
+		const timer = setTimeout(run, Math.min(ms, 2_147_483_647));
+		timer.unref();
+		return () => clearTimeout(timer);
+	},
+};
+
+/** Resolves after `ms` on `clock`, or rejects with the signal's reason when it aborts first. */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+	return new Promise((resolve, reject) => {
+		if (signal?.aborted) return reject(signal.reason);
+		const stop = () => {
+			cancel();
+			reject(signal?.reason);
+		};
+		const cancel = clock.after(ms, () => {
+			signal?.removeEventListener('abort', stop);
+			resolve();
+		});
+		signal?.addEventListener('abort', stop, { once: true });
+	});
+}

@@ -1,0 +1,114 @@
+import type { Price, Upstream } from '../spec/model.ts';
+import type { Release } from './release.ts';
+
+/** `plimsoll.yaml` with defaults filled in, environment references resolved and paths absolute. Frozen. */
+export interface ProjectConfig {
+	/** Absolute folder of plimsoll.yaml. */
+	readonly dir: string;
+	readonly dataDir: string;
+	readonly featuresDir: string;
+	readonly server: {
+		readonly host: string;
+		readonly port: number;
+		readonly bodyBytesMax: number;
+		readonly headerBytesMax: number;
+		readonly concurrentRequestsMax: number;
+		/** How long a stop waits for running requests. */
+		readonly drainMs: number;
+	};
+	readonly telemetry: { readonly retentionDays: number };
+	/** For requests that name a bare upstream as their model. */
+	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
+	readonly collections: ReadonlyMap<string, CollectionConfig>;
+}
+
+export interface UpstreamConfig extends Upstream {
+	readonly family: 'openai-compatible' | 'extractive';
+	/**
+	 * False: an `optional: true` upstream none of whose environment variables is set. It is left out of every route.
+	 */
+	readonly available: boolean;
+	/** Without a trailing slash; null for in-process families. */
+	readonly baseUrl: string | null;
+	/** The secret itself, resolved from the environment or a file; null when none is needed. Never printed or hashed. */
+	readonly apiKey: string | null;
+	readonly connectionsMax: number;
+	readonly price: Price | null;
+}
+
+export type EmbedderConfig =
+	| { readonly name: string; readonly family: 'builtin'; readonly dimensions: number }
+	| {
+			readonly name: string;
+			readonly family: 'openai-compatible';
+			readonly baseUrl: string;
+			readonly apiKey: string | null;
+			readonly model: string;
+			readonly dimensions: number;
+			readonly queryPrefix: string;
+			readonly documentPrefix: string;
+			readonly batchMax: number;
+			readonly timeoutMs: number;
+	  }
+	| {
+			readonly name: string;
+			readonly family: 'local';
+			/** A folder with an ONNX sentence transformer, absolute; or a hub id such as `Xenova/all-MiniLM-L6-v2`. */
+			readonly model: string;
+			readonly dimensions: number;
+			readonly queryPrefix: string;
+			readonly documentPrefix: string;
+	  };
+
+export interface CollectionConfig {
+	readonly name: string;
+	readonly sources: readonly SourceConfig[];
+	readonly chunker: {
+		readonly kind: 'structure' | 'whole';
+		readonly tokensMax: number;
+		/** Chunks below this are merged with their neighbour where the structure allows. */
+		readonly tokensMin: number;
+	};
+	/** Name of an embedder; null: lexical search only. */
+	readonly embedder: string | null;
+	readonly search: {
+		/** `convex`: vectorWeight · vector + (1 − vectorWeight) · lexical, both min-max normalised; `rrf`: Σ 1 / (rrfK + rank). */
+		readonly fusion: 'convex' | 'rrf';
+		/** In [0, 1]. 0 means BM25 alone: the vector leg does not run. */
+		readonly vectorWeight: number;
+		readonly rrfK: number;
+		/** Candidates that each leg contributes. */
+		readonly candidates: number;
+		readonly timeoutMs: number;
+	};
+}
+
+export type SourceConfig =
+	| {
+			readonly name: string;
+			readonly kind: 'folder';
+			/** Absolute. */
+			readonly path: string;
+			/** Globs relative to `path`. */
+			readonly include: readonly string[];
+			readonly exclude: readonly string[];
+			readonly fileBytesMax: number;
+	  }
+	| {
+			readonly name: string;
+			readonly kind: 'jsonl';
+			/** Absolute path of one file; each line is an object. */
+			readonly path: string;
+			readonly idField: string;
+			readonly textField: string;
+			readonly titleField: string | null;
+			readonly lineBytesMax: number;
+	  };
+
+/** A loaded project: configuration and every feature's release. */
+export interface Project {
+	readonly config: ProjectConfig;
+	readonly releases: ReadonlyMap<string, Release>;
+}

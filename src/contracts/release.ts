@@ -1,0 +1,103 @@
+import type { SearchMode } from '../spec/retrieval.ts';
+
+/** What to do when something goes wrong. Each situation allows a subset; see FAILURE_POLICIES. */
+export type FailureAction =
+	/** Try the same upstream again, within the attempts and the deadline. */
+	| { readonly action: 'retry' }
+	/** Go to the next upstream of the route. The answer is marked degraded. */
+	| { readonly action: 'fail_over' }
+	/** Answer with a fixed text. The answer is marked degraded. */
+	| { readonly action: 'fall_back'; readonly answer: string }
+	/** Go to `models.escalate_to`. */
+	| { readonly action: 'escalate' }
+	/** Go on without what is missing. The answer is marked degraded. */
+	| { readonly action: 'degrade' }
+	/** End with the situation's error. */
+	| { readonly action: 'fail_closed' };
+
+/** Which actions each situation allows; the first is the default when the contract is silent. */
+export const FAILURE_POLICIES = {
+	upstream_timeout: ['fail_over', 'retry', 'fall_back', 'fail_closed'],
+	upstream_outage: ['retry', 'fail_over', 'fall_back', 'fail_closed'],
+	upstream_quota: ['fail_over', 'fall_back', 'fail_closed'],
+	empty_retrieval: ['fail_closed', 'degrade', 'fall_back'],
+	budget_exceeded: ['fail_closed', 'escalate', 'fall_back'],
+	invalid_output: ['fail_closed', 'retry', 'escalate', 'fall_back'],
+	stream_broken: ['fail_closed', 'retry', 'fail_over', 'fall_back'],
+} as const satisfies Record<string, readonly FailureAction['action'][]>;
+
+export type FailureSituation = keyof typeof FAILURE_POLICIES;
+
+/** A contract with defaults filled in and nothing left to decide at request time. Frozen all the way down. */
+export interface Contract {
+	readonly feature: string;
+	readonly description: string;
+	readonly owner: string;
+	readonly objective: {
+		readonly latencyMsP95: number;
+		readonly timeToFirstTokenMsP95: number | null;
+		/** In (0, 1]. */
+		readonly availability: number;
+	};
+	readonly budget: {
+		readonly tokensInMax: number;
+		readonly tokensOutMax: number;
+		/** Null: no cap. */
+		readonly costMicrosMax: number | null;
+		readonly deadlineMs: number;
+		/** The most that one step may take, as a share of the deadline in (0, 1]. */
+		readonly stepShare: { readonly retrieve: number; readonly generate: number };
+	};
+	/** Null: the feature retrieves nothing. */
+	readonly retrieval: {
+		readonly collection: string;
+		readonly k: number;
+		/** Null: as the collection is configured. */
+		readonly mode: SearchMode | null;
+		/** Fewer hits than this, or hits whose score is below `scoreMin`, are an empty retrieval. */
+		readonly hitsMin: number;
+		readonly scoreMin: number;
+		/** The most tokens of passages that go into the prompt; the rest is cut by rank. */
+		readonly tokensMax: number;
+	} | null;
+	/** Name of the prompt under `prompts/`, and its version when pinned. */
+	readonly prompt: { readonly name: string; readonly version: string | null };
+	readonly models: {
+		/** Upstream names in order of preference: the first available one is asked first. At least one. */
+		readonly route: readonly string[];
+		readonly escalateTo: string | null;
+		/** Sent with every call, e.g. `temperature`. */
+		readonly parameters: Readonly<Record<string, unknown>>;
+		/** Parameters that a client may set on top. */
+		readonly clientParameters: readonly string[];
+		/** Attempts at upstreams for one request, the first included. */
+		readonly attemptsMax: number;
+	};
+	readonly guards: {
+		/** JSON Schema (2020-12) that the answer must satisfy as JSON; null: free text. */
+		readonly outputSchema: Readonly<Record<string, unknown>> | null;
+		/** `required`: at least one valid `[n]`, none invalid; `valid`: none invalid; `off`. */
+		readonly citations: 'required' | 'valid' | 'off';
+		/** The most characters an answer may have. */
+		readonly answerCharsMax: number;
+	};
+	/**
+	 * What a streaming client is promised. `immediate`: tokens as they come, guards judge after the fact and a failed
+	 * one ends the stream with an error; `buffered`: nothing is sent before the guards passed.
+	 */
+	readonly stream: 'immediate' | 'buffered';
+	readonly onFailure: Readonly<Record<FailureSituation, FailureAction>>;
+}
+
+/** A feature's whole content, frozen under one hash. */
+export interface Release {
+	readonly contract: Contract;
+	/**
+	 * SHA-256, hex, over every byte that can change an answer: the feature's files with their relative paths (contract,
+	 * prompts with partials, schemas), and the settings of the collection and the upstreams that it names (secrets
+	 * excluded). Stable across machines.
+	 */
+	readonly hash: string;
+	/** First 12 hex digits, for people. */
+	readonly id: string;
+}

@@ -1,0 +1,297 @@
+import { formatProblem, type Problem } from './problem.ts';
+
+/** What kind of thing went wrong. The gateway maps it to a status, the CLI to an exit code. */
+export type ErrorCategory =
+	| 'invalid_request'
+	| 'unauthenticated'
+	| 'forbidden'
+	| 'not_found'
+	| 'too_large'
+	| 'unprocessable'
+	| 'overloaded'
+	| 'upstream_failed'
+	| 'unavailable'
+	| 'deadline_exceeded'
+	| 'cancelled'
+	| 'configuration'
+	| 'internal';
+
+interface CatalogueEntry {
+	readonly category: ErrorCategory;
+	/** Whether the same request may succeed later without a change. */
+	readonly retryable: boolean;
+	/** What happened, for the manual. */
+	readonly meaning: string;
+	/** What the reader can do, for the manual. */
+	readonly remedy: string;
+}
+
+/** Every error that leaves Plimsoll has one of these codes. `docs/errors.md` is generated from this table. */
+export const ERRORS = {
+	request_invalid: {
+		category: 'invalid_request',
+		retryable: false,
+		meaning: 'The body is not valid JSON or a field has the wrong type or value.',
+		remedy: 'Correct the field that the message names.',
+	},
+	parameter_unsupported: {
+		category: 'invalid_request',
+		retryable: false,
+		meaning: 'The request carries a parameter that the feature does not let clients set.',
+		remedy: 'Leave it out, or list it under models.client_parameters in the contract.',
+	},
+	body_too_large: {
+		category: 'too_large',
+		retryable: false,
+		meaning: 'The body is larger than server.body_bytes_max, or nested deeper than 64 levels.',
+		remedy: 'Send less, or raise the cap.',
+	},
+	key_missing: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning: 'The request carries no key.',
+		remedy: 'Send "authorization: Bearer plim_…"; plimsoll keys create makes a key.',
+	},
+	key_invalid: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning: 'The key is unknown, malformed or revoked.',
+		remedy: 'Check the key; plimsoll keys list shows which exist.',
+	},
+	scope_missing: {
+		category: 'forbidden',
+		retryable: false,
+		meaning: 'The key is valid but lacks the scope that this route needs.',
+		remedy: 'Use a key with the scope that the message names.',
+	},
+	model_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No feature and no upstream has the name given as model.',
+		remedy: 'GET /v1/models lists the names; the message offers the nearest one.',
+	},
+	collection_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No collection has this name.',
+		remedy: 'Check the name under collections in plimsoll.yaml.',
+	},
+	route_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'The gateway has no such route.',
+		remedy: 'GET /openapi.json lists the routes.',
+	},
+	trace_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No trace with this request id is stored, or it belongs to another tenant, or retention removed it.',
+		remedy: 'Check the id in the x-request-id header of the response.',
+	},
+	key_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No key has this id.',
+		remedy: 'plimsoll keys list shows the ids.',
+	},
+	concurrency_exceeded: {
+		category: 'overloaded',
+		retryable: true,
+		meaning: 'More requests are running than server.concurrent_requests_max allows.',
+		remedy: 'Wait for the time in retry-after-ms.',
+	},
+	server_draining: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'The server is stopping and takes no new requests.',
+		remedy: 'Send the request to another replica or retry after the restart.',
+	},
+	budget_tokens_in_exceeded: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The assembled prompt does not fit the feature’s input token budget, even after trimming by its policy.',
+		remedy: 'Shorten the question, raise budget.tokens_in_max, or name a larger-context upstream.',
+	},
+	budget_cost_exceeded: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The request could cost more than budget.cost_usd_max allows.',
+		remedy: 'Lower max_tokens, or raise the cap in the contract.',
+	},
+	retrieval_empty: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'Retrieval found fewer passages than the contract’s floor and its policy is to fail closed.',
+		remedy: 'Ask about something the collection holds, or choose another failure policy.',
+	},
+	retrieval_failed: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'The index or the embedder did not answer.',
+		remedy: 'See the retrieve step of the trace; /readyz says which collections are live.',
+	},
+	index_not_ready: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'The collection has no live index generation yet.',
+		remedy: 'Wait for the ingestion to end, or run plimsoll ingest.',
+	},
+	guard_rejected: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The answer failed a guard of the contract and was withheld.',
+		remedy: 'See guard_verdicts in the trace.',
+	},
+	upstream_unavailable: {
+		category: 'upstream_failed',
+		retryable: true,
+		meaning: 'The upstream could not be reached or answered with a server error, and no other upstream was allowed.',
+		remedy: 'See the attempts in the trace; check the provider’s status.',
+	},
+	upstream_timeout: {
+		category: 'deadline_exceeded',
+		retryable: true,
+		meaning: 'The upstream did not answer within its time-outs.',
+		remedy: 'See the attempts in the trace; raise the time-outs or choose a faster upstream.',
+	},
+	upstream_rate_limited: {
+		category: 'overloaded',
+		retryable: true,
+		meaning: 'The provider refused for rate limits or quota.',
+		remedy: 'Wait for the time in retry-after-ms, or add a fail-over upstream.',
+	},
+	upstream_rejected: {
+		category: 'upstream_failed',
+		retryable: false,
+		meaning: 'The upstream refused the request as invalid or refused our credentials.',
+		remedy: 'The message names the upstream and its reason; check its configuration.',
+	},
+	upstream_content_filtered: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The provider’s content filter refused. A refusal is never routed around.',
+		remedy: 'Change the request.',
+	},
+	upstream_stream_cut: {
+		category: 'upstream_failed',
+		retryable: true,
+		meaning: 'The upstream’s answer broke off before its end. What was sent is incomplete.',
+		remedy: 'Ask again; do not use the partial answer.',
+	},
+	upstream_nonsense: {
+		category: 'upstream_failed',
+		retryable: true,
+		meaning: 'The upstream answered with something that is not its wire format.',
+		remedy: 'Check base_url: is it an OpenAI-compatible endpoint?',
+	},
+	deadline_exceeded: {
+		category: 'deadline_exceeded',
+		retryable: true,
+		meaning: 'The feature’s budget.deadline_ms passed before the answer was complete.',
+		remedy: 'See which step took the time in the trace.',
+	},
+	client_closed: {
+		category: 'cancelled',
+		retryable: false,
+		meaning: 'The client left before the answer was complete; the upstream call was cancelled.',
+		remedy: 'Nothing to do.',
+	},
+	configuration_invalid: {
+		category: 'configuration',
+		retryable: false,
+		meaning: 'A file of the project has errors.',
+		remedy: 'plimsoll check lists them all with file, line and column.',
+	},
+	data_folder_locked: {
+		category: 'configuration',
+		retryable: false,
+		meaning: 'Another Plimsoll process uses this data folder.',
+		remedy: 'Stop it, or give this one another data_dir.',
+	},
+	address_in_use: {
+		category: 'configuration',
+		retryable: false,
+		meaning: 'Another process listens on the address.',
+		remedy: 'Stop it, or choose another server.port.',
+	},
+	storage_failed: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'A database of the data folder could not be read or written: corrupt, locked or no space left.',
+		remedy: 'The message names the file and the cause.',
+	},
+	dependency_missing: {
+		category: 'configuration',
+		retryable: false,
+		meaning: 'The configuration asks for an optional package that is not installed.',
+		remedy: 'Run the command in the message.',
+	},
+	internal_error: {
+		category: 'internal',
+		retryable: true,
+		meaning: 'A fault of Plimsoll’s own.',
+		remedy: 'Report it with the request id.',
+	},
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetails {
+	/** For the operator: logs and traces, never the client. */
+	readonly internal?: string;
+	/** Name of the request field at fault, e.g. `messages[0].content`. */
+	readonly param?: string;
+	/** How long the client should wait, milliseconds. */
+	readonly retryAfterMs?: number;
+	readonly problems?: readonly Problem[];
+	readonly cause?: unknown;
+}
+
+/** The only error type that crosses a layer. `message` may be shown to the client; `internal` may not. */
+export class PlimsollError extends Error {
+	override readonly name = 'PlimsollError';
+	readonly code: ErrorCode;
+	readonly internal: string | null;
+	readonly param: string | null;
+	readonly retryAfterMs: number | null;
+	readonly problems: readonly Problem[];
+
+	constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+		super(message, details.cause === undefined ? undefined : { cause: details.cause });
+		this.code = code;
+		this.internal = details.internal ?? null;
+		this.param = details.param ?? null;
+		this.retryAfterMs = details.retryAfterMs ?? null;
+		this.problems = details.problems ?? [];
+	}
+
+	get category(): ErrorCategory {
+		return ERRORS[this.code].category;
+	}
+
+	get retryable(): boolean {
+		return ERRORS[this.code].retryable;
+	}
+}
+
+/** The error for files with problems: one line each, all of them. */
+export function configurationError(problems: readonly Problem[]): PlimsollError {
+	const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+	return new PlimsollError(
+		'configuration_invalid',
+		`${count}:\n${problems.map((p) => `  ${formatProblem(p)}`).join('\n')}`,
+		{
+			problems,
+		},
+	);
+}
+
+/** Any thrown value as a PlimsollError: itself, or `internal_error` with the original as its cause. */
+export function asPlimsollError(thrown: unknown): PlimsollError {
+	if (thrown instanceof PlimsollError) return thrown;
+	const internal = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+	return new PlimsollError('internal_error', 'Something failed inside Plimsoll; the log has the details.', {
+		internal,
+		cause: thrown,
+	});
+}

@@ -1,0 +1,150 @@
+import type { Passage } from './retrieval.ts';
+
+/** A message in OpenAI's chat shape. Unknown members are kept: a bare upstream gets what the client sent. */
+export interface ChatMessage {
+	readonly role: string;
+	readonly content?: unknown;
+	readonly [member: string]: unknown;
+}
+
+/** Integer micro-dollars per million tokens, so that price × tokens / 1e6 is integer arithmetic until one final rounding. */
+export interface Price {
+	readonly version: string;
+	readonly inputMicrosPerMillion: number;
+	/** Price of cached input tokens, which are part of the input tokens. */
+	readonly cachedInputMicrosPerMillion: number;
+	readonly outputMicrosPerMillion: number;
+}
+
+export type TokenizerName = 'o200k_base' | 'cl100k_base';
+
+/** Milliseconds each; an attempt that passes one ends with its own outcome. */
+export interface AttemptTimeouts {
+	readonly connectMs: number;
+	/** From sending the request to the first token of a stream (or to the whole of a plain answer). */
+	readonly firstTokenMs: number;
+	/** Silence between two chunks of a stream. */
+	readonly idleMs: number;
+	readonly totalMs: number;
+}
+
+export interface Upstream {
+	/** `provider/model-ish`, e.g. `openai/default`, `local/extractive`. */
+	readonly name: string;
+	readonly provider: string;
+	/** The provider's own name of the model. */
+	readonly model: string;
+	readonly contextTokensMax: number;
+	readonly tokensOutMax: number;
+	readonly tokenizer: TokenizerName;
+	readonly timeouts: AttemptTimeouts;
+	/** Null: unknown; the cost is then estimated by the configured rule and marked so. */
+	readonly price: Price | null;
+}
+
+export interface Usage {
+	/** Includes the cached ones. */
+	readonly tokensIn: number;
+	readonly tokensOut: number;
+	readonly tokensCached: number;
+	/** `reported` by the provider, or `estimated` by our own count because it reported none. */
+	readonly source: 'reported' | 'estimated';
+}
+
+export interface ModelRequest {
+	readonly messages: readonly ChatMessage[];
+	/** Every other member of an OpenAI chat completion body except `model`, `messages`, `stream` and `stream_options`. */
+	readonly parameters: Readonly<Record<string, unknown>>;
+	/** What the answer must rest on, for models that read passages directly. Language models see them in the prompt. */
+	readonly grounding: { readonly question: string; readonly passages: readonly Passage[] } | null;
+	/** Aborts when the deadline is reached or the client left; the call to the provider is then cancelled. */
+	readonly signal: AbortSignal;
+	readonly timeouts: AttemptTimeouts;
+}
+
+/** What a provider told about itself, for the trace. */
+export interface ServedBy {
+	readonly model: string | null;
+	readonly responseId: string | null;
+	readonly fingerprint: string | null;
+}
+
+/** A whole answer. */
+export interface Completion {
+	readonly text: string;
+	/** OpenAI's: `stop`, `length`, `tool_calls`, `content_filter`. */
+	readonly finishReason: string;
+	/** OpenAI's `tool_calls` array, untouched; null when there are none. */
+	readonly toolCalls: readonly unknown[] | null;
+	readonly usage: Usage | null;
+	readonly served: ServedBy;
+	/** In [0, 1]; null when the model does not say. */
+	readonly confidence: number | null;
+	/** The provider's JSON text as received, for byte-faithful pass-through; null for in-process models. */
+	readonly raw: string | null;
+}
+
+/** One piece of a streamed answer. */
+export interface CompletionChunk {
+	readonly text: string;
+	/** Set on the last chunk with content, and only there. A stream that ends without one was cut. */
+	readonly finishReason: string | null;
+	readonly usage: Usage | null;
+	readonly served: ServedBy | null;
+	readonly confidence: number | null;
+	/** The JSON text of this event as received, without `data: `; null for in-process models. */
+	readonly raw: string | null;
+}
+
+/** One upstream that can be called. Never retries, never waits past its time-outs, throws only UpstreamError. */
+export interface Model {
+	readonly upstream: Upstream;
+	complete(request: ModelRequest): Promise<Completion>;
+	/**
+	 * Resolves once the provider accepted the request (headers, or at once in process). Ending the iteration early
+	 * cancels the call upstream. Throws UpstreamError `cut` when the stream ends without a finish reason.
+	 */
+	stream(request: ModelRequest): Promise<AsyncIterable<CompletionChunk>>;
+	close(): Promise<void>;
+}
+
+export type UpstreamFailure =
+	| 'connect'
+	| 'timeout_connect'
+	| 'timeout_first_token'
+	| 'timeout_idle'
+	| 'timeout_total'
+	| 'rate_limited'
+	| 'quota'
+	| 'server_error'
+	| 'bad_request'
+	| 'context_length'
+	| 'authentication'
+	| 'content_filter'
+	| 'cut'
+	| 'nonsense'
+	| 'cancelled';
+
+/** Why one attempt at an upstream failed. The kind decides what the runtime may do next. */
+export class UpstreamError extends Error {
+	override readonly name = 'UpstreamError';
+	readonly kind: UpstreamFailure;
+	readonly upstream: string;
+	/** HTTP status where one arrived. */
+	readonly status: number | null;
+	/** From `retry-after-ms` or `Retry-After`. */
+	readonly retryAfterMs: number | null;
+
+	constructor(
+		kind: UpstreamFailure,
+		upstream: string,
+		message: string,
+		details: { status?: number; retryAfterMs?: number | null; cause?: unknown } = {},
+	) {
+		super(message, details.cause === undefined ? undefined : { cause: details.cause });
+		this.kind = kind;
+		this.upstream = upstream;
+		this.status = details.status ?? null;
+		this.retryAfterMs = details.retryAfterMs ?? null;
+	}
+}

@@ -1,0 +1,132 @@
+/** A chunk of a document as retrieval returns it and prompts cite it. */
+export interface Passage {
+	/** Deterministic: the same document, chunker and place give the same id. */
+	readonly chunkId: string;
+	readonly documentId: string;
+	/** Which source of the collection the document came from. */
+	readonly source: string;
+	readonly title: string;
+	/** Headings above the chunk, outermost first. */
+	readonly headingPath: readonly string[];
+	readonly text: string;
+	/** Offsets of the chunk in the document's text, in UTF-16 code units: [start, end). */
+	readonly start: number;
+	readonly end: number;
+	/** 0-based position of the chunk in its document. */
+	readonly ordinal: number;
+	readonly tokens: number;
+}
+
+export interface Hit extends Passage {
+	/** 1-based. */
+	readonly rank: number;
+	/** The fused score that ranks the hits. */
+	readonly score: number;
+	/** Raw BM25 score; null when the lexical leg did not return this chunk or did not run. */
+	readonly lexicalScore: number | null;
+	/** Cosine similarity; null when the vector leg did not return this chunk or did not run. */
+	readonly vectorScore: number | null;
+}
+
+export type SearchMode = 'hybrid' | 'lexical' | 'vector';
+
+export interface SearchRequest {
+	readonly collection: string;
+	readonly query: string;
+	readonly k: number;
+	/** Null: as the collection is configured. */
+	readonly mode: SearchMode | null;
+	readonly signal: AbortSignal | null;
+}
+
+export interface SearchResult {
+	readonly collection: string;
+	/** The index generation that answered. */
+	readonly generation: string;
+	readonly mode: SearchMode;
+	readonly hits: readonly Hit[];
+	/** Milliseconds per leg; null when it did not run. */
+	readonly lexicalMs: number | null;
+	readonly vectorMs: number | null;
+	/** Why a leg that should have answered did not; null when all did. */
+	readonly degraded: string | null;
+}
+
+/** Searches live index generations. Throws PlimsollError `collection_not_found`, `index_not_ready`, `retrieval_failed`. */
+export interface Retriever {
+	search(request: SearchRequest): Promise<SearchResult>;
+	/** The state of every configured collection, for readiness and listings. Synchronous: the last known state. */
+	status(): readonly CollectionStatus[];
+}
+
+export interface CollectionStatus {
+	readonly collection: string;
+	/** Null until a generation is live. */
+	readonly generation: string | null;
+	readonly documents: number;
+	readonly chunks: number;
+}
+
+export interface Embedder {
+	/** Everything that makes two vectors comparable; hashed into the index manifest. */
+	readonly identity: EmbeddingIdentity;
+	/** One unit-length vector of `identity.dimensions` floats for each text, in order. */
+	embed(
+		texts: readonly string[],
+		kind: 'query' | 'document',
+		signal: AbortSignal | null,
+	): Promise<readonly Float32Array[]>;
+	close(): Promise<void>;
+}
+
+export interface EmbeddingIdentity {
+	readonly provider: string;
+	readonly model: string;
+	readonly revision: string;
+	readonly dimensions: number;
+	readonly normalised: boolean;
+	readonly queryPrefix: string;
+	readonly documentPrefix: string;
+	/** Longer texts are cut to this many tokens by the embedder. */
+	readonly tokensMax: number;
+}
+
+/** What one source did in one ingestion run. seen = new + changed + unchanged + failed. */
+export interface SourceReport {
+	readonly source: string;
+	readonly seen: number;
+	readonly new: number;
+	readonly changed: number;
+	readonly unchanged: number;
+	readonly deleted: number;
+	readonly failed: readonly { readonly document: string; readonly reason: string }[];
+	readonly chunks: number;
+	readonly tokens: number;
+	readonly seconds: number;
+}
+
+export interface IngestReport {
+	readonly runId: string;
+	readonly collection: string;
+	/** The generation that is live after the run. */
+	readonly generation: string;
+	/** False when nothing changed and the old generation stayed. */
+	readonly promoted: boolean;
+	readonly sources: readonly SourceReport[];
+}
+
+export interface IngestProgress {
+	readonly source: string;
+	readonly phase: 'scan' | 'write' | 'index';
+	readonly done: number;
+	/** Null while the source is still being scanned. */
+	readonly total: number | null;
+}
+
+/** Builds index generations from sources. One run at a time per collection; a second one waits for the first. */
+export interface Ingester {
+	ingest(
+		collection: string,
+		options: { signal: AbortSignal; onProgress?: (progress: IngestProgress) => void },
+	): Promise<IngestReport>;
+}

@@ -1,0 +1,130 @@
+/** The canonical trace: field names are fixed, they are what users query and export. Times in ms, money in micro-dollars. */
+export const OUTCOMES = ['ok', 'degraded', 'refused', 'failed', 'cancelled'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const STAGES = ['admit', 'assign', 'route', 'retrieve', 'assemble', 'generate', 'guard', 'respond'] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface GuardVerdict {
+	readonly guard: string;
+	readonly verdict: 'pass' | 'fail';
+	/** Why it failed; null when it passed. */
+	readonly reason: string | null;
+}
+
+/** One record for each request that entered. */
+export interface RequestTrace {
+	readonly request_id: string;
+	/** Milliseconds since the epoch. */
+	readonly started_at: number;
+	/** Null when the caller could not be identified. */
+	readonly tenant_id: string | null;
+	readonly key_id: string | null;
+	readonly user_id_hash: string | null;
+	/** Null for a bare upstream. */
+	readonly feature: string | null;
+	readonly release: string | null;
+	readonly variant: 'control' | null;
+	readonly prompt_name: string | null;
+	readonly prompt_version: string | null;
+	readonly prompt_hash: string | null;
+	/** The upstream that produced the answer. */
+	readonly upstream: string | null;
+	/** The provider's name of the model that produced the answer. */
+	readonly model_name: string | null;
+	readonly provider: string | null;
+	readonly provider_fingerprint: string | null;
+	readonly streamed: boolean;
+	readonly tokens_in: number;
+	readonly tokens_out: number;
+	readonly tokens_cached: number;
+	readonly cost_usd_micros: number;
+	readonly cost_source: 'reported' | 'estimated' | null;
+	readonly price_version: string | null;
+	readonly latency_ms: number;
+	readonly time_to_first_token_ms: number | null;
+	/** Attempts beyond the first. */
+	readonly retries: number;
+	readonly cache_hit: 'none';
+	readonly retrieval_collection: string | null;
+	readonly retrieval_generation: string | null;
+	/** Chunk ids in rank order, as used in the prompt. */
+	readonly retrieval_doc_ids: readonly string[];
+	readonly retrieval_scores: readonly number[];
+	readonly guard_verdicts: readonly GuardVerdict[];
+	readonly escalated_from: string | null;
+	readonly degraded: boolean;
+	/** Which failure policy answered, e.g. `upstream_timeout: fail_over`; null when none did. */
+	readonly degraded_reason: string | null;
+	readonly outcome: Outcome;
+	readonly error_code: string | null;
+	readonly finish_reason: string | null;
+	readonly steps: readonly StepTrace[];
+}
+
+export interface StepTrace {
+	/** 0-based order. */
+	readonly seq: number;
+	readonly stage: Stage;
+	/** Milliseconds since the request started. */
+	readonly started_ms: number;
+	readonly latency_ms: number;
+	readonly outcome: 'ok' | 'failed';
+	readonly error_code: string | null;
+	/** What this stage has to say for itself: small, flat, no prompt or answer text. */
+	readonly detail: Readonly<Record<string, string | number | boolean | null>>;
+	readonly attempts: readonly AttemptTrace[];
+}
+
+export interface AttemptTrace {
+	/** 0-based within its step. */
+	readonly seq: number;
+	readonly upstream: string;
+	readonly model_name: string | null;
+	readonly provider_response_id: string | null;
+	readonly started_ms: number;
+	readonly latency_ms: number;
+	readonly time_to_first_token_ms: number | null;
+	/** `ok`, or the UpstreamFailure. */
+	readonly outcome: string;
+	readonly error: string | null;
+	readonly tokens_in: number;
+	readonly tokens_out: number;
+	readonly cost_usd_micros: number;
+}
+
+/** Where finished traces go. Never blocks and never throws: what cannot be kept is counted. */
+export interface TraceSink {
+	record(trace: RequestTrace): void;
+	/** Traces that were refused because the buffer was full or the store failed, since start. */
+	readonly dropped: number;
+	/** Resolves when everything recorded so far is on disk. */
+	flush(): Promise<void>;
+}
+
+export interface TraceFilter {
+	/** Null: all tenants (only for an operator). */
+	readonly tenantId: string | null;
+	readonly feature: string | null;
+	readonly limit: number;
+}
+
+/** What a feature did lately, against its objective. */
+export interface FeatureStats {
+	readonly feature: string;
+	readonly requests: number;
+	readonly failed: number;
+	readonly degraded: number;
+	readonly latency_ms_p50: number;
+	readonly latency_ms_p95: number;
+	readonly time_to_first_token_ms_p95: number | null;
+	readonly cost_usd_micros: number;
+}
+
+export interface TraceReader {
+	/** Null when unknown or of another tenant. */
+	find(requestId: string, tenantId: string | null): Promise<RequestTrace | null>;
+	/** Newest first, without steps. */
+	recent(filter: TraceFilter): Promise<readonly Omit<RequestTrace, 'steps'>[]>;
+	stats(filter: Omit<TraceFilter, 'limit'> & { readonly sinceMs: number }): Promise<readonly FeatureStats[]>;
+}
