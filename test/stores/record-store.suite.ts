@@ -1,0 +1,197 @@
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type IndexPointer, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../../src/spec/records.ts';
+
+const HOSTILE = [
+	"x'; DROP TABLE keys; --",
+	'" OR 1=1 --',
+	'%',
+	'_',
+	'\u0000',
+	'line\nbreak',
+	'名前 🙂 é',
+	'',
+	'?1',
+	'$id',
+];
+
+export function key(fields: Partial<KeyRecord> = {}): KeyRecord {
+	return {
+		id: 'k1',
+		tenantId: 'acme',
+		name: 'ci',
+		scopes: ['invoke', 'read'],
+		secretHash: 'ab'.repeat(32),
+		createdAt: 1_750_000_000_000,
+		revokedAt: null,
+		...fields,
+	};
+}
+
+export function pointer(fields: Partial<IndexPointer> = {}): IndexPointer {
+	return {
+		collection: 'docs',
+		generation: 'gen_1',
+		promotedAt: 1_750_000_000_000,
+		documents: 12,
+		chunks: 340,
+		manifest: { fusion: { kind: 'convex', weight: 0.3 }, list: [1, null, 'a'] },
+		...fields,
+	};
+}
+
+export function run(fields: Partial<RunRecord> = {}): RunRecord {
+	return {
+		id: 'run_1',
+		collection: 'docs',
+		startedAt: 1_750_000_000_000,
+		endedAt: 1_750_000_004_000,
+		outcome: 'succeeded',
+		report: {
+			runId: 'run_1',
+			collection: 'docs',
+			generation: 'gen_1',
+			promoted: true,
+			sources: [
+				{
+					source: 'manual',
+					seen: 4,
+					new: 3,
+					changed: 0,
+					unchanged: 0,
+					deleted: 0,
+					failed: [{ document: 'broken.pdf', reason: 'not a PDF' }],
+					chunks: 9,
+					tokens: 1_200,
+					seconds: 0.42,
+				},
+			],
+		},
+		error: null,
+		...fields,
+	};
+}
+
+/** What every backend of RecordStore must do. `open` returns an empty store. */
+export function recordStoreSuite(backend: string, open: () => Promise<RecordStore>): void {
+	describe(`record store on ${backend}`, () => {
+		let store: RecordStore;
+		beforeEach(async () => {
+			store = await open();
+		});
+		afterEach(async () => store.close());
+
+		it('returns what was put, exactly', async () => {
+			await store.putKey(key());
+			await store.putIndexPointer(pointer());
+			await store.putRun(run());
+			expect(await store.listKeys()).toEqual([key()]);
+			expect(await store.listIndexPointers()).toEqual([pointer()]);
+			expect(await store.listRuns(null, 10)).toEqual([run()]);
+		});
+
+		it('starts empty', async () => {
+			expect(await store.listKeys()).toEqual([]);
+			expect(await store.listIndexPointers()).toEqual([]);
+			expect(await store.listRuns(null, 10)).toEqual([]);
+		});
+
+		it('lists keys oldest first, revoked ones too', async () => {
+			await store.putKey(key({ id: 'b', createdAt: 2 }));
+			await store.putKey(key({ id: 'c', createdAt: 3 }));
+			await store.putKey(key({ id: 'a', createdAt: 1 }));
+			await store.revokeKey('c', 9);
+			expect((await store.listKeys()).map(({ id, revokedAt }) => [id, revokedAt])).toEqual([
+				['a', null],
+				['b', null],
+				['c', 9],
+			]);
+		});
+
+		it('revokes a key once: the first time counts and keeps its instant', async () => {
+			await store.putKey(key());
+			expect(await store.revokeKey('k1', 100)).toBe(true);
+			expect(await store.revokeKey('k1', 200)).toBe(false);
+			expect(await store.revokeKey('nobody', 100)).toBe(false);
+			expect((await store.listKeys())[0]?.revokedAt).toBe(100);
+		});
+
+		it('replaces a collection’s pointer and leaves the others', async () => {
+			await store.putIndexPointer(pointer());
+			await store.putIndexPointer(pointer({ collection: 'other' }));
+			await store.putIndexPointer(pointer({ generation: 'gen_2', documents: 13, manifest: null }));
+			expect(await store.listIndexPointers()).toEqual([
+				pointer({ generation: 'gen_2', documents: 13, manifest: null }),
+				pointer({ collection: 'other' }),
+			]);
+		});
+
+		it('updates a run as it ends', async () => {
+			const started = run({ endedAt: null, outcome: 'running', report: null });
+			await store.putRun(started);
+			expect(await store.listRuns(null, 10)).toEqual([started]);
+			await store.putRun(run());
+			expect(await store.listRuns(null, 10)).toEqual([run()]);
+			await store.putRun(run({ outcome: 'failed', report: null, error: 'no space left' }));
+			expect(await store.listRuns(null, 10)).toEqual([
+				run({ outcome: 'failed', report: null, error: 'no space left' }),
+			]);
+		});
+
+		it('lists runs newest first, of one collection or all, up to the limit', async () => {
+			for (const [id, collection, startedAt] of [
+				['r1', 'docs', 1],
+				['r3', 'docs', 3],
+				['r2', 'wiki', 2],
+			] as const) {
+				await store.putRun(run({ id, collection, startedAt }));
+			}
+			const ids = async (collection: string | null, limit: number) =>
+				(await store.listRuns(collection, limit)).map(({ id }) => id);
+			expect(await ids(null, 10)).toEqual(['r3', 'r2', 'r1']);
+			expect(await ids('docs', 10)).toEqual(['r3', 'r1']);
+			expect(await ids('docs', 1)).toEqual(['r3']);
+			expect(await ids('nowhere', 10)).toEqual([]);
+			expect(await ids(null, 0)).toEqual([]);
+			expect(await ids(null, -1)).toEqual([]);
+		});
+
+		it('treats hostile text as text', async () => {
+			for (const [index, text] of HOSTILE.entries()) {
+				await store.putKey(key({ id: `${index}${text}`, name: text, tenantId: text, createdAt: index }));
+				await store.putRun(run({ id: `${index}${text}`, collection: text, error: text }));
+			}
+			expect((await store.listKeys()).map(({ name }) => name)).toEqual(HOSTILE);
+			for (const text of HOSTILE) expect((await store.listRuns(text, 100)).map((r) => r.error)).toEqual([text]);
+			expect(await store.revokeKey("' OR ''='", 1)).toBe(false);
+			expect((await store.listKeys()).every(({ revokedAt }) => revokedAt === null)).toBe(true);
+		});
+
+		it('round-trips any key', async () => {
+			const text = fc.string({ unit: 'binary' });
+			const keys = fc.record({
+				id: text,
+				tenantId: text,
+				name: text,
+				scopes: fc.uniqueArray(fc.constantFrom(...SCOPES)),
+				secretHash: text,
+				createdAt: fc.maxSafeNat(),
+				revokedAt: fc.option(fc.maxSafeNat()),
+			});
+			await fc.assert(
+				fc.asyncProperty(keys, async (record) => {
+					await store.putKey(record);
+					expect((await store.listKeys()).find(({ id }) => id === record.id)).toEqual(record);
+				}),
+				{ numRuns: 50 },
+			);
+		});
+
+		it('refuses work after close with storage_failed, and closes twice without complaint', async () => {
+			await store.close();
+			await store.close();
+			await expect(store.listKeys()).rejects.toMatchObject({ code: 'storage_failed' });
+			await expect(store.putKey(key())).rejects.toMatchObject({ code: 'storage_failed' });
+		});
+	});
+}
