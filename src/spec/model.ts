@@ -1,4 +1,7 @@
+import type { TokenizerName } from '../base/tokens.ts';
 import type { Passage } from './retrieval.ts';
+
+export type { TokenizerName };
 
 /** A message in OpenAI's chat shape. Unknown members are kept: a bare upstream gets what the client sent. */
 export interface ChatMessage {
@@ -15,8 +18,6 @@ export interface Price {
 	readonly cachedInputMicrosPerMillion: number;
 	readonly outputMicrosPerMillion: number;
 }
-
-export type TokenizerName = 'o200k_base' | 'cl100k_base';
 
 /** Milliseconds each; an attempt that passes one ends with its own outcome. */
 export interface AttemptTimeouts {

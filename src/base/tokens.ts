@@ -1,0 +1,240 @@
+import { createRequire } from 'node:module';
+import type { RawBytePairRanks } from 'gpt-tokenizer/BytePairEncodingCore';
+
+/** OpenAI's public byte pair encodings. */
+export type TokenizerName = 'o200k_base' | 'cl100k_base';
+
+/** Longest piece that is encoded whole, in UTF-16 units. Words of any language are far below it. */
+const PIECE_CHARS_MAX = 1_024;
+/** Longest text that is split into pieces at once: the splitting regex keeps its backtracking in memory. */
+const WINDOW_CHARS_MAX = 32_768;
+/** Only short pieces are remembered, so that the cache stays below about 2 MB for each encoding. */
+const CACHED_PIECE_CHARS_MAX = 32;
+const CACHED_PIECES_MAX = 16_384;
+const SAFE_CUT_SEARCH_CHARS = 1_024;
+/** A piece has at most three UTF-8 bytes for each UTF-16 unit; positions fit 12 bits. */
+const PIECE_BYTES_MAX = 3 * PIECE_CHARS_MAX;
+/** No merge. Above every rank, and `NONE << 12` still fits 31 bits. */
+const NONE = 0x7_ff_ff;
+
+/** A place where every encoding starts a new piece, whatever stands around it: cutting there changes no count. */
+const SAFE_CUT = /[\p{L}\p{N}][^\p{L}\p{N}\p{M}\r\n']\p{L}/u;
+
+const require = createRequire(import.meta.url);
+const counters = new Map<TokenizerName, TokenCounter>();
+
+/**
+ * How many tokens `text` has in an encoding. Special tokens such as `<|endoftext|>` count as the plain text they are.
+ *
+ * The work is linear in the text: a run that the encoding would merge as one piece (letters, spaces, punctuation) is
+ * cut after 1,024 characters, because merging grows faster than the piece. Texts without such a run are counted exactly; each
+ * cut adds one token, which keeps the count at or above the true one. The first call for an encoding loads its table (about 100 ms).
+ */
+export function countTokens(text: string, tokenizer: TokenizerName): number {
+	let counter = counters.get(tokenizer);
+	if (!counter) {
+		counter = new TokenCounter(tokenizer);
+		counters.set(tokenizer, counter);
+	}
+	return counter.count(text);
+}
+
+class TokenCounter {
+	readonly #splitter: RegExp;
+	/** Tokens that are whole characters. */
+	readonly #ranks = new Map<string, number>();
+	/** Tokens that begin or end inside a character, written as one UTF-16 unit for each byte. */
+	readonly #partialRanks = new Map<string, number>();
+	/** Ranks of the tokens of two bytes, at `first << 8 | second`. */
+	readonly #pairRanks = new Int32Array(65_536).fill(NONE);
+	readonly #cache = new Map<string, number>();
+
+	// The piece being merged: its bytes, and its parts as a linked list over byte positions.
+	readonly #bytes = Buffer.alloc(PIECE_BYTES_MAX);
+	/** The UTF-16 position of the character that starts at a byte; -1 inside a character. */
+	readonly #characterAt = new Int16Array(PIECE_BYTES_MAX + 1);
+	readonly #next = new Int16Array(PIECE_BYTES_MAX + 1);
+	readonly #previous = new Int16Array(PIECE_BYTES_MAX + 1);
+	/** Rank of the token that a part makes with the part after it. */
+	readonly #rankAt = new Int32Array(PIECE_BYTES_MAX + 1);
+	readonly #heap = new MinHeap(3 * PIECE_BYTES_MAX);
+
+	constructor(tokenizer: TokenizerName) {
+		const splitters = require('gpt-tokenizer/encodingParams/constants');
+		this.#splitter =
+			tokenizer === 'o200k_base' ? splitters.O200K_TOKEN_SPLIT_REGEX : splitters.CL100K_TOKEN_SPLIT_REGEX;
+		const tokens: RawBytePairRanks = require(`gpt-tokenizer/bpeRanks/${tokenizer}`).default;
+		tokens.forEach((token, rank) => {
+			this.#learn(token, rank);
+		});
+	}
+
+	#learn(token: string | readonly number[], rank: number): void {
+		if (typeof token === 'string') this.#ranks.set(token, rank);
+		else this.#partialRanks.set(String.fromCharCode(...token), rank);
+		if (token.length > 2) return;
+		const bytes = typeof token === 'string' ? Buffer.from(token) : token;
+		if (bytes.length === 2) this.#pairRanks[((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)] = rank;
+	}
+
+	count(text: string): number {
+		let total = 0;
+		let start = 0;
+		while (start < text.length) {
+			const end = windowEnd(text, start);
+			const window = start === 0 && end === text.length ? text : text.slice(start, end);
+			for (const piece of window.match(this.#splitter) ?? []) {
+				total += this.#ranks.has(piece) ? 1 : this.#countPiece(piece);
+			}
+			start = end;
+		}
+		return total;
+	}
+
+	#countPiece(found: string): number {
+		// Half a surrogate pair has no bytes of its own; encoders write U+FFFD for it.
+		const piece = found.toWellFormed();
+		if (piece.length <= CACHED_PIECE_CHARS_MAX) return this.#countCached(piece);
+		let total = -1;
+		for (let start = 0; start < piece.length; ) {
+			const end = characterEnd(piece, start + PIECE_CHARS_MAX);
+			total += 1 + this.#merge(piece.slice(start, end));
+			start = end;
+		}
+		return total;
+	}
+
+	#countCached(piece: string): number {
+		const known = this.#cache.get(piece);
+		if (known !== undefined) return known;
+		const count = this.#merge(piece);
+		// Dropping everything at once is cheaper than keeping an order of use, and refills in milliseconds.
+		if (this.#cache.size >= CACHED_PIECES_MAX) this.#cache.clear();
+		// A copy: the piece may be a view into the whole text, which the cache would then keep alive.
+		this.#cache.set(Buffer.from(piece).toString(), count);
+		return count;
+	}
+
+	/**
+	 * Byte pair encoding as it is defined: the pair of lowest rank, leftmost first, is merged until none is left. A heap
+	 * of `rank << 12 | position` finds it; entries that a merge made stale are skipped when they come up.
+	 */
+	#merge(piece: string): number {
+		const length = this.#split(piece);
+		const ascii = length === piece.length;
+		const next = this.#next;
+		const rankAt = this.#rankAt;
+		let parts = length;
+		for (let key = this.#heap.pop(); key >= 0; key = this.#heap.pop()) {
+			const at = key & 0xfff;
+			if (rankAt[at] !== key >> 12) continue;
+			const eaten = next[at] ?? 0;
+			const after = next[eaten] ?? 0;
+			parts--;
+			next[at] = after;
+			this.#previous[after] = at;
+			rankAt[eaten] = NONE;
+			this.#offer(at, after < length ? this.#rank(piece, ascii, at, next[after] ?? 0) : NONE);
+			if (at > 0) {
+				const before = this.#previous[at] ?? 0;
+				this.#offer(before, this.#rank(piece, ascii, before, after));
+			}
+		}
+		return parts;
+	}
+
+	/** One part for each byte of the piece, and every pair of neighbours on the heap. Returns the number of bytes. */
+	#split(piece: string): number {
+		const length = this.#bytes.write(piece);
+		for (let at = 0; at < length; at++) {
+			this.#next[at] = at + 1;
+			this.#previous[at] = at - 1;
+			const pair = ((this.#bytes[at] ?? 0) << 8) | (this.#bytes[at + 1] ?? 0);
+			this.#offer(at, at + 1 < length ? (this.#pairRanks[pair] ?? NONE) : NONE);
+		}
+		if (length !== piece.length) this.#mapCharacters(length);
+		return length;
+	}
+
+	#mapCharacters(length: number): void {
+		let character = 0;
+		for (let at = 0; at < length; at++) {
+			const byte = this.#bytes[at] ?? 0;
+			const starts = (byte & 0xc0) !== 0x80;
+			this.#characterAt[at] = starts ? character : -1;
+			if (starts) character += byte >= 0xf0 ? 2 : 1;
+		}
+		this.#characterAt[length] = character;
+	}
+
+	#offer(at: number, rank: number): void {
+		this.#rankAt[at] = rank;
+		if (rank !== NONE) this.#heap.push((rank << 12) | at);
+	}
+
+	#rank(piece: string, ascii: boolean, start: number, end: number): number {
+		if (ascii) return this.#ranks.get(piece.slice(start, end)) ?? NONE;
+		const from = this.#characterAt[start] ?? -1;
+		const to = this.#characterAt[end] ?? -1;
+		if (from >= 0 && to >= 0) return this.#ranks.get(piece.slice(from, to)) ?? NONE;
+		return this.#partialRanks.get(this.#bytes.toString('latin1', start, end)) ?? NONE;
+	}
+}
+
+/** Integers, the smallest first, in memory taken once. */
+class MinHeap {
+	readonly #keys: Int32Array;
+	#size = 0;
+
+	constructor(capacity: number) {
+		this.#keys = new Int32Array(capacity);
+	}
+
+	push(key: number): void {
+		const keys = this.#keys;
+		let at = this.#size++;
+		while (at > 0) {
+			const parent = (at - 1) >> 1;
+			const above = keys[parent] ?? 0;
+			if (above <= key) break;
+			keys[at] = above;
+			at = parent;
+		}
+		keys[at] = key;
+	}
+
+	/** -1 when empty. */
+	pop(): number {
+		const keys = this.#keys;
+		if (this.#size === 0) return -1;
+		const top = keys[0] ?? 0;
+		const size = --this.#size;
+		const last = keys[size] ?? 0;
+		let at = 0;
+		for (let child = 1; child < size; child = 2 * at + 1) {
+			if (child + 1 < size && (keys[child + 1] ?? 0) < (keys[child] ?? 0)) child++;
+			const below = keys[child] ?? 0;
+			if (below >= last) break;
+			keys[at] = below;
+			at = child;
+		}
+		keys[at] = last;
+		return top;
+	}
+}
+
+/** Where the window that starts at `start` ends: at a safe place near its end where there is one. */
+function windowEnd(text: string, start: number): number {
+	if (text.length - start <= WINDOW_CHARS_MAX) return text.length;
+	const end = start + WINDOW_CHARS_MAX;
+	const tailStart = end - SAFE_CUT_SEARCH_CHARS;
+	const safe = text.slice(tailStart, end).search(SAFE_CUT);
+	return safe < 0 ? characterEnd(text, end) : characterEnd(text, tailStart + safe + 1);
+}
+
+/** `end` or the text's end; one less when that would halve a character. */
+function characterEnd(text: string, end: number): number {
+	if (end >= text.length) return text.length;
+	const code = text.charCodeAt(end - 1);
+	return code >= 0xd800 && code <= 0xdbff ? end - 1 : end;
+}
