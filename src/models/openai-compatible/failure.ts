@@ -1,0 +1,132 @@
+import type { Clock } from '../../base/clock.ts';
+import { UpstreamError, type UpstreamFailure } from '../../spec/model.ts';
+import { isObject, type Json } from './answer.ts';
+
+/** A vendor's message is quoted up to this many characters. */
+const MESSAGE_CHARS_MAX = 300;
+
+export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Turns what an upstream said, or how it failed to, into UpstreamErrors. Knows the key only to keep it out of messages. */
+export interface Failures {
+	/** From an HTTP status and the body that came with it. */
+	fromStatus(status: number, headers: ResponseHeaders, body: string): UpstreamError;
+	/** From an error object inside a 200: a body or an event of a stream. */
+	fromErrorObject(error: unknown): UpstreamError;
+	of(kind: UpstreamFailure, message: string, cause?: unknown): UpstreamError;
+}
+
+export function createFailures(options: { upstream: string; apiKey: string | null; clock: Clock }): Failures {
+	const { upstream, apiKey, clock } = options;
+	const tidy = (message: string) => {
+		const clean = apiKey ? message.replaceAll(apiKey, '[key]') : message;
+		return clean.length <= MESSAGE_CHARS_MAX ? clean : `${clean.slice(0, MESSAGE_CHARS_MAX)}…`;
+	};
+	return {
+		fromStatus(status, headers, body) {
+			const error = errorOf(body);
+			const said = error ? tidy(messageOf(error)) : bodyHint(body, tidy);
+			return new UpstreamError(
+				kindOf(status, error),
+				upstream,
+				`${upstream} answered ${status}${said && `: ${said}`}`,
+				{
+					status,
+					retryAfterMs: retryAfterMs(headers, clock.now()),
+				},
+			);
+		},
+		fromErrorObject(error) {
+			const object = isObject(error) ? error : { message: String(error) };
+			const code = Number(object.status ?? object.code);
+			const status = Number.isInteger(code) && code >= 400 && code < 600 ? code : null;
+			const details = status === null ? {} : { status };
+			const message = `${upstream} sent an error instead of an answer: ${tidy(messageOf(object))}`;
+			return new UpstreamError(kindOf(status, object), upstream, message, details);
+		},
+		of: (kind, message, cause) =>
+			new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, cause === undefined ? {} : { cause }),
+	};
+}
+
+const QUOTA =
+	/insufficient_quota|billing_hard_limit|billing_not_active|insufficient_balance|insufficient balance|exceeded your current quota/i;
+const CONTENT = /content_filter|content_policy_violation|responsibleaipolicyviolation/i;
+const CONTEXT =
+	/context_length_exceeded|exceed_context_size|maximum context length|context window|context size|prompt is too long|input is too long/i;
+const RATE = /rate_?limit|too_many_requests/i;
+const AUTHENTICATION = /invalid_api_key|authentication_error|permission_error|invalid_authentication/i;
+const INVALID = /invalid_request|not_found/i;
+
+/** @param status null for an error inside a 200. */
+function kindOf(status: number | null, error: Json | null): UpstreamFailure {
+	const marks = error ? marksOf(error) : '';
+	const said = error ? `${marks} ${messageOf(error).slice(0, 2000)}` : '';
+	// A content refusal comes first: it must never be mistaken for something to route around.
+	if (CONTENT.test(marks)) return 'content_filter';
+	if (status === 402 || QUOTA.test(said)) return 'quota';
+	if (status === 429) return 'rate_limited';
+	if (status === 401 || status === 403) return 'authentication';
+	if (CONTEXT.test(said)) return 'context_length';
+	if (status === null) return kindOfMarks(marks);
+	// The official SDKs also treat these three as passing troubles of the server.
+	if (status >= 500 || status === 408 || status === 409 || status === 425) return 'server_error';
+	return status >= 400 ? 'bad_request' : 'nonsense';
+}
+
+function kindOfMarks(marks: string): UpstreamFailure {
+	if (RATE.test(marks)) return 'rate_limited';
+	if (AUTHENTICATION.test(marks)) return 'authentication';
+	return INVALID.test(marks) ? 'bad_request' : 'server_error';
+}
+
+/** The machine-readable parts of OpenAI's, Azure's and llama.cpp's error objects. */
+function marksOf(error: Json): string {
+	const inner = isObject(error.innererror) ? error.innererror.code : undefined;
+	return [error.code, error.type, inner].filter((mark) => typeof mark === 'string').join(' ');
+}
+
+function messageOf(error: Json): string {
+	return typeof error.message === 'string' ? error.message : JSON.stringify(error);
+}
+
+/** OpenAI's `{error: {…}}`, some servers' `{error: "…"}` and FastAPI's `{detail: …}`; null for anything else. */
+function errorOf(body: string): Json | null {
+	let parsed: unknown;
+	try {
+		parsed = JSON.parse(body);
+	} catch {
+		return null; // Not JSON: a proxy's page. The status alone decides, and the body is quoted.
+	}
+	if (!isObject(parsed)) return null;
+	if (isObject(parsed.error)) return parsed.error;
+	if (typeof parsed.error === 'string') return { ...parsed, message: parsed.error };
+	if (parsed.detail !== undefined) return { message: JSON.stringify(parsed.detail) };
+	return parsed;
+}
+
+function bodyHint(body: string, tidy: (text: string) => string): string {
+	const text = body
+		.slice(0, 4000)
+		.replace(/<[^<>]*>/g, ' ')
+		.replace(/\s+/g, ' ')
+		.trim();
+	return text === '' ? '' : tidy(text);
+}
+
+/** Milliseconds from `retry-after-ms`, or from `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); null when absent or unreadable. */
+export function retryAfterMs(headers: ResponseHeaders, nowMs: number): number | null {
+	const ms = positive(headers['retry-after-ms']);
+	if (ms !== null) return Math.ceil(ms);
+	const seconds = positive(headers['retry-after']);
+	if (seconds !== null) return Math.ceil(seconds * 1000);
+	const date = headers['retry-after'];
+	const at = typeof date === 'string' ? Date.parse(date) : Number.NaN;
+	return Number.isNaN(at) ? null : Math.max(0, at - nowMs);
+}
+
+function positive(header: string | string[] | undefined): number | null {
+	if (typeof header !== 'string' || !/^\s*\d+(?:\.\d+)?\s*$/.test(header)) return null;
+	const value = Number(header);
+	return value <= Number.MAX_SAFE_INTEGER / 1000 ? value : null;
+}

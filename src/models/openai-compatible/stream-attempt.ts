@@ -1,0 +1,312 @@
+import type { Dispatcher } from 'undici';
+import type { CompletionChunk, ServedBy, UpstreamError } from '../../spec/model.ts';
+import { AnswerShapeError, type Delta, type Json, parseObject, readDelta, readServed } from './answer.ts';
+import { Attempt, type AttemptOptions } from './attempt.ts';
+import { SseError, SseParser } from './sse-parser.ts';
+import type { Wait } from './watchdog.ts';
+
+/** Chunks that the consumer has not taken: above the first the upstream is paused, below the second it goes on. */
+const BUFFERED_CHARS_MAX = 1024 * 1024;
+const BUFFERED_CHARS_RESUME = 256 * 1024;
+
+/** After the finish reason, how long the usage report and `[DONE]` may take; the answer is whole without them. */
+const TAIL_MS = 1000;
+
+type Taken = IteratorResult<CompletionChunk, undefined>;
+
+interface Taker {
+	readonly resolve: (taken: Taken) => void;
+	readonly reject: (error: UpstreamError) => void;
+}
+
+/**
+ * One exchange whose answer arrives in pieces; itself the iterator of the pieces. Several events of one network chunk
+ * are queued in one go, and taking a queued one costs one promise.
+ */
+export class StreamAttempt extends Attempt implements AsyncIterableIterator<CompletionChunk, undefined> {
+	readonly #parser = new SseParser((data, event) => this.#onEvent(data, event));
+	readonly #accepted: (chunks: AsyncIterable<CompletionChunk>) => void;
+	readonly #refused: (error: UpstreamError) => void;
+	readonly #choices: number;
+	#isEventStream = false;
+	#wasAccepted = false;
+	#sawEvent = false;
+	#served: ServedBy | null = null;
+	#finishedChoices: readonly number[] = [];
+	#finishReason: string | null = null;
+	/** Nothing more is awaited: `[DONE]`, or the usage report after the finish reason. */
+	#complete = false;
+	#queue: CompletionChunk[] = [];
+	#head = 0;
+	#queuedChars = 0;
+	#paused = false;
+	#error: UpstreamError | null = null;
+	/** The consumer has nothing more to expect once the queue is empty. */
+	#closed = false;
+	#taker: Taker | null = null;
+
+	constructor(
+		options: AttemptOptions,
+		accepted: (chunks: AsyncIterable<CompletionChunk>) => void,
+		refused: (error: UpstreamError) => void,
+	) {
+		super(options);
+		this.#accepted = accepted;
+		this.#refused = refused;
+		const { n } = options.request.parameters;
+		this.#choices = typeof n === 'number' && n > 1 ? n : 1;
+	}
+
+	protected override onAccepted(): void {
+		const type = String(this.headers['content-type'] ?? '');
+		// Some compatible servers forget the type; these two are what a proxy's page and a plain answer have.
+		this.#isEventStream = this.status === 200 && !/\b(?:html|json)\b/i.test(type);
+		if (!this.#isEventStream) return;
+		this.#wasAccepted = true;
+		this.#accepted(this);
+	}
+
+	override onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+		if (this.ended || this.#complete) return;
+		if (!this.#isEventStream) {
+			this.keep(chunk);
+			return;
+		}
+		this.#parse(() => this.#parser.push(chunk));
+		if (this.#queuedChars > BUFFERED_CHARS_MAX && !this.#paused && !this.#complete) {
+			this.#paused = true;
+			// The silence is ours now.
+			this.watchdog.pause();
+			this.hold(true);
+		}
+	}
+
+	protected override onBodyEnd(): void {
+		if (!this.#isEventStream) {
+			this.#refuse();
+			return;
+		}
+		if (!this.#complete) this.#parse(() => this.#parser.end(), true);
+		this.#bodyOver('ended its stream without a finish reason');
+	}
+
+	protected override onBroken(error: Error): void {
+		if (this.#isWhole()) this.finish();
+		else super.onBroken(error);
+	}
+
+	/** Time that runs out after the last word takes nothing from the answer. */
+	protected override expire(wait: Wait): void {
+		if (this.#isWhole()) this.finish();
+		else super.expire(wait);
+	}
+
+	protected override failWith(error: UpstreamError): void {
+		if (this.#complete) this.finish();
+		else super.failWith(error);
+	}
+
+	protected override onFailed(error: UpstreamError): void {
+		if (!this.#wasAccepted) {
+			this.#refused(error);
+			return;
+		}
+		this.#error = error;
+		this.#closed = true;
+		// Who cancelled does not wait for what had arrived before.
+		if (error.kind === 'cancelled') this.#clear();
+		this.#serve();
+	}
+
+	protected override finish(): void {
+		super.finish();
+		if (this.#wasAccepted) this.#close();
+	}
+
+	#bodyOver(cutMessage: string): void {
+		if (this.ended) return;
+		if (this.#isWhole()) this.finish();
+		else this.fail('cut', cutMessage);
+	}
+
+	#isWhole(): boolean {
+		return this.#finishReason !== null && this.#finishedChoices.length >= this.#choices;
+	}
+
+	#refuse(): void {
+		const raw = this.body();
+		if (this.status !== 200) {
+			this.failWith(this.failures.fromStatus(this.status, this.headers, raw));
+			return;
+		}
+		let body: Json | null = null;
+		try {
+			body = parseObject(raw);
+		} catch (error) {
+			if (!(error instanceof AnswerShapeError)) throw error;
+			this.fail('nonsense', `answered 200 with something else than a stream: ${error.message}`, error);
+			return;
+		}
+		if (body.error) this.failWith(this.failures.fromErrorObject(body.error));
+		else this.fail('nonsense', 'answered a request for a stream with a plain JSON body');
+	}
+
+	/** @param atEnd the body is over: what does not parse was cut short. */
+	#parse(step: () => void, atEnd = false): void {
+		try {
+			step();
+		} catch (error) {
+			if (!(error instanceof SseError) && !(error instanceof AnswerShapeError)) throw error;
+			// The last event was cut short; whether the answer was whole is judged without it.
+			if (atEnd && this.#sawEvent) return;
+			this.fail('nonsense', `sent a stream that is not one of chat completions: ${error.message}`, error);
+		}
+	}
+
+	#onEvent(data: string, name: string): void {
+		if (this.ended || this.#complete) return;
+		if (data === '[DONE]') {
+			this.#onDone();
+			return;
+		}
+		const event = parseObject(data);
+		this.#sawEvent = true;
+		if (event.error || name === 'error') {
+			if (!this.#isWhole()) this.failWith(this.failures.fromErrorObject(event.error ?? event));
+			return;
+		}
+		// A named event without choices is a server's own, such as a ping.
+		if (name !== '' && name !== 'message' && event.choices === undefined) return;
+		this.#onDelta(readDelta(event), event, data);
+	}
+
+	#onDone(): void {
+		if (!this.#isWhole()) {
+			this.fail('cut', 'sent [DONE] without a finish reason');
+			return;
+		}
+		this.#onComplete();
+	}
+
+	/** The consumer is done at once; the connection gets a moment to end properly, so that it can be used again. */
+	#onComplete(): void {
+		this.#complete = true;
+		this.watchdog.wait('tail', TAIL_MS);
+		this.#close();
+	}
+
+	#onDelta(delta: Delta, event: Json, raw: string): void {
+		const finishReason = this.#finish(delta);
+		const served = this.#serveChange(event);
+		this.#queue.push({ text: delta.text, finishReason, usage: delta.usage, served, confidence: null, raw });
+		this.#queuedChars += raw.length;
+		if (this.#isWhole()) {
+			if (delta.empty && delta.usage !== null) this.#onComplete();
+			else this.watchdog.wait('tail', TAIL_MS);
+		} else if (delta.generated) this.watchdog.wait('timeout_idle', this.timeouts.idleMs);
+		this.#serve();
+	}
+
+	/** The finish reason, once, when every choice has finished. */
+	#finish(delta: Delta): string | null {
+		if (delta.finishReason === null || this.#isWhole()) return null;
+		const fresh = delta.finished.filter((index) => !this.#finishedChoices.includes(index));
+		this.#finishedChoices = [...this.#finishedChoices, ...fresh];
+		if (this.#finishReason === null || delta.finished.includes(0)) this.#finishReason = delta.finishReason;
+		return this.#isWhole() ? this.#finishReason : null;
+	}
+
+	/** What the event says about who serves, when that is news. */
+	#serveChange(event: Json): ServedBy | null {
+		const known = this.#served;
+		if (known && event.id === known.responseId && event.model === known.model && !event.system_fingerprint) return null;
+		const said = readServed(event);
+		const served = {
+			model: said.model ?? known?.model ?? null,
+			responseId: said.responseId ?? known?.responseId ?? null,
+			fingerprint: said.fingerprint ?? known?.fingerprint ?? null,
+		};
+		const same =
+			served.model === (known?.model ?? null) &&
+			served.responseId === (known?.responseId ?? null) &&
+			served.fingerprint === (known?.fingerprint ?? null);
+		if (same) return null;
+		this.#served = served;
+		return served;
+	}
+
+	[Symbol.asyncIterator](): this {
+		return this;
+	}
+
+	/** One consumer, one call at a time, as `for await` does. */
+	next(): Promise<Taken> {
+		if (this.#taker)
+			return Promise.reject(new TypeError('a stream of chunks has one consumer, which awaits each chunk'));
+		const chunk = this.#take();
+		if (chunk) return Promise.resolve({ done: false, value: chunk });
+		if (this.#closed) return this.#endTaken();
+		return new Promise((resolve, reject) => {
+			this.#taker = { resolve, reject };
+		});
+	}
+
+	/** The consumer stops early: the upstream is told by closing the connection. */
+	return(): Promise<Taken> {
+		// A complete stream may still end properly and leave its connection for reuse.
+		if (!this.#complete) this.finish();
+		this.#error = null;
+		this.#closed = true;
+		this.#clear();
+		this.#serve();
+		return Promise.resolve({ done: true, value: undefined });
+	}
+
+	#take(): CompletionChunk | null {
+		const chunk = this.#queue[this.#head];
+		if (chunk === undefined) return null;
+		this.#head++;
+		this.#queuedChars -= chunk.raw?.length ?? 0;
+		if (this.#head === this.#queue.length) {
+			this.#queue = [];
+			this.#head = 0;
+		}
+		if (this.#paused && this.#queuedChars < BUFFERED_CHARS_RESUME) this.#resume();
+		return chunk;
+	}
+
+	#resume(): void {
+		this.#paused = false;
+		if (this.ended) return;
+		this.watchdog.wait(this.#isWhole() ? 'tail' : 'timeout_idle', this.#isWhole() ? TAIL_MS : this.timeouts.idleMs);
+		this.hold(false);
+	}
+
+	#clear(): void {
+		this.#queue = [];
+		this.#head = 0;
+		this.#queuedChars = 0;
+	}
+
+	#close(): void {
+		this.#closed = true;
+		this.#serve();
+	}
+
+	/** Hands what there is to a consumer that waits. */
+	#serve(): void {
+		const taker = this.#taker;
+		if (!taker) return;
+		const chunk = this.#take();
+		if (!chunk && !this.#closed) return;
+		this.#taker = null;
+		if (chunk) taker.resolve({ done: false, value: chunk });
+		else this.#endTaken().then(taker.resolve, taker.reject);
+	}
+
+	#endTaken(): Promise<Taken> {
+		const error = this.#error;
+		this.#error = null;
+		return error ? Promise.reject(error) : Promise.resolve({ done: true, value: undefined });
+	}
+}
