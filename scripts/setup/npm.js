@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join } from 'node:path';
+import { SetupError } from './setup-error.js';
+
+const LIMIT_MS = 15 * 60_000;
+const OUTPUT_CHARS_MAX = 1_000_000;
+const LINES_SHOWN = 30;
+
+/** Flags that make one npm behave like another, whatever the user's own settings are. No package's scripts run. */
+const SAME_EVERYWHERE = [
+	'--global=false',
+	'--no-save',
+	'--ignore-scripts',
+	'--include=optional',
+	'--install-strategy=hoisted',
+	'--engine-strict=false',
+	'--dry-run=false',
+	'--prefer-offline',
+	'--no-audit',
+	'--no-fund',
+	'--no-progress',
+	'--no-update-notifier',
+	'--loglevel=error',
+];
+
+/** Runs `npm install` quietly; a failure shows the end of its output and says where the whole of it is. */
+export async function npmInstall(root, flags) {
+	const { code, output } = await run(root, ['install', ...SAME_EVERYWHERE, ...cacheFlags(root), ...flags]);
+	if (code === 0) return;
+	const log = join(root, 'node_modules', '.plimsoll', 'npm.log');
+	writeFileSync(log, output);
+	const shown = output.trimEnd().split('\n').slice(-LINES_SHOWN).join('\n  ');
+	throw new SetupError(`npm install failed (${code}).\n  ${shown}\n${advice(output)}The whole output is in ${log}.`);
+}
+
+function run(root, args) {
+	const [command, first] = npmCommand();
+	return new Promise((resolve, reject) => {
+		const child = spawn(command, [...first, ...args], {
+			cwd: root,
+			stdio: ['ignore', 'pipe', 'pipe'],
+			shell: process.platform === 'win32' && first.length === 0,
+			timeout: LIMIT_MS,
+		});
+		let output = '';
+		const keep = (chunk) => {
+			output = (output + chunk).slice(-OUTPUT_CHARS_MAX);
+		};
+		child.stdout.on('data', keep);
+		child.stderr.on('data', keep);
+		child.on('error', (error) => reject(new SetupError(`cannot run npm: ${error.message}. Is npm installed?`)));
+		child.on('close', (code, signal) => resolve({ code: code ?? signal, output }));
+	});
+}
+
+/** The npm that runs this script, else the one on the path. */
+function npmCommand() {
+	const cli = process.env.npm_execpath;
+	const isNpm = cli !== undefined && basename(cli) === 'npm-cli.js' && existsSync(cli);
+	// The running binary may be the bundled one, and that is replaced by an install: then the path decides.
+	return isNpm ? [existsSync(process.execPath) ? process.execPath : 'node', [cli]] : ['npm', []];
+}
+
+/** npm keeps its cache in the home folder; without a writable one it would litter the checkout or fail. */
+function cacheFlags(root) {
+	if (process.env.npm_config_cache !== undefined) return [];
+	try {
+		if (process.env.HOME === '') throw new Error('empty HOME');
+		accessSync(homedir(), constants.W_OK);
+		return [];
+	} catch {
+		return [`--cache=${join(root, 'node_modules', '.plimsoll', 'npm-cache')}`];
+	}
+}
+
+function advice(output) {
+	if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED/.test(output)) {
+		return 'The package registry cannot be reached: check the network, the proxy and "npm config get registry".\n';
+	}
+	if (/ENOSPC/.test(output)) return 'The disk is full: the set-up needs about 1 GB.\n';
+	if (/EACCES|EPERM|EROFS/.test(output)) return 'The checkout is not writable for this user.\n';
+	if (/ETARGET|E404/.test(output)) return 'The package registry lacks a package or version that Plimsoll needs.\n';
+	return '';
+}
