@@ -16,8 +16,13 @@ export function createIds(clock: Clock, random: Random): (prefix: string) => str
 			head = ALPHABET[time % 32] + head;
 			time = Math.floor(time / 32);
 		}
-		let tail = '';
-		for (const byte of random.bytes(16)) tail += ALPHABET[byte & 31];
-		return `${prefix}_${head}${tail}`;
+		return `${prefix}_${head}${randomText(random, 16)}`;
 	};
+}
+
+/** `length` characters of Crockford's base 32, five random bits each. */
+export function randomText(random: Random, length: number): string {
+	let text = '';
+	for (const byte of random.bytes(length)) text += ALPHABET[byte & 31];
+	return text;
 }

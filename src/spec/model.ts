@@ -37,6 +37,8 @@ export interface Upstream {
 	readonly model: string;
 	readonly contextTokensMax: number;
 	readonly tokensOutMax: number;
+	/** The parameter in which this provider takes the output cap: OpenAI's newer models know only the second. */
+	readonly tokensOutParameter: 'max_tokens' | 'max_completion_tokens';
 	readonly tokenizer: TokenizerName;
 	readonly timeouts: AttemptTimeouts;
 	/** Null: unknown; the cost is then estimated by the configured rule and marked so. */

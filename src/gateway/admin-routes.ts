@@ -1,0 +1,173 @@
+import { z } from 'zod';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import { KeyBody } from './chat-body.ts';
+import { errorBody } from './error-response.ts';
+import { checkBody } from './json-body.ts';
+import type { KeyView } from './operator.ts';
+import { type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
+
+const DAY_MS = 86_400_000;
+
+/** The admin surface and the open probes. */
+export const ADMIN_ROUTES: readonly Route[] = [
+	{
+		method: 'GET',
+		path: '/admin/traces/{request_id}',
+		scope: 'read',
+		traced: false,
+		summary: 'One request’s whole trace: its steps and attempts. A key with the scope admin sees every tenant’s.',
+		body: null,
+		handle: findTrace,
+	},
+	{
+		method: 'GET',
+		path: '/admin/traces',
+		scope: 'read',
+		traced: false,
+		summary: 'The latest requests, newest first, without steps; and how each feature did in the last day.',
+		body: null,
+		query: { feature: 'only this feature', limit: 'at most this many, 1 to 500 (default 20)' },
+		handle: listTraces,
+	},
+	{
+		method: 'POST',
+		path: '/admin/collections/{collection}/ingest',
+		scope: 'ingest',
+		traced: false,
+		summary: 'Ingests a collection’s sources. Answers with lines of JSON: progress, then the report or an error.',
+		body: null,
+		handle: ingest,
+	},
+	{
+		method: 'GET',
+		path: '/admin/collections',
+		scope: 'read',
+		traced: false,
+		summary: 'Every collection with its live generation and counts.',
+		body: null,
+		handle: ({ parts }) => ({ collections: parts.operator.retriever.status() }),
+	},
+	{
+		method: 'GET',
+		path: '/admin/keys',
+		scope: 'admin',
+		traced: false,
+		summary: 'All keys, without their secrets.',
+		body: null,
+		handle: async ({ parts }) => ({ keys: (await parts.operator.listKeys()).map(keyRow) }),
+	},
+	{
+		method: 'POST',
+		path: '/admin/keys',
+		scope: 'admin',
+		traced: false,
+		summary: 'Makes a key. Its secret is shown in this answer and never again.',
+		body: KeyBody,
+		handle: createKey,
+	},
+	{
+		method: 'DELETE',
+		path: '/admin/keys/{key}',
+		scope: 'admin',
+		traced: false,
+		summary: 'Revokes a key at once.',
+		body: null,
+		handle: async ({ request, parts }) => {
+			const id = pathParameter(request, 'key');
+			await parts.operator.revokeKey(id);
+			return { id, revoked: true };
+		},
+	},
+	{
+		method: 'GET',
+		path: '/healthz',
+		scope: null,
+		traced: false,
+		summary: 'Whether the process is up.',
+		body: null,
+		handle: ({ parts }) => ({ status: 'ok', version: parts.version }),
+	},
+	{
+		method: 'GET',
+		path: '/readyz',
+		scope: null,
+		traced: false,
+		summary: 'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then.',
+		body: null,
+		handle: ready,
+	},
+];
+
+async function findTrace({ request, parts, key }: Exchange): Promise<unknown> {
+	const id = pathParameter(request, 'request_id');
+	const trace = await parts.operator.traces.find(id, tenantSeenBy(key));
+	if (!trace) throw new PlimsollError('trace_not_found', `No trace with the id "${id.slice(0, 100)}" is stored for this key.`);
+	return trace;
+}
+
+async function listTraces({ request, parts, key }: Exchange): Promise<unknown> {
+	const limit = checkBody(z.coerce.number().int().min(1).max(500), queryParameter(request, 'limit') ?? '20');
+	const filter = { tenantId: tenantSeenBy(key), feature: queryParameter(request, 'feature') };
+	const [requests, stats] = await Promise.all([
+		parts.operator.traces.recent({ ...filter, limit }),
+		parts.operator.traces.stats({ ...filter, sinceMs: DAY_MS }),
+	]);
+	return { requests, stats };
+}
+
+async function ingest({ request, reply, parts }: Exchange): Promise<unknown> {
+	const collection = pathParameter(request, 'collection');
+	const known = parts.operator.retriever.status().map((status) => status.collection);
+	if (!known.includes(collection)) {
+		throw new PlimsollError('collection_not_found', `No collection is named "${collection.slice(0, 100)}".`);
+	}
+	const left = new AbortController();
+	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
+	reply.hijack();
+	reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
+	const line = (value: unknown) => reply.raw.write(`${JSON.stringify(value)}\n`);
+	try {
+		const report = await parts.operator.ingest(collection, {
+			signal: left.signal,
+			onProgress: (progress) => {
+				// A reader that lags behind misses progress, never the report.
+				if (!reply.raw.writableNeedDrain) line({ progress });
+			},
+		});
+		line({ report });
+	} catch (thrown) {
+		line(errorBody(asPlimsollError(thrown), null));
+	}
+	reply.raw.end();
+	return reply;
+}
+
+async function createKey({ request, reply, parts }: Exchange): Promise<unknown> {
+	const { name, tenant, scopes } = checkBody(KeyBody, request.body);
+	const { key, secret } = await parts.operator.createKey({ name, tenantId: tenant, scopes });
+	reply.code(201);
+	return { ...keyRow(key), secret };
+}
+
+function ready({ reply, parts }: Exchange): unknown {
+	const { ready: isReady, waitingFor } = parts.operator.readiness();
+	reply.code(isReady ? 200 : 503);
+	return { status: isReady ? 'ready' : 'not_ready', waiting_for: waitingFor };
+}
+
+function keyRow(key: KeyView) {
+	return {
+		id: key.id,
+		name: key.name,
+		tenant: key.tenantId,
+		scopes: key.scopes,
+		created_at: new Date(key.createdAt).toISOString(),
+		revoked_at: key.revokedAt === null ? null : new Date(key.revokedAt).toISOString(),
+	};
+}
+
+/** Null for an operator, who sees all tenants. */
+function tenantSeenBy(key: Exchange['key']): string | null {
+	if (key === null) throw new Error('a route that reads traces must ask for a key');
+	return key.scopes.includes('admin') ? null : key.tenantId;
+}

@@ -1,0 +1,153 @@
+import { PlimsollError, asPlimsollError } from '../spec/errors.ts';
+import type { Answer } from '../runtime/request.ts';
+import type { RequestContext } from '../runtime/request-context.ts';
+import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
+import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
+import { ChatStream } from './chat-stream.ts';
+import { checkBody } from './json-body.ts';
+import { type Exchange, pathParameter, type Route } from './route.ts';
+
+/** The data surface: what applications call. */
+export const DATA_ROUTES: readonly Route[] = [
+	{
+		method: 'POST',
+		path: '/v1/chat/completions',
+		scope: 'invoke',
+		traced: true,
+		summary: 'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
+		body: ChatBody,
+		handle: chat,
+	},
+	{
+		method: 'POST',
+		path: '/v1/features/{feature}/invoke',
+		scope: 'invoke',
+		traced: true,
+		summary: 'Ask a feature with typed input; the output is JSON where its contract has an output schema.',
+		body: InvokeBody,
+		handle: invoke,
+	},
+	{
+		method: 'POST',
+		path: '/v1/collections/{collection}/search',
+		scope: 'invoke',
+		traced: true,
+		summary: 'Search a collection: ids, scores by leg, positions and text.',
+		body: SearchBody,
+		handle: search,
+	},
+	{
+		method: 'GET',
+		path: '/v1/models',
+		scope: 'invoke',
+		traced: false,
+		summary: 'Names that can stand in model: features first, then bare upstreams.',
+		body: null,
+		handle: models,
+	},
+];
+
+async function chat(exchange: Exchange): Promise<unknown> {
+	const { request, reply } = exchange;
+	const context = contextOf(exchange);
+	const { stream, includeUsage, ...ask } = readChatBody(checkBody(ChatBody, request.body));
+	const envelope = envelopeOf(context, ask.model);
+	if (!stream) {
+		const answer = await exchange.parts.runtime.chat(context, { ...ask, sink: null });
+		noteAnswer(exchange, answer);
+		if (answer.raw === null) return chatCompletion(envelope, answer);
+		return reply.header('content-type', 'application/json; charset=utf-8').send(answer.raw);
+	}
+	const relays = !exchange.parts.runtime.snapshot.features.has(ask.model);
+	const events = new ChatStream(reply.raw, envelope, { includeUsage, relays, signal: context.signal });
+	reply.raw.setHeader('x-request-id', context.id);
+	try {
+		const answer = await exchange.parts.runtime.chat(context, { ...ask, sink: events });
+		reply.hijack();
+		events.end(answer);
+	} catch (thrown) {
+		if (!events.started) throw thrown;
+		reply.hijack();
+		events.fail(asPlimsollError(thrown));
+	}
+	return reply;
+}
+
+async function invoke(exchange: Exchange): Promise<unknown> {
+	const context = contextOf(exchange);
+	const name = pathParameter(exchange.request, 'feature');
+	const { input, history, max_tokens: maxTokens, user } = checkBody(InvokeBody, exchange.request.body);
+	const { question = '', ...variables } = input;
+	const { runtime } = exchange.parts;
+	const feature = runtime.snapshot.features.get(name);
+	if (!feature) throw new PlimsollError('model_not_found', `No feature is named "${name.slice(0, 100)}".`, { param: 'feature' });
+	const answer = await runtime.chat(context, {
+		model: name,
+		messages: [...history, { role: 'user', content: question }],
+		variables,
+		parameters: maxTokens === undefined ? {} : { max_tokens: maxTokens },
+		sink: null,
+		user: user ?? null,
+	});
+	noteAnswer(exchange, answer);
+	return invokeResponse(envelopeOf(context, name), answer, feature.release.contract.guards.outputSchema !== null);
+}
+
+async function search(exchange: Exchange): Promise<unknown> {
+	const context = contextOf(exchange);
+	const { query, k, mode } = checkBody(SearchBody, exchange.request.body);
+	const collection = pathParameter(exchange.request, 'collection');
+	const found = await exchange.parts.runtime.search(context, { collection, query, k, mode: mode ?? null });
+	return {
+		request_id: context.id,
+		collection: found.collection,
+		generation: found.generation,
+		mode: found.mode,
+		degraded: found.degraded,
+		lexical_ms: found.lexicalMs,
+		vector_ms: found.vectorMs,
+		hits: found.hits.map((hit) => ({
+			rank: hit.rank,
+			chunk: hit.chunkId,
+			document: hit.documentId,
+			source: hit.source,
+			title: hit.title,
+			heading_path: hit.headingPath,
+			score: hit.score,
+			lexical_score: hit.lexicalScore,
+			vector_score: hit.vectorScore,
+			start: hit.start,
+			end: hit.end,
+			ordinal: hit.ordinal,
+			tokens: hit.tokens,
+			text: hit.text,
+		})),
+	};
+}
+
+function models({ parts }: Exchange): unknown {
+	const { features, upstreams } = parts.runtime.snapshot;
+	const row = (id: string, ownedBy: string) => ({ id, object: 'model', created: 0, owned_by: ownedBy });
+	return {
+		object: 'list',
+		data: [
+			...[...features.values()].map(({ release }) => row(release.contract.feature, release.contract.owner)),
+			...[...upstreams.values()].map(({ upstream }) => row(upstream.name, upstream.provider)),
+		],
+	};
+}
+
+function contextOf({ context }: Exchange): RequestContext {
+	if (context === null) throw new Error('a route that passes the pipeline must be marked as traced');
+	return context;
+}
+
+function envelopeOf(context: RequestContext, model: string): Envelope {
+	return { requestId: context.id, created: Math.floor(context.trace.started_at / 1000), model };
+}
+
+/** Headers that say how the answer came to be, for clients that never look into the body's extras. */
+function noteAnswer({ reply }: Exchange, answer: Answer): void {
+	if (answer.upstream !== null) reply.header('x-plimsoll-upstream', answer.upstream);
+	if (answer.degraded !== null) reply.header('x-plimsoll-degraded', answer.degraded);
+}

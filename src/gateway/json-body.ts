@@ -1,0 +1,65 @@
+import type { z } from 'zod';
+import { PlimsollError } from '../spec/errors.ts';
+
+/** Deeper bodies are refused before they are parsed: recursion over them would exhaust the stack. */
+const DEPTH_MAX = 64;
+
+/** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
+export function parseJsonBody(text: string): unknown {
+	if (text.trim() === '') throw new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');
+	if (depthOf(text) > DEPTH_MAX) {
+		throw new PlimsollError('body_too_large', `The body is nested deeper than ${DEPTH_MAX} levels.`);
+	}
+	try {
+		return JSON.parse(text);
+	} catch (thrown) {
+		const why = thrown instanceof SyntaxError ? thrown.message.replace(/, ".*$/s, '') : 'unreadable';
+		throw new PlimsollError('request_invalid', `The body is not valid JSON: ${why}.`, { cause: thrown });
+	}
+}
+
+/** Checks a parsed body against its schema. Throws `request_invalid` naming the first field at fault. */
+export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+	const result = schema.safeParse(body);
+	if (result.success) return result.data;
+	const issue = result.error.issues[0];
+	const param = issue ? dotted(issue.path) : null;
+	const message = `${param ? `${param}: ` : ''}${issue?.message ?? 'The body is not valid'}.`;
+	throw new PlimsollError('request_invalid', message, param ? { param } : {});
+}
+
+function dotted(path: readonly PropertyKey[]): string {
+	return path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '');
+}
+
+/** Deepest nesting of brackets outside strings. */
+function depthOf(text: string): number {
+	let depth = 0;
+	let deepest = 0;
+	for (let i = 0; i < text.length; i++) {
+		switch (text.charCodeAt(i)) {
+			case 0x22:
+				i = endOfString(text, i);
+				break;
+			case 0x7b:
+			case 0x5b:
+				if (++depth > deepest) deepest = depth;
+				break;
+			case 0x7d:
+			case 0x5d:
+				depth--;
+				break;
+		}
+	}
+	return deepest;
+}
+
+/** Index of the quote that ends the string which begins at `start`, or the text's end. */
+function endOfString(text: string, start: number): number {
+	for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
+		let slashes = 0;
+		while (text.charCodeAt(end - 1 - slashes) === 0x5c) slashes++;
+		if (slashes % 2 === 0) return end;
+	}
+	return text.length;
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { ERRORS } from '../spec/errors.ts';
+import type { Route } from './route.ts';
+
+/** The OpenAPI 3.1 document of a route table. */
+export function openApiDocument(routes: readonly Route[], version: string) {
+	return {
+		openapi: '3.1.0',
+		info: {
+			title: 'Plimsoll',
+			version,
+			description: 'A gateway that holds each LLM feature to its contract, and can say afterwards what happened.',
+			license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+		},
+		security: [{ key: [] }],
+		paths: pathsOf(routes),
+		components: {
+			securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key, plim_…' } },
+			schemas: { Error: ERROR_SCHEMA },
+		},
+	};
+}
+
+const ERROR_SCHEMA = {
+	type: 'object',
+	required: ['error'],
+	properties: {
+		error: {
+			type: 'object',
+			required: ['message', 'type', 'code'],
+			properties: {
+				message: { type: 'string' },
+				type: { type: 'string' },
+				param: { type: ['string', 'null'] },
+				code: { type: 'string', enum: Object.keys(ERRORS) },
+				request_id: { type: ['string', 'null'] },
+			},
+		},
+	},
+};
+
+function pathsOf(routes: readonly Route[]): Record<string, Record<string, unknown>> {
+	const paths: Record<string, Record<string, unknown>> = {};
+	for (const route of routes) {
+		paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
+	}
+	return paths;
+}
+
+function operation(route: Route): Record<string, unknown> {
+	const body = route.body && {
+		requestBody: { required: true, content: { 'application/json': { schema: z.toJSONSchema(route.body, { io: 'input' }) } } },
+	};
+	return {
+		summary: route.summary,
+		...(route.scope === null ? { security: [] } : { 'x-scope': route.scope }),
+		parameters: [...pathParameters(route), ...queryParameters(route)],
+		...body,
+		responses: {
+			'200': { description: 'Success' },
+			default: { description: 'An error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
+		},
+	};
+}
+
+function pathParameters({ path }: Route): unknown[] {
+	return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+		name,
+		in: 'path',
+		required: true,
+		schema: { type: 'string' },
+	}));
+}
+
+function queryParameters({ query = {} }: Route): unknown[] {
+	return Object.entries(query).map(([name, description]) => ({ name, in: 'query', description, schema: { type: 'string' } }));
+}

@@ -1,0 +1,53 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { RequestContext } from '../runtime/request-context.ts';
+import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Operator } from './operator.ts';
+
+/** What handlers work with. */
+export interface GatewayParts {
+	readonly runtime: Runtime;
+	readonly operator: Operator;
+	/** Who the key in `authorization` belongs to; throws as the keyring does. */
+	readonly identify: (authorization: string | undefined, scope: Scope) => KeyRecord;
+	readonly version: string;
+}
+
+export interface Exchange {
+	readonly request: FastifyRequest;
+	readonly reply: FastifyReply;
+	readonly parts: GatewayParts;
+	/** Set on routes that pass the pipeline. */
+	readonly context: RequestContext | null;
+	/** Set on the other routes that need a key. */
+	readonly key: KeyRecord | null;
+}
+
+/** One row of the route table: it makes the Fastify route and the OpenAPI operation. */
+export interface Route {
+	readonly method: 'GET' | 'POST' | 'DELETE';
+	/** In OpenAPI's form: `/v1/features/{feature}/invoke`. */
+	readonly path: string;
+	/** Null: open to everyone. */
+	readonly scope: Scope | null;
+	/** Whether it is a request in the sense of the pipeline: admitted, bounded by a deadline, traced. */
+	readonly traced: boolean;
+	readonly summary: string;
+	readonly body: z.ZodType | null;
+	/** Query parameters with their meaning. */
+	readonly query?: Readonly<Record<string, string>>;
+	readonly handle: (exchange: Exchange) => unknown;
+}
+
+export function pathParameter(request: FastifyRequest, name: string): string {
+	const { params } = request;
+	const value = typeof params === 'object' && params !== null ? (params as Record<string, unknown>)[name] : undefined;
+	return typeof value === 'string' ? value : '';
+}
+
+export function queryParameter(request: FastifyRequest, name: string): string | null {
+	const { query } = request;
+	const value = typeof query === 'object' && query !== null ? (query as Record<string, unknown>)[name] : undefined;
+	return typeof value === 'string' ? value : null;
+}

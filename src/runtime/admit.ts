@@ -1,0 +1,72 @@
+import { PlimsollError } from '../spec/errors.ts';
+import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Keyring } from './keyring.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** Told to a client that met a full house: long enough to drain a few requests, short enough to be worth it. */
+const FULL_RETRY_AFTER_MS = 1000;
+
+/** Who is inside: counts running requests and turns the next one away when the house is full or closing. */
+export class Door {
+	#inside = 0;
+	#closed = false;
+	#whenEmpty: (() => void) | null = null;
+
+	get inside(): number {
+		return this.#inside;
+	}
+
+	/** Throws `server_draining` or `concurrency_exceeded`. Every enter needs exactly one leave. */
+	enter(max: number): void {
+		if (this.#closed) {
+			throw new PlimsollError('server_draining', 'The server is stopping.', { retryAfterMs: FULL_RETRY_AFTER_MS });
+		}
+		if (this.#inside >= max) {
+			throw new PlimsollError('concurrency_exceeded', `${max} requests are running, the most that the server allows.`, {
+				retryAfterMs: FULL_RETRY_AFTER_MS,
+			});
+		}
+		this.#inside++;
+	}
+
+	leave(): void {
+		this.#inside--;
+		if (this.#inside === 0) this.#whenEmpty?.();
+	}
+
+	/** Lets nobody in any more; resolves when the last one has left. */
+	close(): Promise<void> {
+		this.#closed = true;
+		return new Promise((resolve) => {
+			if (this.#inside === 0) resolve();
+			else this.#whenEmpty = resolve;
+		});
+	}
+}
+
+/** How a caller shows who it is: by a key that came with the request, or as code in our own process. */
+export type Credentials =
+	| { readonly kind: 'authorization'; readonly header: string | undefined; readonly scope: Scope }
+	| { readonly kind: 'in_process'; readonly tenantId: string };
+
+/** admit: a place inside, and who asks. Returns the key; null for code in our own process. */
+export function admit(
+	context: RequestContext,
+	credentials: Credentials,
+	{ door, keyring, max }: { door: Door; keyring: Keyring; max: number },
+): Promise<KeyRecord | null> {
+	return context.step('admit', ({ detail }) => {
+		door.enter(max);
+		context.onLeave(() => door.leave());
+		if (credentials.kind === 'in_process') {
+			context.trace.tenant_id = credentials.tenantId;
+			detail.caller = 'in process';
+			return null;
+		}
+		const key = keyring.identify(credentials.header, credentials.scope);
+		context.trace.tenant_id = key.tenantId;
+		context.trace.key_id = key.id;
+		detail.scope = credentials.scope;
+		return key;
+	});
+}

@@ -1,0 +1,71 @@
+import type { Completion, Usage } from '../spec/model.ts';
+import type { Passage } from '../spec/retrieval.ts';
+import type { Generation } from './generate.ts';
+import type { Answer, Citation } from './request.ts';
+import type { RequestContext } from './request-context.ts';
+
+const NO_USAGE: Usage = { tokensIn: 0, tokensOut: 0, tokensCached: 0, source: 'estimated' };
+
+/** The answer that a model gave and the guards let pass. */
+export function producedAnswer(
+	context: RequestContext,
+	produced: Extract<Generation, { kind: 'produced' }>,
+	citations: readonly Citation[],
+): Answer {
+	const { completion, usage, model } = produced;
+	return {
+		...identityOf(context),
+		...contentOf(completion),
+		usage,
+		citations,
+		upstream: model.upstream.name,
+		model: completion.served.model ?? model.upstream.model,
+		degraded: context.trace.degraded_reason,
+	};
+}
+
+/** The fixed answer that a failure policy declares. Always degraded. */
+export function fallbackAnswer(context: RequestContext, text: string, degraded: string): Answer {
+	markDegraded(context, degraded);
+	context.trace.finish_reason = 'stop';
+	return {
+		...identityOf(context),
+		text,
+		finishReason: 'stop',
+		toolCalls: null,
+		confidence: null,
+		raw: null,
+		usage: NO_USAGE,
+		citations: [],
+		upstream: null,
+		model: null,
+		degraded: context.trace.degraded_reason,
+	};
+}
+
+/** The first policy that answered names the degradation; later ones follow from it. */
+export function markDegraded({ trace }: RequestContext, reason: string | null): void {
+	if (reason === null) return;
+	trace.degraded = true;
+	trace.degraded_reason ??= reason;
+}
+
+/** The passages that the answer's `[n]` marks name, in order of first mention. */
+export function citationsIn(text: string, passages: readonly Passage[]): readonly Citation[] {
+	const numbers = new Set<number>();
+	for (const [, list] of text.matchAll(/\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]/g)) {
+		for (const number of (list as string).split(',')) numbers.add(Number(number));
+	}
+	return [...numbers].flatMap((number) => {
+		const passage = passages[number - 1];
+		return passage ? [{ number, passage }] : [];
+	});
+}
+
+function identityOf({ trace }: RequestContext): Pick<Answer, 'feature' | 'release'> {
+	return { feature: trace.feature, release: trace.release };
+}
+
+function contentOf({ text, finishReason, toolCalls, confidence, raw }: Completion) {
+	return { text, finishReason, toolCalls, confidence, raw };
+}

@@ -1,0 +1,42 @@
+import { nearest } from '../base/nearest.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Model } from '../spec/model.ts';
+import type { Feature, Snapshot } from './feature.ts';
+import type { ChatRequest } from './request.ts';
+import type { RequestContext } from './request-context.ts';
+
+/** What the name in `model` turned out to be. */
+export type Target =
+	| { readonly kind: 'feature'; readonly feature: Feature }
+	| { readonly kind: 'upstream'; readonly model: Model };
+
+/** assign: which release answers, and by when. */
+export function assign(context: RequestContext, request: ChatRequest, snapshot: Snapshot): Promise<Target> {
+	return context.step('assign', ({ detail }) => {
+		const target = findTarget(request.model, snapshot);
+		const deadlineMs =
+			target.kind === 'feature' ? target.feature.release.contract.budget.deadlineMs : snapshot.bare.deadlineMs;
+		if (target.kind === 'feature') {
+			const { release } = target.feature;
+			context.trace.feature = release.contract.feature;
+			context.trace.release = release.id;
+			context.trace.variant = 'control';
+		}
+		context.deadline.set(Math.max(0, deadlineMs - context.elapsedMs()));
+		detail.deadline_ms = deadlineMs;
+		return target;
+	});
+}
+
+function findTarget(name: string, snapshot: Snapshot): Target {
+	const feature = snapshot.features.get(name);
+	if (feature) return { kind: 'feature', feature };
+	const model = snapshot.upstreams.get(name);
+	if (model) return { kind: 'upstream', model };
+	const guess = nearest(name, [...snapshot.features.keys(), ...snapshot.upstreams.keys()]);
+	throw new PlimsollError(
+		'model_not_found',
+		`No feature or upstream is named "${name.slice(0, 100)}".${guess ? ` Did you mean "${guess}"?` : ''} GET /v1/models lists the names.`,
+		{ param: 'model' },
+	);
+}

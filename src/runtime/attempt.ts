@@ -1,0 +1,154 @@
+import { countTokens } from '../base/tokens.ts';
+import { costOf } from '../models/prices.ts';
+import { type Completion, type Model, type ModelRequest, UpstreamError, type Usage } from '../spec/model.ts';
+import type { AttemptTrace } from '../spec/trace.ts';
+import type { AnswerSink } from './request.ts';
+import type { RequestContext, StepNotes } from './request-context.ts';
+
+/** What one call to an upstream produced, and what it cost. */
+export interface Produced {
+	readonly completion: Completion;
+	readonly usage: Usage;
+	readonly costMicros: number;
+	readonly costSource: 'reported' | 'estimated';
+}
+
+/** A failed call: why, and whether the client has seen a part of its answer. */
+export interface Failed {
+	readonly error: UpstreamError;
+	readonly answerStarted: boolean;
+	readonly costMicros: number;
+}
+
+export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed);
+
+interface AttemptPlan {
+	readonly model: Model;
+	readonly request: ModelRequest;
+	/** Tokens of the messages; called only when the provider reports no usage. */
+	readonly countTokensIn: () => number;
+	/** Where a stream goes; null: the whole answer is waited for. */
+	readonly sink: AnswerSink | null;
+	/** Chunks go to the client as they are, so that any of them, not only text, is a part of the answer. */
+	readonly passThrough: boolean;
+}
+
+/** Longest a stream's answer may grow, in characters: what does not fit is an upstream gone wrong. */
+const ANSWER_CHARS_MAX = 4_000_000;
+
+/** One try at one upstream: exactly one attempt in the trace, and its cost, whatever happens. */
+export async function attempt(
+	context: RequestContext,
+	plan: AttemptPlan,
+	notes: StepNotes,
+): Promise<AttemptResult> {
+	const { upstream } = plan.model;
+	const startedMs = context.elapsedMs();
+	const progress = new Progress(context, startedMs);
+	try {
+		const completion = plan.sink
+			? await streamTo(plan.sink, plan, progress)
+			: await plan.model.complete(plan.request);
+		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
+		const { micros, source } = costOf(usage, upstream.price);
+		notes.attempts.push(progress.record(plan, { outcome: 'ok', error: null, completion, usage, micros }));
+		return { ok: true, completion, usage, costMicros: micros, costSource: source };
+	} catch (thrown) {
+		const error = asUpstreamError(thrown, upstream.name, context.signal);
+		const usage = wasProcessed(error) ? estimatedUsage(plan, progress.text) : null;
+		const micros = usage ? costOf(usage, upstream.price).micros : 0;
+		notes.attempts.push(
+			progress.record(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }),
+		);
+		return { ok: false, error, answerStarted: progress.sent, costMicros: micros };
+	}
+}
+
+/** What is known of a call while it runs. */
+class Progress {
+	text = '';
+	/** Whether the client has seen a part of the answer. */
+	sent = false;
+	firstTokenMs: number | null = null;
+	readonly #context: RequestContext;
+	readonly #startedMs: number;
+
+	constructor(context: RequestContext, startedMs: number) {
+		this.#context = context;
+		this.#startedMs = startedMs;
+	}
+
+	add(text: string): void {
+		if (text === '') return;
+		if (this.firstTokenMs === null) {
+			this.firstTokenMs = this.#context.elapsedMs() - this.#startedMs;
+			this.#context.markFirstToken();
+		}
+		this.text += text;
+	}
+
+	record(
+		plan: AttemptPlan,
+		end: { outcome: string; error: string | null; completion: Completion | null; usage: Usage | null; micros: number },
+	): AttemptTrace {
+		return {
+			seq: 0,
+			upstream: plan.model.upstream.name,
+			model_name: end.completion?.served.model ?? plan.model.upstream.model,
+			provider_response_id: end.completion?.served.responseId ?? null,
+			started_ms: this.#startedMs,
+			latency_ms: this.#context.elapsedMs() - this.#startedMs,
+			time_to_first_token_ms: this.firstTokenMs,
+			outcome: end.outcome,
+			error: end.error,
+			tokens_in: end.usage?.tokensIn ?? 0,
+			tokens_out: end.usage?.tokensOut ?? 0,
+			cost_usd_micros: end.micros,
+		};
+	}
+}
+
+/** Passes a stream on, chunk by chunk, at the client's pace, and returns the whole of it. */
+async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress): Promise<Completion> {
+	const whole = { finishReason: '', usage: null as Usage | null, confidence: null as number | null };
+	let served: Completion['served'] = { model: null, responseId: null, fingerprint: null };
+	for await (const chunk of await plan.model.stream(plan.request)) {
+		progress.add(chunk.text);
+		if (progress.text.length > ANSWER_CHARS_MAX) {
+			throw new UpstreamError('nonsense', plan.model.upstream.name, `The answer passed ${ANSWER_CHARS_MAX} characters.`);
+		}
+		served = chunk.served ?? served;
+		whole.finishReason = chunk.finishReason ?? whole.finishReason;
+		whole.usage = chunk.usage ?? whole.usage;
+		whole.confidence = chunk.confidence ?? whole.confidence;
+		progress.sent ||= plan.passThrough || chunk.text !== '';
+		const written = sink.chunk(chunk);
+		if (written) await written;
+	}
+	return { ...whole, text: progress.text, toolCalls: null, served, raw: null };
+}
+
+function estimatedUsage(plan: AttemptPlan, text: string): Usage {
+	const { tokenizer } = plan.model.upstream;
+	return { tokensIn: plan.countTokensIn(), tokensOut: countTokens(text, tokenizer), tokensCached: 0, source: 'estimated' };
+}
+
+/** Whether the provider began to work on the call, and so may bill it: refusals and failed connections cost nothing. */
+function wasProcessed(error: UpstreamError): boolean {
+	switch (error.kind) {
+		case 'timeout_first_token':
+		case 'timeout_idle':
+		case 'timeout_total':
+		case 'cut':
+		case 'cancelled':
+			return true;
+		default:
+			return false;
+	}
+}
+
+function asUpstreamError(thrown: unknown, upstream: string, signal: AbortSignal): UpstreamError {
+	if (thrown instanceof UpstreamError) return thrown;
+	if (signal.aborted) return new UpstreamError('cancelled', upstream, 'The request ended first.', { cause: thrown });
+	throw thrown;
+}

@@ -1,0 +1,208 @@
+import { type Clock, sleep } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Contract, FailureAction, FailureSituation } from '../contracts/release.ts';
+import { worstCaseCost } from '../models/prices.ts';
+import { type Decision, decideRecovery } from '../policy/failure.ts';
+import type { RetryBudget } from '../policy/retry-budget.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { ChatMessage, Model, ModelRequest, UpstreamError } from '../spec/model.ts';
+import { type AttemptResult, attempt, type Produced } from './attempt.ts';
+import type { CallParameters } from './parameters.ts';
+import type { AnswerSink } from './request.ts';
+import type { RequestContext, StepNotes } from './request-context.ts';
+
+/** Everything that generation needs to know, whatever asked for it. */
+export interface GenerationPlan {
+	/** In order of preference, at least one. */
+	readonly candidates: readonly Model[];
+	readonly escalateTo: Model | null;
+	readonly messages: readonly ChatMessage[];
+	readonly countTokensIn: () => number;
+	readonly call: CallParameters;
+	readonly grounding: ModelRequest['grounding'];
+	readonly attemptsMax: number;
+	readonly onFailure: Contract['onFailure'];
+	/** Null: no cap. */
+	readonly costMicrosMax: number | null;
+	/** The most that generation may take, milliseconds; the request's deadline stands above it. */
+	readonly timeMsMax: number;
+	/** Where a stream goes while it is made; null: nothing is sent before the whole is known. */
+	readonly sink: AnswerSink | null;
+}
+
+export interface GenerationParts {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly retryBudget: RetryBudget;
+}
+
+export type Generation =
+	| ({ readonly kind: 'produced'; readonly model: Model; readonly degraded: string | null } & Produced)
+	| { readonly kind: 'fallen_back'; readonly answer: string; readonly degraded: string };
+
+/** Time kept back from attempts, so that what follows a time-out still fits before the deadline. */
+const RESERVE_MS = 25;
+
+/** generate: asks upstreams until one answers or the contract's policy says to stop. */
+export function generate(context: RequestContext, plan: GenerationPlan, parts: GenerationParts): Promise<Generation> {
+	return context.step('generate', async (notes) => {
+		parts.retryBudget.earn();
+		const run = new Run(context, plan, notes);
+		for (;;) {
+			const result = await run.attempt();
+			if (result.ok) return run.produced(result);
+			context.throwIfOver();
+			const decision = run.decide(result, parts.random.next());
+			const { recovery } = decision;
+			if (recovery.action === 'fall_back') {
+				return { kind: 'fallen_back', answer: recovery.answer, degraded: `${decision.situation}: fall_back` };
+			}
+			if (recovery.action === 'fail' || !parts.retryBudget.spend()) throw failure(decision, result.error);
+			run.follow(decision);
+			if (recovery.action === 'retry' && recovery.afterMs > 0) {
+				await sleep(parts.clock, recovery.afterMs, context.signal);
+			}
+		}
+	});
+}
+
+/** Where a generation stands between its attempts. */
+class Run {
+	readonly #context: RequestContext;
+	readonly #plan: GenerationPlan;
+	readonly #notes: StepNotes;
+	readonly #startedMs: number;
+	#model: Model;
+	#index = 0;
+	#failuresHere = 0;
+	#attempts = 0;
+	#spentMicros = 0;
+	#degraded: string | null = null;
+
+	constructor(context: RequestContext, plan: GenerationPlan, notes: StepNotes) {
+		this.#context = context;
+		this.#plan = plan;
+		this.#notes = notes;
+		this.#startedMs = context.elapsedMs();
+		this.#model = plan.candidates[0] as Model;
+	}
+
+	async attempt(): Promise<AttemptResult> {
+		this.#reserve();
+		this.#attempts++;
+		const result = await attempt(
+			this.#context,
+			{
+				model: this.#model,
+				request: this.#request(),
+				countTokensIn: this.#plan.countTokensIn,
+				sink: this.#plan.sink,
+				passThrough: this.#plan.call.passThrough,
+			},
+			this.#notes,
+		);
+		this.#settle(result);
+		return result;
+	}
+
+	decide(failed: Extract<AttemptResult, { ok: false }>, draw: number): Decision {
+		this.#failuresHere++;
+		return decideRecovery(
+			{
+				failure: failed.error.kind,
+				retryAfterMs: failed.error.retryAfterMs,
+				failuresHere: this.#failuresHere,
+				attempts: this.#attempts,
+				attemptsMax: this.#plan.attemptsMax,
+				hasNext: this.#index + 1 < this.#plan.candidates.length,
+				canEscalate: this.#plan.escalateTo !== null && this.#model !== this.#plan.escalateTo,
+				answerStarted: failed.answerStarted,
+				remainingMs: this.#remainingMs(),
+				draw,
+			},
+			this.#plan.onFailure,
+		);
+	}
+
+	follow({ recovery, situation }: Decision): void {
+		if (recovery.action === 'fail_over') this.#moveTo(this.#plan.candidates[++this.#index] as Model, situation, 'fail_over');
+		if (recovery.action === 'escalate') this.#moveTo(this.#plan.escalateTo as Model, situation, 'escalate');
+	}
+
+	produced(result: Produced): Generation {
+		return { kind: 'produced', model: this.#model, degraded: this.#degraded, ...result };
+	}
+
+	#moveTo(model: Model, situation: FailureSituation | null, action: FailureAction['action']): void {
+		if (action === 'escalate') this.#context.trace.escalated_from = this.#model.upstream.name;
+		else this.#degraded = `${situation}: ${action}`;
+		this.#model = model;
+		this.#failuresHere = 0;
+	}
+
+	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
+	#reserve(): void {
+		const { costMicrosMax, countTokensIn, call } = this.#plan;
+		if (costMicrosMax === null) return;
+		const { upstream } = this.#model;
+		const worst = worstCaseCost(countTokensIn(), call.tokensOutMax ?? upstream.tokensOutMax, upstream.price);
+		if (this.#spentMicros + worst > costMicrosMax) {
+			throw new PlimsollError(
+				'budget_cost_exceeded',
+				`A call to ${upstream.name} could cost ${usd(worst)}${this.#spentMicros > 0 ? ` on top of ${usd(this.#spentMicros)} spent` : ''}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
+			);
+		}
+	}
+
+	#settle(result: AttemptResult): void {
+		const { trace } = this.#context;
+		this.#spentMicros += result.costMicros;
+		trace.cost_usd_micros += result.costMicros;
+		trace.price_version = this.#model.upstream.price?.version ?? null;
+		trace.retries += this.#attempts > 1 ? 1 : 0;
+		if (!result.ok) {
+			if (result.costMicros > 0) trace.cost_source = 'estimated';
+			return;
+		}
+		trace.cost_source = trace.cost_source === 'estimated' ? 'estimated' : result.costSource;
+		trace.upstream = this.#model.upstream.name;
+		trace.provider = this.#model.upstream.provider;
+		trace.model_name = result.completion.served.model ?? this.#model.upstream.model;
+		trace.provider_fingerprint = result.completion.served.fingerprint;
+		trace.tokens_in = result.usage.tokensIn;
+		trace.tokens_out = result.usage.tokensOut;
+		trace.tokens_cached = result.usage.tokensCached;
+		trace.finish_reason = result.completion.finishReason;
+	}
+
+	#request(): ModelRequest {
+		const { messages, call, grounding } = this.#plan;
+		const { timeouts } = this.#model.upstream;
+		const left = Math.max(1, this.#remainingMs() - RESERVE_MS);
+		return {
+			messages,
+			parameters: call.passThrough ? call.parameters : withCap(call, this.#model),
+			grounding,
+			signal: this.#context.signal,
+			timeouts: { ...timeouts, totalMs: Math.min(timeouts.totalMs, left) },
+		};
+	}
+
+	#remainingMs(): number {
+		const spentHere = this.#context.elapsedMs() - this.#startedMs;
+		return Math.min(this.#context.deadline.remainingMs(), this.#plan.timeMsMax - spentHere);
+	}
+}
+
+function failure(decision: Decision, error: UpstreamError): PlimsollError {
+	const wait = error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs };
+	return new PlimsollError(decision.code, error.message, { cause: error, ...wait });
+}
+
+function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {
+	return { ...parameters, [upstream.tokensOutParameter]: Math.min(tokensOutMax ?? upstream.tokensOutMax, upstream.tokensOutMax) };
+}
+
+function usd(micros: number): string {
+	return `$${(micros / 1_000_000).toFixed(6)}`;
+}

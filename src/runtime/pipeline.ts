@@ -1,0 +1,212 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { countTokens } from '../base/tokens.ts';
+import { canonicalJson } from '../base/canonical-json.ts';
+import type { FailureAction } from '../contracts/release.ts';
+import type { RetryBudget } from '../policy/retry-budget.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Model } from '../spec/model.ts';
+import type { AssembledPrompt, PromptInput } from '../spec/prompt.ts';
+import type { Retriever } from '../spec/retrieval.ts';
+import { citationsIn, fallbackAnswer, markDegraded, producedAnswer } from './answer.ts';
+import { assemble } from './assemble.ts';
+import { assign } from './assign.ts';
+import { lastUserText, readConversation } from './conversation.ts';
+import type { Feature, Snapshot } from './feature.ts';
+import { generate, type GenerationPlan } from './generate.ts';
+import { guard } from './guard.ts';
+import { bareParameters, type CallParameters, featureParameters } from './parameters.ts';
+import type { Answer, AnswerSink, ChatRequest } from './request.ts';
+import type { RequestContext } from './request-context.ts';
+import { type Retrieval, retrieve } from './retrieve.ts';
+
+export interface PipelineParts {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly retriever: Retriever;
+	readonly retryBudget: RetryBudget;
+}
+
+/**
+ * The life of an admitted request, in the order in which ARCHITECTURE.md draws it. Resolves with an answer that
+ * passed its guards or that a failure policy gave; anything else is thrown as a PlimsollError.
+ */
+export async function answer(
+	context: RequestContext,
+	request: ChatRequest,
+	ask: { snapshot: Snapshot; parts: PipelineParts },
+): Promise<Answer> {
+	const target = await assign(context, request, ask.snapshot);
+	context.trace.streamed = request.sink !== null;
+	return target.kind === 'feature'
+		? answerAsFeature(context, request, { feature: target.feature, parts: ask.parts })
+		: answerAsUpstream(context, request, { model: target.model, bare: ask.snapshot.bare, parts: ask.parts });
+}
+
+async function answerAsFeature(
+	context: RequestContext,
+	request: ChatRequest,
+	{ feature, parts }: { feature: Feature; parts: PipelineParts },
+): Promise<Answer> {
+	const { contract } = feature.release;
+	const { call, input } = await route(context, request, feature);
+
+	const found = contract.retrieval
+		? await retrieve(context, { contract, retrieval: contract.retrieval, question: input.question }, parts)
+		: NOTHING_TO_FIND;
+	if (found.kind === 'fallen_back') return respond(context, request.sink, fallbackAnswer(context, found.answer, found.degraded));
+	markDegraded(context, found.degraded);
+
+	const assembly = await assemble(context, feature, { ...input, passages: found.hits });
+	if (assembly.kind === 'fallen_back') {
+		return respond(context, request.sink, fallbackAnswer(context, assembly.answer, assembly.degraded));
+	}
+
+	const { prompt, candidates } = assembly;
+	const held = contract.stream === 'buffered' || request.sink === null;
+	const plan = featurePlan({ feature, prompt, candidates, call, question: input.question, sink: held ? null : request.sink });
+	const final = await generateGuarded(context, feature, { plan, prompt, question: input.question, parts });
+	return respond(context, held ? request.sink : null, final);
+}
+
+const NOTHING_TO_FIND: Retrieval = { kind: 'found', hits: [], degraded: null };
+
+/** route: reads the request as the contract does and names the upstreams that may answer it. */
+function route(
+	context: RequestContext,
+	request: ChatRequest,
+	feature: Feature,
+): Promise<{ call: CallParameters; input: Omit<PromptInput, 'passages'> }> {
+	return context.step('route', ({ detail }) => {
+		detail.route = feature.route.map((model) => model.upstream.name).join(', ');
+		const call = featureParameters(feature.release.contract, request.parameters);
+		const { question, history } = readConversation(request.messages);
+		return { call, input: { question, history, variables: request.variables } };
+	});
+}
+
+function featurePlan(ask: {
+	feature: Feature;
+	prompt: AssembledPrompt;
+	candidates: readonly Model[];
+	call: CallParameters;
+	question: string;
+	sink: AnswerSink | null;
+}): GenerationPlan {
+	const { contract } = ask.feature.release;
+	return {
+		candidates: ask.candidates,
+		escalateTo: ask.feature.escalateTo,
+		messages: ask.prompt.messages,
+		countTokensIn: () => ask.prompt.tokensIn,
+		call: ask.call,
+		grounding: { question: ask.question, passages: ask.prompt.passages },
+		attemptsMax: contract.models.attemptsMax,
+		onFailure: contract.onFailure,
+		costMicrosMax: contract.budget.costMicrosMax,
+		timeMsMax: contract.budget.deadlineMs * contract.budget.stepShare.generate,
+		sink: ask.sink,
+	};
+}
+
+/** generate and guard, again where the contract's policy for an invalid output says so. */
+async function generateGuarded(
+	context: RequestContext,
+	feature: Feature,
+	ask: { plan: GenerationPlan; prompt: AssembledPrompt; question: string; parts: PipelineParts },
+): Promise<Answer> {
+	const { passages } = ask.prompt;
+	let { plan } = ask;
+	for (let round = 1; ; round++) {
+		const generation = await generate(context, plan, ask.parts);
+		markDegraded(context, generation.degraded);
+		if (generation.kind === 'fallen_back') return fallbackAnswer(context, generation.answer, generation.degraded);
+		const { completion } = generation;
+		const failed = await guard(context, feature, { completion, question: ask.question, passages });
+		if (failed === null) return producedAnswer(context, generation, citationsIn(completion.text, passages));
+
+		const policy = feature.release.contract.onFailure.invalid_output;
+		if (policy.action === 'fall_back' && plan.sink === null) {
+			return fallbackAnswer(context, policy.answer, `invalid_output: ${failed.guard}`);
+		}
+		const again = plan.sink === null && round < plan.attemptsMax ? nextPlan(plan, policy, generation.model) : null;
+		if (again === null) {
+			throw new PlimsollError('guard_rejected', `The answer failed the guard "${failed.guard}": ${failed.reason}.`);
+		}
+		if (policy.action === 'escalate') context.trace.escalated_from = generation.model.upstream.name;
+		plan = again;
+	}
+}
+
+/** What to ask after a guard refused; null when the policy is to stop, or was already followed as far as it goes. */
+function nextPlan(plan: GenerationPlan, policy: FailureAction, last: Model): GenerationPlan | null {
+	if (policy.action === 'retry') return plan;
+	if (policy.action === 'escalate' && plan.escalateTo !== null && plan.escalateTo !== last) {
+		return { ...plan, candidates: [plan.escalateTo], escalateTo: null };
+	}
+	return null;
+}
+
+async function answerAsUpstream(
+	context: RequestContext,
+	request: ChatRequest,
+	{ model, bare, parts }: { model: Model; bare: Snapshot['bare']; parts: PipelineParts },
+): Promise<Answer> {
+	const call = await context.step('route', ({ detail }) => {
+		detail.route = model.upstream.name;
+		return bareParameters(request.parameters);
+	});
+	const generation = await generate(
+		context,
+		{
+			candidates: [model],
+			escalateTo: null,
+			messages: request.messages,
+			countTokensIn: () => countTokens(canonicalJson(request.messages), model.upstream.tokenizer),
+			call,
+			grounding: { question: lastUserText(request.messages), passages: [] },
+			attemptsMax: bare.attemptsMax,
+			onFailure: BARE_POLICIES,
+			costMicrosMax: null,
+			timeMsMax: bare.deadlineMs,
+			sink: request.sink,
+		},
+		parts,
+	);
+	const final =
+		generation.kind === 'produced'
+			? producedAnswer(context, generation, [])
+			: fallbackAnswer(context, generation.answer, generation.degraded);
+	return respond(context, null, final);
+}
+
+const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
+const BARE_POLICIES: GenerationPlan['onFailure'] = {
+	upstream_timeout: FAIL_CLOSED,
+	upstream_outage: { action: 'retry' },
+	upstream_quota: FAIL_CLOSED,
+	empty_retrieval: FAIL_CLOSED,
+	budget_exceeded: FAIL_CLOSED,
+	invalid_output: FAIL_CLOSED,
+	stream_broken: FAIL_CLOSED,
+};
+
+/** respond: hands over what was held back until it was whole and guarded. */
+function respond(context: RequestContext, sink: AnswerSink | null, final: Answer): Promise<Answer> {
+	return context.step('respond', async ({ detail }) => {
+		detail.citations = final.citations.length;
+		if (sink !== null) {
+			context.markFirstToken();
+			await sink.chunk({
+				text: final.text,
+				finishReason: final.finishReason,
+				usage: final.usage,
+				served: null,
+				confidence: final.confidence,
+				raw: null,
+			});
+		}
+		return final;
+	});
+}
+

@@ -1,0 +1,178 @@
+import { Deadline } from '../base/deadline.ts';
+import type { Clock } from '../base/clock.ts';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
+
+type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
+
+/** A step while it runs: what it wants to say in the trace. */
+export interface StepNotes {
+	readonly detail: Record<string, string | number | boolean | null>;
+	readonly attempts: AttemptTrace[];
+}
+
+/** One request from the moment it enters to its one outcome and its one trace. */
+export class RequestContext {
+	readonly trace: Draft;
+	readonly deadline: Deadline;
+	readonly #clock: Clock;
+	readonly #start: number;
+	readonly #steps: StepTrace[] = [];
+	readonly #sink: TraceSink;
+	#leave: (() => void) | null = null;
+	#ended = false;
+
+	/** @param options.sink where the trace goes when the request has its outcome. */
+	constructor(options: { id: string; clock: Clock; sink: TraceSink }) {
+		this.#clock = options.clock;
+		this.#start = options.clock.monotonic();
+		this.#sink = options.sink;
+		this.deadline = new Deadline(options.clock, () => deadlineError(this.trace.feature));
+		this.trace = emptyTrace(options.id, options.clock.now(), this.#steps);
+	}
+
+	get id(): string {
+		return this.trace.request_id;
+	}
+
+	get signal(): AbortSignal {
+		return this.deadline.signal;
+	}
+
+	get ended(): boolean {
+		return this.#ended;
+	}
+
+	/** Milliseconds since the request entered. */
+	elapsedMs(): number {
+		return this.#clock.monotonic() - this.#start;
+	}
+
+	/** Runs one stage and records exactly one step for it, whatever happens inside. */
+	async step<T>(stage: Stage, run: (notes: StepNotes) => T | Promise<T>): Promise<T> {
+		const notes: StepNotes = { detail: {}, attempts: [] };
+		const startedMs = this.elapsedMs();
+		let errorCode: string | null = null;
+		try {
+			this.throwIfOver();
+			return await run(notes);
+		} catch (thrown) {
+			const error = asPlimsollError(thrown);
+			errorCode = error.code;
+			throw error;
+		} finally {
+			this.#steps.push({
+				seq: this.#steps.length,
+				stage,
+				started_ms: round(startedMs),
+				latency_ms: round(this.elapsedMs() - startedMs),
+				outcome: errorCode === null ? 'ok' : 'failed',
+				error_code: errorCode,
+				detail: notes.detail,
+				attempts: notes.attempts,
+			});
+		}
+	}
+
+	/** Throws the reason when the deadline has passed or the client has left. */
+	throwIfOver(): void {
+		if (this.signal.aborted) throw this.signal.reason;
+	}
+
+	/** The client is gone: everything that still runs for it stops. */
+	clientLeft(): void {
+		if (!this.#ended) this.deadline.cancel(new PlimsollError('client_closed', 'The client closed the connection.'));
+	}
+
+	markFirstToken(): void {
+		this.trace.time_to_first_token_ms ??= round(this.elapsedMs());
+	}
+
+	/** Gives the request its outcome and hands over its trace. Only the first call counts. */
+	end(error: PlimsollError | null): void {
+		if (this.#ended) return;
+		this.#ended = true;
+		this.deadline.dispose();
+		this.trace.latency_ms = round(this.elapsedMs());
+		this.trace.error_code = error?.code ?? null;
+		this.trace.outcome = outcomeOf(error, this.trace.degraded);
+		this.#leave?.();
+		this.#sink.record(this.trace);
+	}
+
+	/** What gives back the place that the request holds; runs once, when it ends. */
+	onLeave(leave: () => void): void {
+		this.#leave = leave;
+	}
+}
+
+function outcomeOf(error: PlimsollError | null, degraded: boolean): Outcome {
+	if (error === null) return degraded ? 'degraded' : 'ok';
+	switch (error.category) {
+		case 'cancelled':
+			return 'cancelled';
+		case 'invalid_request':
+		case 'unauthenticated':
+		case 'forbidden':
+		case 'not_found':
+		case 'too_large':
+		case 'overloaded':
+		case 'unprocessable':
+			return 'refused';
+		default:
+			return 'failed';
+	}
+}
+
+function deadlineError(feature: string | null): PlimsollError {
+	const whose = feature === null ? 'The request’s deadline' : `The deadline of ${feature} (budget.deadline_ms)`;
+	return new PlimsollError('deadline_exceeded', `${whose} passed before the answer was complete.`);
+}
+
+/** Microsecond resolution: finer is noise, and short numbers keep the trace small. */
+function round(ms: number): number {
+	return Math.round(ms * 1000) / 1000;
+}
+
+function emptyTrace(requestId: string, startedAt: number, steps: readonly StepTrace[]): Draft {
+	return {
+		request_id: requestId,
+		started_at: startedAt,
+		tenant_id: null,
+		key_id: null,
+		user_id_hash: null,
+		feature: null,
+		release: null,
+		variant: null,
+		prompt_name: null,
+		prompt_version: null,
+		prompt_hash: null,
+		upstream: null,
+		model_name: null,
+		provider: null,
+		provider_fingerprint: null,
+		streamed: false,
+		tokens_in: 0,
+		tokens_out: 0,
+		tokens_cached: 0,
+		cost_usd_micros: 0,
+		cost_source: null,
+		price_version: null,
+		latency_ms: 0,
+		time_to_first_token_ms: null,
+		retries: 0,
+		cache_hit: 'none',
+		retrieval_collection: null,
+		retrieval_generation: null,
+		retrieval_doc_ids: [],
+		retrieval_scores: [],
+		guard_verdicts: [],
+		escalated_from: null,
+		degraded: false,
+		degraded_reason: null,
+		outcome: 'failed',
+		error_code: null,
+		finish_reason: null,
+		steps,
+	};
+}

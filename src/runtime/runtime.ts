@@ -1,0 +1,107 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { RetryBudget } from '../policy/retry-budget.ts';
+import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import type { TraceSink } from '../spec/trace.ts';
+import { admit, type Credentials, Door } from './admit.ts';
+import type { Snapshot } from './feature.ts';
+import type { Keyring } from './keyring.ts';
+import { answer } from './pipeline.ts';
+import type { Answer, ChatRequest } from './request.ts';
+import { RequestContext } from './request-context.ts';
+import { note, searchWithin } from './retrieve.ts';
+
+export interface RuntimeParts {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly newId: (prefix: string) => string;
+	readonly retriever: Retriever;
+	readonly traces: TraceSink;
+	readonly keyring: Keyring;
+	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
+	readonly hashUser: (tenantId: string, user: string) => string;
+}
+
+/** One retry for every five requests, after the first ten: enough for a hiccup, too little to feed a storm. */
+const RETRY_BUDGET = { ratio: 0.2, floor: 10, max: 100 };
+
+/** A search alone has no contract: this is its deadline, milliseconds. */
+const SEARCH_MS_MAX = 10_000;
+
+/** Runs requests. Each that enters ends with exactly one outcome and one trace. */
+export class Runtime {
+	readonly #parts: RuntimeParts & { readonly retryBudget: RetryBudget };
+	readonly #door = new Door();
+	#snapshot: Snapshot;
+
+	constructor(parts: RuntimeParts, snapshot: Snapshot) {
+		this.#parts = { ...parts, retryBudget: new RetryBudget(RETRY_BUDGET) };
+		this.#snapshot = snapshot;
+	}
+
+	/** What new requests see. Requests that run keep the snapshot they began with. */
+	get snapshot(): Snapshot {
+		return this.#snapshot;
+	}
+
+	replace(snapshot: Snapshot): void {
+		this.#snapshot = snapshot;
+	}
+
+	/** A request that has not been admitted yet; it must be ended, whatever happens to it. */
+	open(): RequestContext {
+		const { clock, newId, traces } = this.#parts;
+		return new RequestContext({ id: newId('req'), clock, sink: traces });
+	}
+
+	async admit(context: RequestContext, credentials: Credentials): Promise<void> {
+		const max = this.#snapshot.concurrentRequestsMax;
+		await this.#ending(context, () => admit(context, credentials, { door: this.#door, keyring: this.#parts.keyring, max }));
+	}
+
+	/** Answers an admitted request and ends it. */
+	async chat(context: RequestContext, request: ChatRequest): Promise<Answer> {
+		const { trace } = context;
+		if (request.user !== null) trace.user_id_hash = this.#parts.hashUser(trace.tenant_id ?? '', request.user);
+		const result = await this.#ending(context, () =>
+			answer(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
+		);
+		context.end(null);
+		return result;
+	}
+
+	/** Searches a collection for an admitted request and ends it. */
+	async search(context: RequestContext, request: Omit<SearchRequest, 'signal'>): Promise<SearchResult> {
+		context.deadline.set(SEARCH_MS_MAX);
+		const result = await this.#ending(context, () =>
+			context.step('retrieve', async (notes) => {
+				const found = await searchWithin(context, request, { ...this.#parts, msMax: SEARCH_MS_MAX });
+				note(context, notes, { result: found, used: found.hits });
+				return found;
+			}),
+		);
+		context.end(null);
+		return result;
+	}
+
+	/** How many requests are inside. */
+	get running(): number {
+		return this.#door.inside;
+	}
+
+	/** Lets nobody in any more; resolves when the last request has ended. */
+	drain(): Promise<void> {
+		return this.#door.close();
+	}
+
+	async #ending<T>(context: RequestContext, run: () => Promise<T>): Promise<T> {
+		try {
+			return await run();
+		} catch (thrown) {
+			const error: PlimsollError = asPlimsollError(thrown);
+			context.end(error);
+			throw error;
+		}
+	}
+}
