@@ -1,0 +1,162 @@
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+import { systemClock } from '../base/clock.ts';
+import { createGateway } from '../gateway/gateway.ts';
+import { asPlimsollError, configurationError, PlimsollError } from '../spec/errors.ts';
+import type { Problem } from '../spec/problem.ts';
+import type { IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import { loadProject } from './load-project.ts';
+import { openServices, type Services } from './services.ts';
+import { version } from './version.ts';
+import { watchProject } from './watch-project.ts';
+
+/** What a start tells whoever watches it. */
+export interface ServeEvents {
+	onIngestProgress(collection: string, progress: IngestProgress): void;
+	onIngested(report: IngestReport): void;
+	onIngestFailed(collection: string, error: PlimsollError): void;
+	onReloaded(features: readonly string[]): void;
+	/** A broken edit: what was loaded last serves on. */
+	onReloadRefused(problems: readonly Problem[]): void;
+}
+
+export interface RunningServer {
+	readonly url: string;
+	readonly services: Services;
+	readonly developmentKey: { readonly secret: string; readonly file: string };
+	/** Resolves when every collection that had no index has been ingested, or has failed to. */
+	readonly firstIngest: Promise<void>;
+	/** Lets running requests end (at most server.drain_ms), then closes everything. Further calls wait for the first. */
+	stop(): Promise<void>;
+}
+
+/** Loads a project, opens everything and listens. Throws what is wrong with the project, the data folder or the address. */
+export async function serve(
+	options: { dir: string; host?: string; port?: number },
+	parts: { log: Logger; events: ServeEvents },
+): Promise<RunningServer> {
+	const loaded = await loadProject(options.dir, process.env);
+	if (!loaded.ok) throw configurationError(loaded.problems);
+	const project = loaded.value;
+	await using opened = new AsyncDisposableStack();
+	const services = opened.adopt(await openServices(project, parts.log), (all) => all.close());
+	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
+
+	const { server } = project.config;
+	const gateway = createGateway(
+		{
+			runtime: services.runtime,
+			operator: services.operator,
+			identify: (authorization, scope) => services.keyring.identify(authorization, scope),
+			version,
+		},
+		{
+			bodyBytesMax: server.bodyBytesMax,
+			headerBytesMax: server.headerBytesMax,
+			onFault: (error, requestId) => parts.log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
+		},
+	);
+	opened.defer(() => {
+		// Whoever is still connected had the drain's time to finish.
+		gateway.server.closeAllConnections();
+		return gateway.close();
+	});
+	const url = await listen(gateway, { host: options.host ?? server.host, port: options.port ?? server.port });
+	services.dataFolder.publish({ pid: process.pid, url });
+
+	const stopping = new AbortController();
+	const ingestion = new Ingestion(services, parts.events, stopping.signal);
+	const watcher = watchProject(options.dir, process.env, {
+		clock: systemClock,
+		onLoaded: async (next) => {
+			await services.update(next);
+			parts.events.onReloaded([...next.releases.keys()]);
+			void ingestion.runAll();
+		},
+		onRefused: (problems) => parts.events.onReloadRefused(problems),
+	});
+	opened.defer(() => watcher.close());
+	const firstIngest = ingestion.runAll();
+	const all = opened.move();
+
+	let stopped: Promise<void> | null = null;
+	const stop = async () => {
+		stopping.abort(new PlimsollError('server_draining', 'The server is stopping.'));
+		await watcher.close();
+		await drain(services, server.drainMs);
+		await ingestion.settled();
+		await all.disposeAsync();
+	};
+	return {
+		url,
+		services,
+		developmentKey,
+		firstIngest,
+		stop: () => {
+			stopped ??= stop();
+			return stopped;
+		},
+	};
+}
+
+/** Brings every collection up to date, one after the other, so that ingestion never takes more than one core. */
+class Ingestion {
+	readonly #services: Services;
+	readonly #events: ServeEvents;
+	readonly #signal: AbortSignal;
+	#last: Promise<void> = Promise.resolve();
+
+	constructor(services: Services, events: ServeEvents, signal: AbortSignal) {
+		this.#services = services;
+		this.#events = events;
+		this.#signal = signal;
+	}
+
+	runAll(): Promise<void> {
+		this.#last = this.#last.then(async () => {
+			for (const name of this.#services.project.config.collections.keys()) await this.#run(name);
+		});
+		return this.#last;
+	}
+
+	settled(): Promise<void> {
+		return this.#last;
+	}
+
+	async #run(collection: string): Promise<void> {
+		if (this.#signal.aborted) return;
+		try {
+			const report = await this.#services.operator.ingest(collection, {
+				signal: this.#signal,
+				onProgress: (progress) => this.#events.onIngestProgress(collection, progress),
+			});
+			this.#events.onIngested(report);
+		} catch (thrown) {
+			if (!this.#signal.aborted) this.#events.onIngestFailed(collection, asPlimsollError(thrown));
+		}
+	}
+}
+
+async function listen(
+	gateway: ReturnType<typeof createGateway>,
+	{ host, port }: { host: string; port: number },
+): Promise<string> {
+	try {
+		await gateway.listen({ host, port });
+	} catch (thrown) {
+		if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE')) throw thrown;
+		throw new PlimsollError('address_in_use', `Something else listens on ${host}:${port}. Stop it, or start with --port.`, {
+			cause: thrown,
+		});
+	}
+	const { address, port: bound, family } = gateway.server.address() as AddressInfo;
+	return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+}
+
+/** Running requests end by themselves; past the limit, closing their sockets ends them. */
+async function drain(services: Services, ms: number): Promise<void> {
+	const { promise: timeUp, resolve } = Promise.withResolvers<void>();
+	const cancel = systemClock.after(ms, resolve);
+	await Promise.race([services.runtime.drain(), timeUp]);
+	cancel();
+}

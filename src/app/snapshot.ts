@@ -1,0 +1,30 @@
+import { createGuards } from '../guards/create-guards.ts';
+import type { Feature, Snapshot } from '../runtime/feature.ts';
+import type { Model } from '../spec/model.ts';
+import type { LoadedProject } from './load-project.ts';
+
+/** What requests see of a project: every feature with its prompt, guards and models resolved. */
+export function createSnapshot(project: LoadedProject, models: ReadonlyMap<string, Model>): Snapshot {
+	const { config } = project;
+	const features = [...project.releases].map(([name, release]): [string, Feature] => {
+		const { contract } = release;
+		const prompt = project.prompts.get(name);
+		if (!prompt) throw new Error(`the project was loaded without the prompt of ${name}`);
+		return [
+			name,
+			{
+				release,
+				prompt,
+				guards: createGuards(contract.guards),
+				route: contract.models.route.flatMap((upstream) => models.get(upstream) ?? []),
+				escalateTo: contract.models.escalateTo === null ? null : (models.get(contract.models.escalateTo) ?? null),
+			},
+		];
+	});
+	return {
+		features: new Map(features),
+		upstreams: models,
+		bare: config.bare,
+		concurrentRequestsMax: config.server.concurrentRequestsMax,
+	};
+}
