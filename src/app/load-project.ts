@@ -1,0 +1,139 @@
+import { readdir } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { type CompiledProject, compileProject } from '../contracts/compile-project.ts';
+import { compileRelease } from '../contracts/compile-release.ts';
+import { type Environment, secretFilesOf } from '../contracts/environment.ts';
+import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder.ts';
+import { frozenMap } from '../contracts/freeze.ts';
+import type { Project } from '../contracts/project.ts';
+import type { Release } from '../contracts/release.ts';
+import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
+import { problemAt } from '../contracts/validation.ts';
+import { parseYaml, type YamlDocument } from '../contracts/yaml-document.ts';
+import { compilePrompts } from '../prompts/library.ts';
+import type { Checked, Problem } from '../spec/problem.ts';
+import type { Prompt } from '../spec/prompt.ts';
+
+/** The name of a project's first file. */
+export const PROJECT_FILE = 'plimsoll.yaml';
+
+/** A deployment with more features than these is several. */
+const FEATURES_MAX = 1_000;
+
+/** A project with each feature's prompt, in the version that its contract names. Frozen. */
+export interface LoadedProject extends Project {
+	/** By feature. */
+	readonly prompts: ReadonlyMap<string, Prompt>;
+}
+
+/**
+ * Reads and checks every file of a project and reports all problems at once, in the order of the files.
+ * @param dir the folder of plimsoll.yaml.
+ * @param env the variables that plimsoll.yaml may refer to.
+ */
+export async function loadProject(dir: string, env: Environment): Promise<Checked<LoadedProject>> {
+	const root = resolve(dir);
+	const { compiled, problems } = await readProjectFile(root, env);
+	const features = await featureNames(root, compiled.featuresDir, problems);
+	const releases = new Map<string, Release>();
+	const prompts = new Map<string, Prompt>();
+	for (const name of features) {
+		const folder = join(compiled.featuresDir, name);
+		const loaded = await loadFeature(folder, name, shown(root, folder), compiled);
+		problems.push(...loaded.problems);
+		if (loaded.release && loaded.prompt) {
+			releases.set(name, loaded.release);
+			prompts.set(name, loaded.prompt);
+		}
+	}
+	if (problems.length > 0 || !compiled.config) return refused(...problems);
+	const { config } = compiled;
+	return accepted(Object.freeze({ config, releases: frozenMap(releases), prompts: frozenMap(prompts) }));
+}
+
+async function readProjectFile(
+	root: string,
+	env: Environment,
+): Promise<{ compiled: CompiledProject; problems: Problem[] }> {
+	const source = await readSourceFile(join(root, PROJECT_FILE), PROJECT_FILE);
+	if (!source.ok) {
+		const problems = await Promise.all(source.problems.map((problem) => withRemedy(root, problem)));
+		const compiled = { config: null, names: null, featuresDir: join(root, 'features'), problems };
+		return { compiled, problems };
+	}
+	const document = parseYaml(source.value);
+	const { texts, problems } = await readSecrets(root, document);
+	const compiled = compileProject(document, { dir: root, env, secretFiles: texts });
+	return { compiled, problems: [...compiled.problems, ...problems] };
+}
+
+async function withRemedy(root: string, problem: Problem): Promise<Problem> {
+	if (!problem.message.includes('does not exist')) return problem;
+	const close = (await list(root, '.', [])).find((name) => /^plimsoll\.(yml|json)$/i.test(name));
+	return { ...problem, hint: close ? `rename ${close} to ${PROJECT_FILE}` : 'plimsoll init makes a new project' };
+}
+
+async function readSecrets(root: string, document: YamlDocument) {
+	const texts = new Map<string, string | null>();
+	const problems: Problem[] = [];
+	for (const { name, path } of secretFilesOf(document)) {
+		const file = await readSourceFile(isAbsolute(name) ? name : join(root, name), name);
+		texts.set(name, file.value?.text ?? null);
+		for (const { message } of file.problems) {
+			problems.push(problemAt(document, path, { message: `the file ${name} ${message}` }));
+		}
+		if (file.value?.text.trim() === '')
+			problems.push(problemAt(document, path, { message: `the file ${name} is empty` }));
+	}
+	return { texts, problems };
+}
+
+async function featureNames(root: string, dir: string, problems: Problem[]): Promise<string[]> {
+	let entries: { name: string; isDirectory(): boolean; isSymbolicLink(): boolean }[];
+	try {
+		entries = await readdir(dir, { withFileTypes: true });
+	} catch (error) {
+		// A project may have no features yet; it then serves bare upstreams.
+		if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+		await list(dir, shown(root, dir), problems);
+		return [];
+	}
+	const names = entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink()).map((entry) => entry.name);
+	const features = names.filter((name) => !isDropping(name)).sort((a, b) => (a < b ? -1 : 1));
+	if (features.length <= FEATURES_MAX) return features;
+	problems.push(fileProblem(shown(root, dir), `holds ${features.length} features, more than ${FEATURES_MAX}`));
+	return [];
+}
+
+async function loadFeature(
+	dir: string,
+	name: string,
+	shownAs: string,
+	project: CompiledProject,
+): Promise<{ release: Release | null; prompt: Prompt | null; problems: readonly Problem[] }> {
+	const folder = await readFeatureFolder(dir, name, shownAs);
+	if (folder.empty) return { release: null, prompt: null, problems: [] };
+	const texts = new Map([...folder.prompts.values()].map(({ file, text }) => [file, text]));
+	const prompts = compilePrompts(texts);
+	const { release, problems } = compileRelease(folder, project, {
+		names: prompts.value
+			? [...new Set(prompts.value.list().map((prompt) => prompt.name))]
+			: promptNames(folder.prompts.keys()),
+		// Files that do not compile have problems of their own; that a prompt is missing is known from the names alone.
+		has: (prompt, version) =>
+			prompts.value ? prompts.value.get(prompt, version) !== null : promptNames(folder.prompts.keys()).includes(prompt),
+	});
+	const named = release?.contract.prompt;
+	const prompt = named ? (prompts.value?.get(named.name, named.version) ?? null) : null;
+	return { release, prompt, problems: [...problems, ...prompts.problems] };
+}
+
+function promptNames(paths: Iterable<string>): string[] {
+	const names = [...paths].map((path) => path.slice('prompts/'.length).split('.', 1)[0] ?? '');
+	return [...new Set(names)].filter((name) => !name.startsWith('_'));
+}
+
+function shown(root: string, path: string): string {
+	const inside = relative(root, path);
+	return inside.startsWith('..') ? path : inside.split(sep).join('/');
+}

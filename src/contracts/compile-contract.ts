@@ -1,0 +1,76 @@
+import type { RawContract } from './contract-schema.ts';
+import { usdToMicros } from './money.ts';
+import type { Contract, FailureAction, FailureSituation } from './release.ts';
+
+/**
+ * A valid contract as the runtime reads it.
+ * @param available whether an upstream can be called at all; the others are left out of the route.
+ */
+export function compileContract(
+	feature: string,
+	raw: RawContract,
+	from: { outputSchema: Contract['guards']['outputSchema']; available: (upstream: string) => boolean },
+): Contract {
+	const { objective, budget, retrieval, models, guards } = raw;
+	const escalateTo = models.escalate_to !== null && from.available(models.escalate_to) ? models.escalate_to : null;
+	const [prompt = '', version = null] = raw.prompt.split('@', 2);
+	return {
+		feature,
+		description: raw.description,
+		owner: raw.owner,
+		objective: {
+			latencyMsP95: objective.latency_ms_p95,
+			timeToFirstTokenMsP95: objective.time_to_first_token_ms_p95,
+			availability: objective.availability,
+		},
+		budget: {
+			tokensInMax: budget.tokens_in_max,
+			tokensOutMax: budget.tokens_out_max,
+			costMicrosMax: budget.cost_usd_max === null ? null : usdToMicros(budget.cost_usd_max),
+			deadlineMs: budget.deadline_ms,
+			stepShare: { retrieve: budget.step_share.retrieve, generate: budget.step_share.generate },
+		},
+		retrieval: retrieval && {
+			collection: retrieval.collection,
+			k: retrieval.k,
+			mode: retrieval.mode,
+			hitsMin: retrieval.hits_min,
+			scoreMin: retrieval.score_min,
+			tokensMax: retrieval.tokens_max,
+		},
+		prompt: { name: prompt, version },
+		models: {
+			route: models.route.filter(from.available),
+			escalateTo,
+			parameters: models.parameters,
+			clientParameters: models.client_parameters,
+			attemptsMax: models.attempts_max,
+		},
+		guards: {
+			outputSchema: from.outputSchema,
+			citations: guards.citations ?? (retrieval ? 'valid' : 'off'),
+			answerCharsMax: guards.answer_chars_max,
+		},
+		stream: raw.stream,
+		onFailure: failurePolicies(raw.on_failure, escalateTo),
+	};
+}
+
+function failurePolicies(raw: RawContract['on_failure'], escalateTo: string | null): Contract['onFailure'] {
+	const compile = (situation: FailureSituation): FailureAction => {
+		const policy = raw[situation];
+		if (typeof policy !== 'string') return { action: 'fall_back', answer: policy.fall_back };
+		// An optional upstream that is switched off leaves nothing to escalate to: failing closed is the safe end.
+		if (policy === 'escalate' && escalateTo === null) return { action: 'fail_closed' };
+		return { action: policy };
+	};
+	return {
+		upstream_timeout: compile('upstream_timeout'),
+		upstream_outage: compile('upstream_outage'),
+		upstream_quota: compile('upstream_quota'),
+		empty_retrieval: compile('empty_retrieval'),
+		budget_exceeded: compile('budget_exceeded'),
+		invalid_output: compile('invalid_output'),
+		stream_broken: compile('stream_broken'),
+	};
+}

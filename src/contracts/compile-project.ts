@@ -1,0 +1,224 @@
+import { isAbsolute, join } from 'node:path';
+import type { Problem } from '../spec/problem.ts';
+import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
+import { deepFreeze, frozenMap } from './freeze.ts';
+import { usdToMicros } from './money.ts';
+import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig, UpstreamConfig } from './project.ts';
+import { checkProject } from './project-checks.ts';
+import {
+	projectJsonSchema,
+	projectSchema,
+	type RawCollection,
+	type RawEmbedder,
+	type RawUpstream,
+} from './project-schema.ts';
+import { isMapping, valueAt } from './schema-node.ts';
+import { tidy, validate } from './validation.ts';
+import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
+
+/** What contracts may refer to. Known even when other parts of plimsoll.yaml are wrong. */
+export interface ProjectNames {
+	/** Upstream names; false for an optional one that is not available. */
+	readonly upstreams: ReadonlyMap<string, boolean>;
+	readonly collections: readonly string[];
+}
+
+export interface CompiledProject {
+	/** Null when there are problems. */
+	readonly config: ProjectConfig | null;
+	/** Null when the file is too broken to tell. */
+	readonly names: ProjectNames | null;
+	/** Where features are looked for, absolute. */
+	readonly featuresDir: string;
+	readonly problems: readonly Problem[];
+}
+
+/**
+ * Compiles plimsoll.yaml.
+ * @param dir absolute folder of the file.
+ * @param secretFiles texts of the files that `secretFilesOf` names; null where one could not be read.
+ */
+export function compileProject(
+	document: YamlDocument,
+	from: { dir: string; env: Environment; secretFiles: ReadonlyMap<string, string | null> },
+): CompiledProject {
+	const { dir, env, secretFiles } = from;
+	if (!document.readable) {
+		return { config: null, names: null, featuresDir: join(dir, 'features'), problems: tidy(document.problems) };
+	}
+	const resolved = resolveReferences(document, projectJsonSchema, { env, files: secretFiles });
+	const available = availability(resolved);
+	fillUnavailable(resolved, available);
+	const sourceOf = (path: FieldPath) => describeSource(resolved.references.get(pathKey(path)), path);
+	const subject = { document, tree: resolved.tree, sourceOf };
+	const { value, problems } = validate({ zod: projectSchema, json: projectJsonSchema }, subject);
+	const all = tidy([
+		...document.problems,
+		...resolved.problems,
+		...checkProject({ document, resolved, available }),
+		...problems,
+	]);
+	const config =
+		value && all.length === 0
+			? deepFreeze({
+					dir,
+					dataDir: absolute(dir, value.data_dir),
+					featuresDir: absolute(dir, value.features_dir),
+					server: {
+						host: value.server.host,
+						port: value.server.port,
+						bodyBytesMax: value.server.body_bytes_max,
+						headerBytesMax: value.server.header_bytes_max,
+						concurrentRequestsMax: value.server.concurrent_requests_max,
+						drainMs: value.server.drain_ms,
+					},
+					telemetry: { retentionDays: value.telemetry.retention_days },
+					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+					upstreams: compiledMap(value.upstreams, (name, raw) => upstreamOf(name, raw, available.get(name) ?? true)),
+					embedders: compiledMap(value.embedders, (name, raw) => embedderOf(name, raw, dir)),
+					collections: compiledMap(value.collections, (name, raw) => collectionOf(name, raw, dir)),
+				})
+			: null;
+	const featuresDir = valueAt(resolved.tree, ['features_dir']);
+	return {
+		config,
+		names: { upstreams: available, collections: Object.keys(membersOf(resolved.tree, 'collections')) },
+		featuresDir: absolute(dir, typeof featuresDir === 'string' && featuresDir ? featuresDir : 'features'),
+		problems: all,
+	};
+}
+
+/** Every upstream by name: false when it is optional and none of the variables that it refers to is set. */
+function availability({ tree, references }: Resolved): ReadonlyMap<string, boolean> {
+	const set = new Set<unknown>();
+	for (const { path, state } of references.values()) if (path[0] === 'upstreams' && state === 'set') set.add(path[1]);
+	const upstreams = Object.entries(membersOf(tree, 'upstreams'));
+	return new Map(upstreams.map(([name, raw]) => [name, valueAt(raw, ['optional']) !== true || set.has(name)]));
+}
+
+/** An upstream that nothing will call may lack what its unset variables would have said. */
+function fillUnavailable({ tree, references }: Resolved, available: ReadonlyMap<string, boolean>): void {
+	for (const { path, state } of references.values()) {
+		const [section, name, field] = path;
+		if (section !== 'upstreams' || state !== 'unset' || available.get(String(name)) !== false) continue;
+		const upstream = valueAt(tree, path.slice(0, 2));
+		if (isMapping(upstream) && (field === 'base_url' || field === 'model'))
+			Object.assign(upstream, { [field]: 'unset' });
+	}
+}
+
+function describeSource(reference: Reference | undefined, path: FieldPath): string | null {
+	if (reference?.state === 'set') {
+		return reference.kind === 'env' ? `the environment variable ${reference.name}` : `the file ${reference.name}`;
+	}
+	return SECRET_FIELDS.has(String(path.at(-1))) ? 'a literal' : null;
+}
+
+function upstreamOf(name: string, raw: RawUpstream, available: boolean): UpstreamConfig {
+	const price = raw.price;
+	return {
+		name,
+		provider: name.slice(0, name.indexOf('/')),
+		model: raw.model,
+		family: raw.family,
+		available,
+		contextTokensMax: raw.context_tokens_max,
+		tokensOutMax: raw.tokens_out_max,
+		tokensOutParameter: raw.tokens_out_parameter,
+		tokenizer: raw.tokenizer,
+		timeouts: {
+			connectMs: raw.timeouts.connect_ms,
+			firstTokenMs: raw.timeouts.first_token_ms,
+			idleMs: raw.timeouts.idle_ms,
+			totalMs: raw.timeouts.total_ms,
+		},
+		price: price && {
+			version: price.version,
+			inputMicrosPerMillion: micros(price.input_usd_per_million),
+			cachedInputMicrosPerMillion: micros(price.cached_input_usd_per_million ?? price.input_usd_per_million),
+			outputMicrosPerMillion: micros(price.output_usd_per_million),
+		},
+		baseUrl: raw.family === 'extractive' || raw.base_url === 'unset' ? null : withoutSlash(raw.base_url),
+		apiKey: raw.family === 'extractive' ? null : raw.api_key,
+		connectionsMax: raw.family === 'extractive' ? 0 : raw.connections_max,
+	};
+}
+
+function embedderOf(name: string, raw: RawEmbedder, dir: string): EmbedderConfig {
+	if (raw.family === 'builtin') return { name, family: raw.family, dimensions: raw.dimensions };
+	const { dimensions, query_prefix: queryPrefix, document_prefix: documentPrefix } = raw;
+	if (raw.family === 'local') {
+		const model = isAbsolute(raw.model) || /^\.\.?[/\\]/.test(raw.model) ? absolute(dir, raw.model) : raw.model;
+		return { name, family: raw.family, model, dimensions, queryPrefix, documentPrefix };
+	}
+	return {
+		name,
+		family: raw.family,
+		baseUrl: withoutSlash(raw.base_url),
+		apiKey: raw.api_key,
+		model: raw.model,
+		dimensions,
+		queryPrefix,
+		documentPrefix,
+		batchMax: raw.batch_max,
+		timeoutMs: raw.timeout_ms,
+	};
+}
+
+function collectionOf(name: string, raw: RawCollection, dir: string): CollectionConfig {
+	return {
+		name,
+		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, dir)),
+		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
+		embedder: raw.embedder,
+		search: {
+			fusion: raw.search.fusion,
+			vectorWeight: raw.search.vector_weight ?? (raw.embedder === null ? 0 : 0.5),
+			rrfK: raw.search.rrf_k,
+			candidates: raw.search.candidates,
+			timeoutMs: raw.search.timeout_ms,
+		},
+	};
+}
+
+function sourceOf(name: string, raw: RawCollection['sources'][string], dir: string): SourceConfig {
+	const path = absolute(dir, raw.path);
+	if (raw.kind === 'folder') {
+		return { name, kind: raw.kind, path, include: raw.include, exclude: raw.exclude, fileBytesMax: raw.file_bytes_max };
+	}
+	return {
+		name,
+		kind: raw.kind,
+		path,
+		idField: raw.id_field,
+		textField: raw.text_field,
+		titleField: raw.title_field,
+		lineBytesMax: raw.line_bytes_max,
+	};
+}
+
+function membersOf(tree: unknown, key: string): Readonly<Record<string, unknown>> {
+	const members = valueAt(tree, [key]);
+	return isMapping(members) ? members : {};
+}
+
+function compiledMap<R, C>(
+	raw: Readonly<Record<string, R>>,
+	compile: (name: string, raw: R) => C,
+): ReadonlyMap<string, C> {
+	return frozenMap(Object.entries(raw).map(([name, value]) => [name, deepFreeze(compile(name, value))]));
+}
+
+function micros(usd: number): number {
+	const exact = usdToMicros(usd);
+	if (exact === null) throw new RangeError(`${usd} US dollars passed the schema but have no exact micro-dollars`);
+	return exact;
+}
+
+function absolute(dir: string, path: string): string {
+	return isAbsolute(path) ? path : join(dir, path);
+}
+
+function withoutSlash(url: string): string {
+	return url.replace(/\/+$/, '');
+}

@@ -1,0 +1,98 @@
+import { isAbsolute, relative, sep } from 'node:path';
+import { canonicalJson } from '../base/canonical-json.ts';
+import { sha256Of } from '../base/hash.ts';
+import type { Problem } from '../spec/problem.ts';
+import { compileContract } from './compile-contract.ts';
+import type { CompiledProject } from './compile-project.ts';
+import { checkContract, type PromptNames } from './contract-checks.ts';
+import { contractJsonSchema, contractSchema } from './contract-schema.ts';
+import type { FeatureFolder } from './feature-folder.ts';
+import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
+import { deepFreeze } from './freeze.ts';
+import { checkOutputSchema } from './output-schema.ts';
+import type { CollectionConfig, ProjectConfig, UpstreamConfig } from './project.ts';
+import type { Contract, Release } from './release.ts';
+import { fileProblem } from './source-file.ts';
+import { tidy, validate } from './validation.ts';
+import { parseYaml } from './yaml-document.ts';
+
+/** Changes when the same files would mean something else to a new version of Plimsoll. */
+const RELEASE_FORMAT = 'plimsoll release 1';
+
+export interface CompiledRelease {
+	/** Null when the feature or plimsoll.yaml has problems. */
+	readonly release: Release | null;
+	/** The feature's own problems. */
+	readonly problems: readonly Problem[];
+}
+
+/** Compiles a feature's folder, already read, under a compiled project. Pure. */
+export function compileRelease(folder: FeatureFolder, project: CompiledProject, prompts: PromptNames): CompiledRelease {
+	const problems: Problem[] = [...folder.problems];
+	if (!NAME_PATTERN.test(folder.name)) {
+		problems.push({ ...fileProblem(folder.shownAs, 'is not a valid name for a feature'), expected: NAME_EXPECTED });
+	}
+	const schemas = new Map<string, Contract['guards']['outputSchema']>();
+	for (const [path, file] of folder.schemas) {
+		const checked = checkOutputSchema(file);
+		problems.push(...checked.problems);
+		schemas.set(path, checked.value);
+	}
+	if (!folder.contract) return { release: null, problems };
+	const document = parseYaml(folder.contract);
+	problems.push(...document.problems);
+	if (!document.readable) return { release: null, problems };
+	const subject = { document, tree: document.value, sourceOf: () => null };
+	const { value: raw, problems: invalid } = validate({ zod: contractSchema, json: contractJsonSchema }, subject);
+	const around = { project: project.names, schemas: [...folder.schemas.keys()], prompts };
+	problems.push(...tidy([...invalid, ...checkContract(document, around)]));
+	if (!raw || !project.config || problems.length > 0) return { release: null, problems };
+	const { upstreams } = project.config;
+	const contract = deepFreeze(
+		compileContract(folder.name, raw, {
+			outputSchema: raw.guards.output_schema === null ? null : (schemas.get(raw.guards.output_schema) ?? null),
+			available: (name) => upstreams.get(name)?.available === true,
+		}),
+	);
+	const hash = releaseHash(folder, contract, project.config);
+	return { release: Object.freeze({ contract, hash, id: hash.slice(0, 12) }), problems: [] };
+}
+
+/** See `Release.hash`. */
+function releaseHash(folder: FeatureFolder, contract: Contract, config: ProjectConfig): string {
+	const parts: (string | Uint8Array)[] = [RELEASE_FORMAT, contract.feature];
+	const files = [...folder.prompts, ...folder.schemas].sort(([a], [b]) => (a < b ? -1 : 1));
+	if (folder.contract) files.unshift(['contract.yaml', folder.contract]);
+	for (const [path, { bytes }] of files) parts.push(path, bytes);
+	const collection = contract.retrieval && config.collections.get(contract.retrieval.collection);
+	if (collection) parts.push(canonicalJson(collectionIdentity(collection, config)));
+	for (const name of [...contract.models.route, contract.models.escalateTo]) {
+		const upstream = name === null ? undefined : config.upstreams.get(name);
+		if (upstream) parts.push(canonicalJson(upstreamIdentity(upstream)));
+	}
+	return sha256Of(parts);
+}
+
+/** What of an upstream can change an answer: no secret, no connection count, no price (traces carry its version). */
+function upstreamIdentity({
+	apiKey: _,
+	connectionsMax: __,
+	price: ___,
+	available: ____,
+	...rest
+}: UpstreamConfig): object {
+	return rest;
+}
+
+function collectionIdentity(collection: CollectionConfig, { dir, embedders }: ProjectConfig): object {
+	// Relative to the project, so that a checkout elsewhere has the same hash.
+	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
+	const sources = collection.sources.map((source) => ({ ...source, path: portable(source.path) }));
+	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
+	if (embedder?.family !== 'openai-compatible') {
+		const local = embedder?.family === 'local' ? { ...embedder, model: portable(embedder.model) } : embedder;
+		return { ...collection, sources, embedder: local };
+	}
+	const { apiKey: _, batchMax: __, timeoutMs: ___, ...identity } = embedder;
+	return { ...collection, sources, embedder: identity };
+}

@@ -1,0 +1,114 @@
+import type { Problem } from '../spec/problem.ts';
+import type { ProjectNames } from './compile-project.ts';
+import { dangling } from './project-checks.ts';
+import { FAILURE_POLICIES } from './release.ts';
+import { valueAt } from './schema-node.ts';
+import { problemAt } from './validation.ts';
+import type { FieldPath, YamlDocument } from './yaml-document.ts';
+
+/** Which prompts a feature has; null when they are too broken to tell. */
+export interface PromptNames {
+	readonly names: readonly string[];
+	has(name: string, version: string | null): boolean;
+}
+
+interface Surroundings {
+	/** Null when plimsoll.yaml is too broken to tell. */
+	readonly project: ProjectNames | null;
+	/** Files of `schemas/`, e.g. `schemas/output.json`. */
+	readonly schemas: readonly string[];
+	readonly prompts: PromptNames;
+}
+
+/** What a schema cannot say about a contract. Works on the tree as written, see `checkProject`. */
+export function checkContract(document: YamlDocument, around: Surroundings): readonly Problem[] {
+	const problems: Problem[] = [];
+	const report = (path: FieldPath, what: Parameters<typeof problemAt>[2]) => {
+		problems.push(problemAt(document, path, what));
+	};
+	checkModels(document.value, around.project, report);
+	checkRetrieval(document.value, around.project, report);
+	const prompt = valueAt(document.value, ['prompt']) ?? 'answer';
+	if (typeof prompt === 'string') {
+		const [name = '', version = null] = prompt.split('@', 2);
+		if (!around.prompts.has(name, null)) report(['prompt'], missingPrompt(name, around.prompts.names));
+		else if (!around.prompts.has(name, version))
+			report(['prompt'], { message: `the prompt ${name} has no version ${version}` });
+	}
+	const schema = valueAt(document.value, ['guards', 'output_schema']);
+	if (typeof schema === 'string' && schema.startsWith('schemas/') && !around.schemas.includes(schema)) {
+		report(['guards', 'output_schema'], dangling('file', schema, around.schemas));
+	}
+	checkBudget(document.value, report);
+	return problems;
+}
+
+type Report = (path: FieldPath, what: Parameters<typeof problemAt>[2]) => void;
+
+function checkModels(contract: unknown, project: ProjectNames | null, report: Report): void {
+	const route = valueAt(contract, ['models', 'route']);
+	const names = Array.isArray(route) ? route.filter((name) => typeof name === 'string') : [];
+	const escalateTo = valueAt(contract, ['models', 'escalate_to']);
+	if (project) {
+		const known = [...project.upstreams.keys()];
+		for (const [index, name] of names.entries()) {
+			if (!project.upstreams.has(name)) report(['models', 'route', index], dangling('upstream', name, known));
+			if (names.indexOf(name) !== index)
+				report(['models', 'route', index], { message: `${name} stands twice in the route` });
+		}
+		if (typeof escalateTo === 'string' && !project.upstreams.has(escalateTo)) {
+			report(['models', 'escalate_to'], dangling('upstream', escalateTo, known));
+		}
+		// An unknown name has its own problem already.
+		if (names.length > 0 && names.every((name) => project.upstreams.get(name) === false)) {
+			const hint = 'set one of the environment variables that they refer to, or add an upstream that is not optional';
+			report(['models', 'route'], { message: 'every upstream of the route is optional and switched off', hint });
+		}
+	}
+	for (const situation of Object.keys(FAILURE_POLICIES)) {
+		const action = valueAt(contract, ['on_failure', situation]);
+		if (action === 'fail_over' && names.length === 1) {
+			const hint = 'add another one, or choose another action';
+			report(['on_failure', situation], { message: 'fail_over needs a second upstream in models.route', hint });
+		}
+		if (action === 'escalate' && typeof escalateTo !== 'string') {
+			const hint = 'name an upstream there, or choose another action';
+			report(['on_failure', situation], { message: 'escalate needs models.escalate_to', hint });
+		}
+	}
+}
+
+function checkRetrieval(contract: unknown, project: ProjectNames | null, report: Report): void {
+	const retrieval = valueAt(contract, ['retrieval']) ?? null;
+	const collection = valueAt(retrieval, ['collection']);
+	if (project && typeof collection === 'string' && !project.collections.includes(collection)) {
+		report(['retrieval', 'collection'], dangling('collection', collection, project.collections));
+	}
+	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? 5, valueAt(retrieval, ['hits_min']) ?? 1];
+	if (typeof k === 'number' && typeof hitsMin === 'number' && hitsMin > k) {
+		report(['retrieval', 'hits_min'], {
+			message: `${hitsMin} hits can never be reached`,
+			expected: `at most k (${k})`,
+		});
+	}
+	const citations = valueAt(contract, ['guards', 'citations']);
+	if (retrieval === null && (citations === 'required' || citations === 'valid')) {
+		const hint = 'add retrieval, or write off';
+		report(['guards', 'citations'], { message: `${citations} citations of a feature that retrieves nothing`, hint });
+	}
+}
+
+function checkBudget(contract: unknown, report: Report): void {
+	const total = valueAt(contract, ['budget', 'tokens_in_max']) ?? 6_000;
+	const passages = valueAt(contract, ['retrieval', 'tokens_max']);
+	if (typeof total === 'number' && typeof passages === 'number' && passages > total) {
+		const expected = `at most budget.tokens_in_max (${total})`;
+		report(['retrieval', 'tokens_max'], { message: `${passages} tokens of passages can never fit`, expected });
+	}
+}
+
+function missingPrompt(name: string, known: readonly string[]) {
+	const { hint, expected, message } = dangling('prompt', name, known);
+	if (known.length > 0) return { message, expected, hint };
+	return { message, expected: `a file prompts/${name}.prompt`, hint: 'add it' };
+}

@@ -1,0 +1,237 @@
+import * as z from 'zod';
+import { decimal, integer, MILLISECONDS, nameKey, share, TOKENS, text, upstreamName } from './fields.ts';
+import { usdToMicros } from './money.ts';
+import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from './release.ts';
+import type { SchemaNode } from './schema-node.ts';
+
+/** Plimsoll's own business: a contract cannot set them, and `n` would multiply the cost behind the budget's back. */
+const OWN_PARAMETERS = ['model', 'messages', 'stream', 'stream_options', 'n'];
+const OUTPUT_LIMITS = ['max_tokens', 'max_completion_tokens'];
+const DEFAULT_CLIENT_PARAMETERS = [...OUTPUT_LIMITS, 'temperature', 'top_p', 'stop', 'seed'];
+
+const parameterName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/);
+
+const objective = z
+	.strictObject({
+		latency_ms_p95: integer(1, 600_000, {
+			description:
+				'The promise: 95 of 100 requests end within this time. Checked over traces, never enforced by waiting.',
+			'x-unit': MILLISECONDS,
+		}).default(8_000),
+		time_to_first_token_ms_p95: integer(1, 600_000, {
+			description: 'The same promise for the first token of a streamed answer; null makes none.',
+			'x-unit': MILLISECONDS,
+		})
+			.nullable()
+			.default(null),
+		availability: share({
+			description: 'The share of requests that must be answered, degraded answers included.',
+		}).default(0.99),
+	})
+	.prefault({})
+	.meta({ description: 'What the feature promises to its callers.' });
+
+const stepShare = z
+	.strictObject({
+		retrieve: share({ description: 'For retrieval.' }).default(0.25),
+		generate: share({ description: 'For all attempts at upstreams together.' }).default(0.9),
+	})
+	.prefault({})
+	.meta({ description: 'The most that one step may take, as a share of `deadline_ms`.' });
+
+const budget = z
+	.strictObject({
+		tokens_in_max: integer(16, 2_000_000, {
+			description: 'The assembled prompt is trimmed to this size; what cannot be trimmed to it is refused.',
+			'x-unit': TOKENS,
+		}).default(6_000),
+		tokens_out_max: integer(1, 200_000, {
+			description: 'The longest answer. Sent to the upstream as its limit; a client can ask for less, never for more.',
+			'x-unit': TOKENS,
+		}).default(800),
+		cost_usd_max: z
+			.number()
+			.min(0)
+			.max(10_000)
+			.refine((usd) => usdToMicros(usd) !== null, 'is finer than a millionth of a dollar')
+			.meta({
+				description: 'The most that one request may cost, all attempts together; null sets no cap.',
+				'x-unit': 'US dollars',
+			})
+			.nullable()
+			.default(0.5),
+		deadline_ms: integer(10, 600_000, {
+			description: 'The instant, counted from the arrival of the request, by which it ends, whatever happens.',
+			'x-unit': MILLISECONDS,
+		}).default(30_000),
+		step_share: stepShare,
+	})
+	.prefault({})
+	.meta({ description: 'Hard caps for one request, enforced in code.' });
+
+const retrieval = z
+	.strictObject({
+		collection: nameKey.meta({
+			description: 'Where passages come from: a name under `collections` in plimsoll.yaml.',
+			examples: ['docs'],
+		}),
+		k: integer(1, 200, { description: 'How many passages are asked for.' }).default(5),
+		mode: z
+			.enum(['hybrid', 'lexical', 'vector'])
+			.meta({ description: 'Which legs of the search run; null leaves it to the collection.' })
+			.nullable()
+			.default(null),
+		hits_min: integer(0, 200, {
+			description: 'Fewer passages than this count as an empty retrieval, see `on_failure.empty_retrieval`.',
+		}).default(1),
+		score_min: decimal(0, 1_000_000, {
+			description: 'Passages with a lower score are left out. Scores depend on the fusion of the collection.',
+		}).default(0),
+		tokens_max: integer(1, 1_000_000, {
+			description: 'The most tokens of passages that go into the prompt; the lowest ranks are cut first.',
+			'x-unit': TOKENS,
+		}).default(3_000),
+	})
+	.nullable()
+	.default(null)
+	.meta({ description: 'What the feature reads before it answers. Left out: it retrieves nothing.' });
+
+const models = z
+	.strictObject({
+		route: z
+			.array(upstreamName)
+			.min(1)
+			.max(16)
+			.meta({
+				description:
+					'Upstreams in order of preference. Optional upstreams whose environment variables are unset are left out.',
+				examples: [['openai/default', 'local/extractive']],
+			}),
+		escalate_to: upstreamName
+			.meta({ description: 'A stronger upstream for `escalate`; null when there is none.' })
+			.nullable()
+			.default(null),
+		parameters: z
+			.record(parameterName, z.unknown())
+			.refine((names) => ![...OWN_PARAMETERS, ...OUTPUT_LIMITS].some((name) => Object.hasOwn(names, name)), {
+				message: `sets one of ${[...OWN_PARAMETERS, ...OUTPUT_LIMITS].join(', ')}, which Plimsoll sets itself`,
+			})
+			.meta({
+				description:
+					'Parameters sent with every call, named as in OpenAI’s API. The longest answer stands under `budget`.',
+				examples: [{ temperature: 0 }],
+				'x-expected': 'a mapping of parameter names to values',
+			})
+			.default({}),
+		client_parameters: z
+			.array(parameterName.meta({ 'x-expected': 'the name of a request parameter, such as temperature' }))
+			.max(64)
+			.refine((names) => !names.some((name) => OWN_PARAMETERS.includes(name)), {
+				message: `lists one of ${OWN_PARAMETERS.join(', ')}, which are not the client’s to tune`,
+			})
+			.meta({ description: 'Parameters that a client may set on top; any other is refused by name.' })
+			.default(DEFAULT_CLIENT_PARAMETERS),
+		attempts_max: integer(1, 10, {
+			description: 'Attempts at upstreams for one request, the first one included.',
+		}).default(3),
+	})
+	.meta({ description: 'Which upstreams may answer, and how they are called.' });
+
+const guards = z
+	.strictObject({
+		output_schema: z
+			.string()
+			.regex(/^schemas\/[A-Za-z0-9][A-Za-z0-9._-]*\.json$/)
+			.meta({
+				description: 'A JSON Schema (2020-12) that the answer must satisfy as JSON; null takes any text.',
+				'x-expected': 'a file of this feature such as schemas/output.json',
+				examples: ['schemas/output.json'],
+			})
+			.nullable()
+			.default(null),
+		citations: z
+			.enum(['required', 'valid', 'off'])
+			.meta({
+				description:
+					'`required`: the answer cites at least one passage as [n] and no unknown one; `valid`: no unknown one; `off`: not looked at.',
+				'x-default': '`valid` when the contract has `retrieval`, else `off`',
+			})
+			.optional(),
+		answer_chars_max: integer(1, 4_000_000, {
+			description: 'A longer answer fails the guard.',
+			'x-unit': 'characters',
+		}).default(20_000),
+	})
+	.prefault({})
+	.meta({ description: 'Checks that an answer passes before it counts as one.' });
+
+const SITUATIONS: Readonly<Record<FailureSituation, string>> = {
+	upstream_timeout: 'No answer within the upstream’s time-outs.',
+	upstream_outage: 'The upstream cannot be reached or answers with a server error.',
+	upstream_quota: 'The provider refuses for rate limits or quota.',
+	empty_retrieval: 'Retrieval found fewer passages than `retrieval.hits_min`.',
+	budget_exceeded:
+		'The prompt does not fit `budget.tokens_in_max`, or the call could cost more than `budget.cost_usd_max`.',
+	invalid_output: 'The answer failed a guard.',
+	stream_broken: 'The answer broke off before its end and nothing was sent to the client yet.',
+};
+
+function failurePolicy(situation: FailureSituation) {
+	const allowed: readonly FailureAction['action'][] = FAILURE_POLICIES[situation];
+	const bare = allowed.filter((action) => action !== 'fall_back');
+	const expected = allowed.map((action) => (action === 'fall_back' ? '{fall_back: "a fixed answer"}' : action));
+	return z
+		.union([z.enum(bare), z.strictObject({ fall_back: text(1, 20_000, { description: 'A fixed answer.' }) })])
+		.meta({ description: SITUATIONS[situation], 'x-expected': `one of ${expected.join(', ')}` })
+		.default(FAILURE_POLICIES[situation][0]);
+}
+
+const onFailure = z
+	.strictObject({
+		upstream_timeout: failurePolicy('upstream_timeout'),
+		upstream_outage: failurePolicy('upstream_outage'),
+		upstream_quota: failurePolicy('upstream_quota'),
+		empty_retrieval: failurePolicy('empty_retrieval'),
+		budget_exceeded: failurePolicy('budget_exceeded'),
+		invalid_output: failurePolicy('invalid_output'),
+		stream_broken: failurePolicy('stream_broken'),
+	} satisfies Record<FailureSituation, unknown>)
+	.prefault({})
+	.meta({
+		description:
+			'What to do when something goes wrong: `retry` the same upstream, `fail_over` to the next one of the route, `escalate` to `models.escalate_to`, `degrade` (go on without), `fall_back` to a fixed answer, or `fail_closed` with the error. Each situation allows some of them.',
+	});
+
+/** `contract.yaml`. */
+export const contractSchema = z
+	.strictObject({
+		owner: text(1, 200, { description: 'Who answers for the feature: a team or a person.', examples: ['docs-team'] }),
+		description: text(0, 2_000, { description: 'What the feature is for, in a sentence.' }).default(''),
+		objective,
+		budget,
+		retrieval,
+		prompt: z
+			.string()
+			.regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}(@\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?)?$/)
+			.meta({
+				description: 'Name of a file under `prompts/` without its ending; with @version to pin one of several.',
+				'x-expected': 'a prompt’s name such as answer, or answer@1.2.0',
+			})
+			.default('answer'),
+		models,
+		guards,
+		stream: z
+			.enum(['immediate', 'buffered'])
+			.meta({
+				description:
+					'`buffered`: a streaming client gets nothing before the guards passed; `immediate`: it gets tokens as they come, and a failed guard ends the stream with an error.',
+			})
+			.default('buffered'),
+		on_failure: onFailure,
+	})
+	.meta({ title: 'Plimsoll contract', description: 'What one AI feature promises: `features/<name>/contract.yaml`.' });
+
+export type RawContract = z.output<typeof contractSchema>;
+
+/** The same as JSON Schema (2020-12), for editors, the manual and the text of problems. */
+export const contractJsonSchema = z.toJSONSchema(contractSchema, { io: 'input' }) as SchemaNode;

@@ -1,0 +1,149 @@
+import { nearest } from '../base/nearest.ts';
+import type { Problem } from '../spec/problem.ts';
+import type { Reference, Resolved } from './environment.ts';
+import { CHUNK_TOKENS_DEFAULTS, CONTEXT_TOKENS_DEFAULT } from './project-schema.ts';
+import { isMapping, valueAt } from './schema-node.ts';
+import { problemAt } from './validation.ts';
+import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
+
+interface Checking {
+	readonly document: YamlDocument;
+	readonly resolved: Resolved;
+	/** False for an optional upstream none of whose variables is set. */
+	readonly available: ReadonlyMap<string, boolean>;
+}
+
+/**
+ * What a schema cannot say about plimsoll.yaml. Works on the tree as written, so that these problems show together with
+ * those of the schema; values of a wrong type are left to the schema.
+ */
+export function checkProject(checking: Checking): readonly Problem[] {
+	return [
+		...unsetReferences(checking),
+		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
+		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
+		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
+	];
+}
+
+function unsetReferences({ document, resolved, available }: Checking): Problem[] {
+	const problems: Problem[] = [];
+	for (const { path, kind, name, state } of resolved.references.values()) {
+		if (state !== 'unset' || kind === 'file') continue;
+		const [section, owner, field] = path;
+		if (section === 'upstreams' && available.get(String(owner)) === false) continue;
+		const optional =
+			section === 'upstreams' && valueAt(resolved.tree, ['upstreams', String(owner), 'optional']) === true;
+		// A local server switched on by its address needs no key.
+		if (optional && field === 'api_key') continue;
+		const hint = field === 'api_key' ? `set it` : `set it, or write {env: ${name}, default: …}`;
+		problems.push(problemAt(document, path, { message: `the environment variable ${name} is not set`, hint }));
+	}
+	return problems;
+}
+
+function upstreamProblems(checking: Checking, name: string, raw: unknown): Problem[] {
+	const { document, resolved } = checking;
+	const path = ['upstreams', name];
+	const problems = endpointProblems(checking, path, raw);
+	if (valueAt(raw, ['optional']) === true && !hasReference(resolved.references, path)) {
+		const hint = 'refer to one with {env: NAME}, or leave optional out';
+		const message = 'an optional upstream must refer to an environment variable that switches it on';
+		problems.push(problemAt(document, [...path, 'optional'], { message, hint }));
+	}
+	const longest = valueAt(raw, ['tokens_out_max']);
+	const context = valueAt(raw, ['context_tokens_max']) ?? CONTEXT_TOKENS_DEFAULT;
+	if (typeof longest === 'number' && typeof context === 'number' && longest >= context) {
+		const what = {
+			message: `${longest} leaves no room for input`,
+			expected: `less than context_tokens_max (${context})`,
+		};
+		problems.push(problemAt(document, [...path, 'tokens_out_max'], what));
+	}
+	return problems;
+}
+
+function endpointProblems({ document, resolved }: Checking, path: readonly string[], raw: unknown): Problem[] {
+	const problems: Problem[] = [];
+	const report = (field: string, what: { message: string; expected?: string; hint?: string }) => {
+		problems.push(problemAt(document, [...path, field], what));
+	};
+	const keyPath = [...path, 'api_key'];
+	const key = valueAt(raw, ['api_key']);
+	const reference = resolved.references.get(pathKey(keyPath));
+	if (key !== undefined && key !== null && reference?.state !== 'set') {
+		const expected = '{env: NAME} or {file: path}';
+		report('api_key', {
+			message: 'holds the secret itself',
+			expected,
+			hint: 'take it out of the file, and out of git',
+		});
+	} else if (typeof key === 'string' && !/^[\x21-\x7e]+$/.test(key)) {
+		report('api_key', {
+			message: `${sourceName(reference)} holds a key with spaces, line breaks or exotic characters`,
+		});
+	}
+	const url = valueAt(raw, ['base_url']);
+	const urlReference = resolved.references.get(pathKey([...path, 'base_url']));
+	if (typeof url === 'string' && urlReference?.state !== 'unset') {
+		const expected = 'an http or https address such as https://api.openai.com/v1';
+		const parsed = URL.canParse(url) ? new URL(url) : null;
+		const from =
+			urlReference?.state === 'set' ? sourceName(urlReference) : `the text ${JSON.stringify(url.slice(0, 60))}`;
+		if (parsed?.username || parsed?.password) {
+			report('base_url', { message: 'holds a user name or password', expected, hint: 'put the secret under api_key' });
+		} else if (!parsed || !/^https?:$/.test(parsed.protocol))
+			report('base_url', { message: `found ${from}`, expected });
+		else if (parsed.search || parsed.hash) report('base_url', { message: 'has a query or a fragment', expected });
+	}
+	return problems;
+}
+
+function collectionProblems(checking: Checking, name: string, raw: unknown): Problem[] {
+	const { document } = checking;
+	const problems: Problem[] = [];
+	const path = ['collections', name];
+	const embedder = valueAt(raw, ['embedder']);
+	const embedders = entries(checking, 'embedders').map(([known]) => known);
+	if (typeof embedder === 'string' && !embedders.includes(embedder)) {
+		problems.push(problemAt(document, [...path, 'embedder'], dangling('embedder', embedder, embedders)));
+	}
+	const weight = valueAt(raw, ['search', 'vector_weight']);
+	if (typeof weight === 'number' && weight > 0 && (embedder === undefined || embedder === null)) {
+		const what = { message: `${weight} gives weight to vectors, but the collection has no embedder`, hint: 'name one' };
+		problems.push(problemAt(document, [...path, 'search', 'vector_weight'], what));
+	}
+	const least = valueAt(raw, ['chunker', 'tokens_min']);
+	const most = valueAt(raw, ['chunker', 'tokens_max']);
+	if (
+		(least !== undefined || most !== undefined) &&
+		Number(least ?? CHUNK_TOKENS_DEFAULTS.min) >= Number(most ?? CHUNK_TOKENS_DEFAULTS.max)
+	) {
+		const field = least === undefined ? 'tokens_max' : 'tokens_min';
+		const message = `tokens_min (${least ?? CHUNK_TOKENS_DEFAULTS.min}) is not below tokens_max (${most ?? CHUNK_TOKENS_DEFAULTS.max})`;
+		problems.push(problemAt(document, [...path, 'chunker', field], { message }));
+	}
+	return problems;
+}
+
+/** The words for a name that nothing has. */
+export function dangling(kind: string, name: string, known: readonly string[]) {
+	const close = nearest(name, known);
+	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `a ${kind}, and plimsoll.yaml has none`;
+	return { message: `there is no ${kind} ${name}`, expected, hint: close ? `did you mean ${close}?` : null };
+}
+
+function hasReference(references: ReadonlyMap<string, Reference>, path: FieldPath): boolean {
+	return [...references.values()].some(
+		(reference) => reference.kind === 'env' && path.every((segment, index) => reference.path[index] === segment),
+	);
+}
+
+function sourceName(reference: Reference | undefined): string {
+	return reference?.kind === 'file' ? `the file ${reference.name}` : `the environment variable ${reference?.name}`;
+}
+
+function entries({ resolved }: Checking, section: string): [string, unknown][] {
+	const members = valueAt(resolved.tree, [section]);
+	return isMapping(members) ? Object.entries(members) : [];
+}

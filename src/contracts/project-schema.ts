@@ -1,0 +1,336 @@
+import * as z from 'zod';
+import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
+import { usdToMicros } from './money.ts';
+import type { SchemaNode } from './schema-node.ts';
+
+/** Shared with the checks that compare two fields, one of which may be left out. */
+export const CONTEXT_TOKENS_DEFAULT = 128_000;
+export const CHUNK_TOKENS_DEFAULTS = { min: 64, max: 400 };
+
+const server = z
+	.strictObject({
+		host: text(1, 253, { description: 'The address to listen on. 0.0.0.0 opens it to the network.' }).default(
+			'127.0.0.1',
+		),
+		port: integer(0, 65_535, { description: 'The port; 0 takes a free one.' }).default(4_600),
+		body_bytes_max: integer(1_024, 268_435_456, { description: 'The largest request body.', 'x-unit': BYTES }).default(
+			1_048_576,
+		),
+		header_bytes_max: integer(1_024, 1_048_576, {
+			description: 'All headers of a request together.',
+			'x-unit': BYTES,
+		}).default(16_384),
+		concurrent_requests_max: integer(1, 100_000, {
+			description: 'More requests at once are refused with `concurrency_exceeded`.',
+		}).default(512),
+		drain_ms: integer(0, 600_000, {
+			description: 'How long a stop waits for running requests.',
+			'x-unit': MILLISECONDS,
+		}).default(10_000),
+	})
+	.prefault({})
+	.meta({ description: 'The gateway.' });
+
+const usdPerMillion = (description: string) =>
+	z
+		.number()
+		.min(0)
+		.max(1_000_000)
+		.refine((usd) => usdToMicros(usd) !== null, 'is finer than a millionth of a dollar')
+		.meta({ description, 'x-unit': 'US dollars per million tokens' });
+
+const price = z
+	.strictObject({
+		version: text(1, 100, {
+			description: 'Names this price list, such as its date; every trace carries it.',
+			examples: ['2026-11-01'],
+		}),
+		input_usd_per_million: usdPerMillion('Input tokens that were not cached.').meta({ examples: [0.15] }),
+		cached_input_usd_per_million: usdPerMillion('Input tokens that the provider had cached.')
+			.meta({ 'x-default': 'as `input_usd_per_million`', examples: [0.075] })
+			.optional(),
+		output_usd_per_million: usdPerMillion('Output tokens.').meta({ examples: [0.6] }),
+	})
+	.meta({ description: 'What the provider charges. Left out: the cost is an estimate and the trace says so.' })
+	.nullable()
+	.default(null);
+
+const limits = {
+	context_tokens_max: integer(256, 10_000_000, {
+		description: 'The model’s context window: input and output together.',
+		'x-unit': TOKENS,
+	}).default(CONTEXT_TOKENS_DEFAULT),
+	tokens_out_max: integer(1, 1_000_000, {
+		description: 'The longest answer that the model can give.',
+		'x-unit': TOKENS,
+	}).default(4_096),
+	tokens_out_parameter: z
+		.enum(['max_tokens', 'max_completion_tokens'])
+		.meta({
+			description:
+				'The parameter in which the provider takes the longest answer. Most endpoints know `max_tokens`; OpenAI’s reasoning models know only `max_completion_tokens`.',
+		})
+		.default('max_tokens'),
+	tokenizer: z
+		.enum(['o200k_base', 'cl100k_base'])
+		.meta({ description: 'Counts prompts before they are sent. For models of other makers the count is an estimate.' })
+		.default('o200k_base'),
+	timeouts: z
+		.strictObject({
+			connect_ms: integer(1, 600_000, { description: 'Opening the connection.', 'x-unit': MILLISECONDS }).default(
+				3_000,
+			),
+			first_token_ms: integer(1, 600_000, {
+				description: 'From sending the request to the first token of a stream, or to the whole of a plain answer.',
+				'x-unit': MILLISECONDS,
+			}).default(20_000),
+			idle_ms: integer(1, 600_000, {
+				description: 'Silence between two pieces of a stream.',
+				'x-unit': MILLISECONDS,
+			}).default(10_000),
+			total_ms: integer(1, 600_000, { description: 'One attempt as a whole.', 'x-unit': MILLISECONDS }).default(60_000),
+		})
+		.prefault({})
+		.meta({ description: 'Time-outs of one attempt.' }),
+};
+
+const baseUrl = text(1, 2_000, {
+	description: 'Where the API lives, up to and with its version.',
+	'x-expected': 'an http or https address such as https://api.openai.com/v1',
+	examples: ['https://api.openai.com/v1'],
+});
+
+const apiKey = z
+	.string()
+	.meta({
+		description: 'Sent as a bearer token. Never written here itself; null when the provider needs none.',
+		'x-expected': '{env: NAME} or {file: path}',
+		examples: [{ env: 'OPENAI_API_KEY' }],
+	})
+	.nullable()
+	.default(null);
+
+const upstream = z
+	.discriminatedUnion('family', [
+		z.strictObject({
+			family: z.literal('openai-compatible').meta({ description: 'Any endpoint that speaks OpenAI’s wire format.' }),
+			optional: z
+				.boolean()
+				.meta({
+					description:
+						'True leaves the upstream out of every route unless at least one environment variable that it names is set.',
+				})
+				.default(false),
+			base_url: baseUrl,
+			model: text(1, 200, { description: 'The provider’s own name of the model.', examples: ['gpt-4.1-mini'] }),
+			api_key: apiKey,
+			connections_max: integer(1, 10_000, { description: 'Pooled connections to the provider.' }).default(256),
+			...limits,
+			price,
+		}),
+		z.strictObject({
+			family: z
+				.literal('extractive')
+				.meta({ description: 'Answers in process by quoting passages. Not a language model.' }),
+			model: text(1, 200, { description: 'The name that the trace shows.' }).default('extractive'),
+			...limits,
+			price: price.default({
+				version: 'in-process',
+				input_usd_per_million: 0,
+				cached_input_usd_per_million: 0,
+				output_usd_per_million: 0,
+			}),
+		}),
+	])
+	.meta({ description: 'A provider’s model behind one endpoint, named provider/model.' });
+
+const dimensions = integer(8, 8_192, { description: 'Length of a vector.', examples: [384] });
+const prefixes = {
+	query_prefix: text(0, 1_000, { description: 'Put before every query, where the model asks for it.' }).default(''),
+	document_prefix: text(0, 1_000, { description: 'Put before every document.' }).default(''),
+};
+
+const embedder = z
+	.discriminatedUnion('family', [
+		z.strictObject({
+			family: z.literal('builtin').meta({ description: 'Deterministic, in process, no download.' }),
+			dimensions: dimensions.default(256),
+		}),
+		z.strictObject({
+			family: z.literal('openai-compatible').meta({ description: 'Any `/v1/embeddings` endpoint.' }),
+			base_url: baseUrl,
+			api_key: apiKey,
+			model: text(1, 200, {
+				description: 'The provider’s own name of the model.',
+				examples: ['text-embedding-3-small'],
+			}),
+			dimensions,
+			...prefixes,
+			batch_max: integer(1, 2_048, { description: 'Texts in one call.' }).default(64),
+			timeout_ms: integer(1, 600_000, { description: 'One call.', 'x-unit': MILLISECONDS }).default(30_000),
+		}),
+		z.strictObject({
+			family: z.literal('local').meta({ description: 'An ONNX sentence transformer, in process.' }),
+			model: text(1, 1_000, {
+				description: 'A folder (starting with ./ or / or ../) or a hub id.',
+				examples: ['Xenova/all-MiniLM-L6-v2'],
+			}),
+			dimensions,
+			...prefixes,
+		}),
+	])
+	.meta({ description: 'Turns text into vectors.' });
+
+const path = text(1, 4_000, {
+	description: 'Relative to plimsoll.yaml, or absolute.',
+	examples: ['docs'],
+	'x-expected': 'a path',
+});
+const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
+
+const source = z
+	.discriminatedUnion('kind', [
+		z.strictObject({
+			kind: z.literal('folder').meta({ description: 'A folder of Markdown, HTML, text and PDF files.' }),
+			path,
+			include: globs('Which files, as globs relative to `path`.').default([
+				'**/*.md',
+				'**/*.markdown',
+				'**/*.html',
+				'**/*.htm',
+				'**/*.txt',
+				'**/*.pdf',
+			]),
+			exclude: globs('Which of them not.').default(['**/node_modules/**', '**/.*', '**/.*/**']),
+			file_bytes_max: integer(1, 1_073_741_824, {
+				description: 'Larger files are reported as failed and left out.',
+				'x-unit': BYTES,
+			}).default(33_554_432),
+		}),
+		z.strictObject({
+			kind: z.literal('jsonl').meta({ description: 'One file with a JSON object on each line.' }),
+			path,
+			id_field: text(1, 200, { description: 'Member that identifies the document.' }).default('id'),
+			text_field: text(1, 200, { description: 'Member with its text.' }).default('text'),
+			title_field: text(1, 200, { description: 'Member with its title; null when there is none.' })
+				.nullable()
+				.default(null),
+			line_bytes_max: integer(1, 268_435_456, {
+				description: 'Longer lines are reported as failed and left out.',
+				'x-unit': BYTES,
+			}).default(1_048_576),
+		}),
+	])
+	.meta({ description: 'Where documents come from.' });
+
+const collection = z
+	.strictObject({
+		sources: z
+			.record(nameKey, source)
+			.refine((sources) => Object.keys(sources).length > 0, 'names no source')
+			.meta({
+				description: 'Where its documents come from, by name.',
+				'x-expected': 'a mapping of names to sources',
+				examples: [{ manual: { kind: 'folder', path: 'docs' } }],
+			}),
+		chunker: z
+			.strictObject({
+				kind: z
+					.enum(['structure', 'whole'])
+					.meta({
+						description:
+							'`structure` cuts along headings, lists, tables and code; `whole` keeps a document in one piece.',
+					})
+					.default('structure'),
+				tokens_max: integer(16, 100_000, { description: 'The longest chunk.', 'x-unit': TOKENS }).default(
+					CHUNK_TOKENS_DEFAULTS.max,
+				),
+				tokens_min: integer(0, 100_000, {
+					description: 'Shorter chunks join their neighbour where the structure allows.',
+					'x-unit': TOKENS,
+				}).default(CHUNK_TOKENS_DEFAULTS.min),
+			})
+			.prefault({})
+			.meta({ description: 'How documents are cut.' }),
+		embedder: nameKey
+			.meta({ description: 'A name under `embedders`; null searches by words alone.' })
+			.nullable()
+			.default(null),
+		search: z
+			.strictObject({
+				fusion: z
+					.enum(['convex', 'rrf'])
+					.meta({
+						description:
+							'`convex`: vector_weight × vector + (1 − vector_weight) × lexical, both min-max normalised; `rrf`: the sum of 1 / (rrf_k + rank).',
+					})
+					.default('convex'),
+				vector_weight: decimal(0, 1, {
+					description: 'Weight of the vector leg; 0 is BM25 alone.',
+					'x-default': '0.5 when the collection names an embedder, else 0',
+				}).optional(),
+				rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
+				candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),
+				timeout_ms: integer(1, 600_000, { description: 'One search.', 'x-unit': MILLISECONDS }).default(2_000),
+			})
+			.prefault({})
+			.meta({ description: 'How the collection is searched.' }),
+	})
+	.meta({ description: 'Documents that are searched together.' });
+
+/** `plimsoll.yaml`. */
+export const projectSchema = z
+	.strictObject({
+		data_dir: path
+			.meta({ description: 'Where indexes, traces and records are kept, relative to plimsoll.yaml or absolute.' })
+			.default('.plimsoll'),
+		features_dir: path
+			.meta({ description: 'The folder with one folder per feature, relative to plimsoll.yaml or absolute.' })
+			.default('features'),
+		server,
+		telemetry: z
+			.strictObject({
+				retention_days: integer(1, 3_650, { description: 'Older traces are removed.', 'x-unit': 'days' }).default(30),
+			})
+			.prefault({})
+			.meta({ description: 'Traces.' }),
+		bare: z
+			.strictObject({
+				deadline_ms: integer(10, 600_000, { description: 'The whole request.', 'x-unit': MILLISECONDS }).default(
+					60_000,
+				),
+				attempts_max: integer(1, 10, { description: 'Attempts, the first one included.' }).default(2),
+			})
+			.prefault({})
+			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),
+		upstreams: z
+			.record(upstreamName, upstream)
+			.meta({
+				description: 'The models that features may use, by name.',
+				'x-expected': 'a mapping of names to upstreams',
+			})
+			.default({}),
+		embedders: z
+			.record(nameKey, embedder)
+			.meta({
+				description: 'The embedders that collections may use, by name.',
+				'x-expected': 'a mapping of names to embedders',
+			})
+			.default({}),
+		collections: z
+			.record(nameKey.meta({ 'x-expected': NAME_EXPECTED }), collection)
+			.meta({
+				description: 'The collections that features may retrieve from, by name.',
+				'x-expected': 'a mapping of names to collections',
+			})
+			.default({}),
+	})
+	.meta({ title: 'Plimsoll project', description: 'One deployment: `plimsoll.yaml`.' });
+
+export type RawProject = z.output<typeof projectSchema>;
+export type RawUpstream = RawProject['upstreams'][string];
+export type RawEmbedder = RawProject['embedders'][string];
+export type RawCollection = RawProject['collections'][string];
+
+/** The same as JSON Schema (2020-12), for editors, the manual and the text of problems. */
+export const projectJsonSchema = z.toJSONSchema(projectSchema, { io: 'input' }) as SchemaNode;
