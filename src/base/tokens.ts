@@ -29,14 +29,16 @@ const counters = new Map<TokenizerName, TokenCounter>();
  * The work is linear in the text: a run that the encoding would merge as one piece (letters, spaces, punctuation) is
  * cut after 1,024 characters, because merging grows faster than the piece. Texts without such a run are counted exactly; each
  * cut adds one token, which keeps the count at or above the true one. The first call for an encoding loads its table (about 100 ms).
+ *
+ * @param stopAbove counting may end once the count is above this; the result is then some number above it
  */
-export function countTokens(text: string, tokenizer: TokenizerName): number {
+export function countTokens(text: string, tokenizer: TokenizerName, stopAbove = Number.POSITIVE_INFINITY): number {
 	let counter = counters.get(tokenizer);
 	if (!counter) {
 		counter = new TokenCounter(tokenizer);
 		counters.set(tokenizer, counter);
 	}
-	return counter.count(text);
+	return counter.count(text, stopAbove);
 }
 
 class TokenCounter {
@@ -77,10 +79,10 @@ class TokenCounter {
 		if (bytes.length === 2) this.#pairRanks[((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)] = rank;
 	}
 
-	count(text: string): number {
+	count(text: string, stopAbove: number): number {
 		let total = 0;
 		let start = 0;
-		while (start < text.length) {
+		while (start < text.length && total <= stopAbove) {
 			const end = windowEnd(text, start);
 			const window = start === 0 && end === text.length ? text : text.slice(start, end);
 			for (const piece of window.match(this.#splitter) ?? []) {
