@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
+import { decideRecovery, type FailedAttempt } from '../../src/policy/failure.ts';
+import type { UpstreamFailure } from '../../src/spec/model.ts';
+
+const FAILURES: readonly UpstreamFailure[] = [
+	'connect',
+	'timeout_connect',
+	'timeout_first_token',
+	'timeout_idle',
+	'timeout_total',
+	'rate_limited',
+	'quota',
+	'server_error',
+	'bad_request',
+	'context_length',
+	'authentication',
+	'content_filter',
+	'cut',
+	'nonsense',
+	'cancelled',
+];
+
+const ACTIONS: Readonly<Record<FailureAction['action'], FailureAction>> = {
+	retry: { action: 'retry' },
+	fail_over: { action: 'fail_over' },
+	fall_back: { action: 'fall_back', answer: 'Sorry.' },
+	escalate: { action: 'escalate' },
+	degrade: { action: 'degrade' },
+	fail_closed: { action: 'fail_closed' },
+};
+
+const DEFAULTS = policies(() => 0);
+
+function policies(pick: (allowed: readonly string[]) => number): Record<FailureSituation, FailureAction> {
+	const entries = Object.entries(FAILURE_POLICIES).map(([situation, allowed]) => [
+		situation,
+		ACTIONS[allowed[pick(allowed) % allowed.length] as FailureAction['action']],
+	]);
+	return Object.fromEntries(entries);
+}
+
+const anyPolicies = fc.infiniteStream(fc.nat(10)).map((draws) => policies(() => draws.next().value ?? 0));
+
+const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
+	failure: fc.constantFrom(...FAILURES),
+	retryAfterMs: fc.option(fc.nat(100_000)),
+	failuresHere: fc.integer({ min: 1, max: 5 }),
+	attempts: fc.integer({ min: 1, max: 6 }),
+	attemptsMax: fc.integer({ min: 1, max: 6 }),
+	hasNext: fc.boolean(),
+	canEscalate: fc.boolean(),
+	answerStarted: fc.boolean(),
+	remainingMs: fc.nat(60_000),
+	draw: fc.double({ min: 0, max: 0.999_999, noNaN: true }),
+});
+
+function failed(change: Partial<FailedAttempt>): FailedAttempt {
+	return {
+		failure: 'server_error',
+		retryAfterMs: null,
+		failuresHere: 1,
+		attempts: 1,
+		attemptsMax: 3,
+		hasNext: true,
+		canEscalate: false,
+		answerStarted: false,
+		remainingMs: 10_000,
+		draw: 0.5,
+		...change,
+	};
+}
+
+describe('what follows a failed attempt', () => {
+	it('never starts again once the client has seen a part of the answer', () => {
+		fc.assert(
+			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
+				expect(decideRecovery({ ...attempt, answerStarted: true }, onFailure).recovery.action).toBe('fail');
+			}),
+		);
+	});
+
+	it('never makes an attempt above the cap, without time, or at an upstream that is not there', () => {
+		fc.assert(
+			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
+				const { recovery } = decideRecovery(attempt, onFailure);
+				if (recovery.action === 'fail' || recovery.action === 'fall_back') return;
+				expect(attempt.attempts).toBeLessThan(attempt.attemptsMax);
+				if (recovery.action === 'fail_over') expect(attempt.hasNext).toBe(true);
+				if (recovery.action === 'escalate') expect(attempt.canEscalate).toBe(true);
+				if (recovery.action === 'retry') expect(recovery.afterMs).toBeLessThan(attempt.remainingMs);
+			}),
+		);
+	});
+
+	it.each(['content_filter', 'bad_request', 'authentication', 'cancelled'] as const)(
+		'never asks anyone again after %s, whatever the contract says',
+		(failure) => {
+			fc.assert(
+				fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
+					expect(decideRecovery({ ...attempt, failure }, onFailure).recovery.action).toBe('fail');
+				}),
+			);
+		},
+	);
+
+	it('retries a server error once and then goes to the next upstream', () => {
+		expect(decideRecovery(failed({}), DEFAULTS).recovery).toEqual({ action: 'retry', afterMs: 100 });
+		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2, hasNext: false }), DEFAULTS)).toEqual({
+			recovery: { action: 'fail' },
+			situation: 'upstream_outage',
+			code: 'upstream_unavailable',
+		});
+	});
+
+	it('waits as long as the provider asks when there is time, else moves on', () => {
+		expect(decideRecovery(failed({ retryAfterMs: 2000 }), DEFAULTS).recovery).toEqual({ action: 'retry', afterMs: 2000 });
+		expect(decideRecovery(failed({ retryAfterMs: 20_000 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+	});
+
+	it('fails over a refusal for quota and a silent upstream without asking them again', () => {
+		for (const failure of ['rate_limited', 'quota', 'timeout_first_token'] as const) {
+			expect(decideRecovery(failed({ failure }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+		}
+	});
+});
