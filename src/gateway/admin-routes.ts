@@ -92,7 +92,8 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		path: '/readyz',
 		scope: null,
 		traced: false,
-		summary: 'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then.',
+		summary:
+			'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then.',
 		body: null,
 		handle: ready,
 	},
@@ -101,7 +102,8 @@ export const ADMIN_ROUTES: readonly Route[] = [
 async function findTrace({ request, parts, key }: Exchange): Promise<unknown> {
 	const id = pathParameter(request, 'request_id');
 	const trace = await parts.operator.traces.find(id, tenantSeenBy(key));
-	if (!trace) throw new PlimsollError('trace_not_found', `No trace with the id "${id.slice(0, 100)}" is stored for this key.`);
+	if (!trace)
+		throw new PlimsollError('trace_not_found', `No trace with the id "${id.slice(0, 100)}" is stored for this key.`);
 	return trace;
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { PlimsollError } from '../spec/errors.ts';
 import type { ChatRequest } from '../runtime/request.ts';
+import { PlimsollError } from '../spec/errors.ts';
 
 const Message = z.looseObject({ role: z.string('role must be a string') });
 

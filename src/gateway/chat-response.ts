@@ -1,5 +1,5 @@
-import type { Usage } from '../spec/model.ts';
 import type { Answer, Citation } from '../runtime/request.ts';
+import type { Usage } from '../spec/model.ts';
 
 /** What every answer of ours has in common, under the id that its trace has. */
 export interface Envelope {

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { CompletionChunk } from '../spec/model.ts';
-import type { PlimsollError } from '../spec/errors.ts';
 import type { Answer, AnswerSink } from '../runtime/request.ts';
+import type { PlimsollError } from '../spec/errors.ts';
+import type { CompletionChunk } from '../spec/model.ts';
 import { chatChunk, type Envelope, extras, openAiUsage } from './chat-response.ts';
 import { errorBody } from './error-response.ts';
 

@@ -1,6 +1,6 @@
-import { PlimsollError, asPlimsollError } from '../spec/errors.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
@@ -14,7 +14,8 @@ export const DATA_ROUTES: readonly Route[] = [
 		path: '/v1/chat/completions',
 		scope: 'invoke',
 		traced: true,
-		summary: 'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
+		summary:
+			'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
 		body: ChatBody,
 		handle: chat,
 	},
@@ -80,7 +81,8 @@ async function invoke(exchange: Exchange): Promise<unknown> {
 	const { question = '', ...variables } = input;
 	const { runtime } = exchange.parts;
 	const feature = runtime.snapshot.features.get(name);
-	if (!feature) throw new PlimsollError('model_not_found', `No feature is named "${name.slice(0, 100)}".`, { param: 'feature' });
+	if (!feature)
+		throw new PlimsollError('model_not_found', `No feature is named "${name.slice(0, 100)}".`, { param: 'feature' });
 	const answer = await runtime.chat(context, {
 		model: name,
 		messages: [...history, { role: 'user', content: question }],

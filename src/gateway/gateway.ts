@@ -1,6 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, sendError } from './error-response.ts';
@@ -53,13 +53,21 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		}
 	});
 	app.setNotFoundHandler((request, reply) => {
-		sendError(reply, new PlimsollError('route_not_found', `${request.method} ${request.url.slice(0, 200)} is not a route.`), null);
+		sendError(
+			reply,
+			new PlimsollError('route_not_found', `${request.method} ${request.url.slice(0, 200)} is not a route.`),
+			null,
+		);
 	});
 	for (const route of ROUTES) register(app, route, { parts, options });
 	return app;
 }
 
-function register(app: FastifyInstance, route: Route, { parts, options }: { parts: GatewayParts; options: GatewayOptions }): void {
+function register(
+	app: FastifyInstance,
+	route: Route,
+	{ parts, options }: { parts: GatewayParts; options: GatewayOptions },
+): void {
 	const contexts = new WeakMap<FastifyRequest, RequestContext>();
 	/** Requests whose body has arrived: from then on the pipeline ends them, and before that a closed socket does. */
 	const handled = new WeakSet<FastifyRequest>();
@@ -85,7 +93,8 @@ function register(app: FastifyInstance, route: Route, { parts, options }: { part
 			const key = identified ? parts.identify(request.headers.authorization, route.scope) : null;
 			return route.handle({ request, reply, parts, context: contexts.get(request) ?? null, key });
 		},
-		errorHandler: (thrown, request, reply) => answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),
+		errorHandler: (thrown, request, reply) =>
+			answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),
 	});
 }
 

@@ -29,7 +29,10 @@ export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
 }
 
 function dotted(path: readonly PropertyKey[]): string {
-	return path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('').replace(/^\./, '');
+	return path
+		.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+		.join('')
+		.replace(/^\./, '');
 }
 
 /** Deepest nesting of brackets outside strings. */

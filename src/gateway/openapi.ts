@@ -49,7 +49,10 @@ function pathsOf(routes: readonly Route[]): Record<string, Record<string, unknow
 
 function operation(route: Route): Record<string, unknown> {
 	const body = route.body && {
-		requestBody: { required: true, content: { 'application/json': { schema: z.toJSONSchema(route.body, { io: 'input' }) } } },
+		requestBody: {
+			required: true,
+			content: { 'application/json': { schema: z.toJSONSchema(route.body, { io: 'input' }) } },
+		},
 	};
 	return {
 		summary: route.summary,
@@ -58,7 +61,10 @@ function operation(route: Route): Record<string, unknown> {
 		...body,
 		responses: {
 			'200': { description: 'Success' },
-			default: { description: 'An error', content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } },
+			default: {
+				description: 'An error',
+				content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+			},
 		},
 	};
 }
@@ -73,5 +79,10 @@ function pathParameters({ path }: Route): unknown[] {
 }
 
 function queryParameters({ query = {} }: Route): unknown[] {
-	return Object.entries(query).map(([name, description]) => ({ name, in: 'query', description, schema: { type: 'string' } }));
+	return Object.entries(query).map(([name, description]) => ({
+		name,
+		in: 'query',
+		description,
+		schema: { type: 'string' },
+	}));
 }

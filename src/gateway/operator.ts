@@ -1,5 +1,5 @@
-import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { TraceReader } from '../spec/trace.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
@@ -11,7 +11,11 @@ export interface Operator {
 	readonly retriever: Retriever;
 	listKeys(): Promise<readonly KeyView[]>;
 	/** The secret is returned this once and never again. */
-	createKey(ask: { name: string; tenantId: string; scopes: readonly Scope[] }): Promise<{ key: KeyView; secret: string }>;
+	createKey(ask: {
+		name: string;
+		tenantId: string;
+		scopes: readonly Scope[];
+	}): Promise<{ key: KeyView; secret: string }>;
 	/** Works for new requests at once. Throws `key_not_found`. */
 	revokeKey(id: string): Promise<void>;
 	/** Throws `collection_not_found`. */
@@ -19,4 +23,3 @@ export interface Operator {
 	/** Names of features that clients can call and of collections whose index they need. */
 	readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
 }
-

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { Runtime } from '../runtime/runtime.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
+import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
 import type { Operator } from './operator.ts';
 

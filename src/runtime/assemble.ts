@@ -37,7 +37,11 @@ function fit(context: RequestContext, feature: Feature, input: PromptInput): Ass
 		const prompt = render(feature, input, primary);
 		const { tokensOutMax } = feature.release.contract.budget;
 		// A fail-over must not meet a window that the prompt cannot fit: it would only fail again.
-		return { kind: 'assembled', prompt, candidates: route.filter((model) => room(model, tokensOutMax) >= prompt.tokensIn) };
+		return {
+			kind: 'assembled',
+			prompt,
+			candidates: route.filter((model) => room(model, tokensOutMax) >= prompt.tokensIn),
+		};
 	} catch (thrown) {
 		if (!(thrown instanceof PlimsollError) || thrown.code !== 'budget_tokens_in_exceeded') throw thrown;
 		const policy = feature.release.contract.onFailure.budget_exceeded;

@@ -37,18 +37,12 @@ interface AttemptPlan {
 const ANSWER_CHARS_MAX = 4_000_000;
 
 /** One try at one upstream: exactly one attempt in the trace, and its cost, whatever happens. */
-export async function attempt(
-	context: RequestContext,
-	plan: AttemptPlan,
-	notes: StepNotes,
-): Promise<AttemptResult> {
+export async function attempt(context: RequestContext, plan: AttemptPlan, notes: StepNotes): Promise<AttemptResult> {
 	const { upstream } = plan.model;
 	const startedMs = context.elapsedMs();
 	const progress = new Progress(context, startedMs);
 	try {
-		const completion = plan.sink
-			? await streamTo(plan.sink, plan, progress)
-			: await plan.model.complete(plan.request);
+		const completion = plan.sink ? await streamTo(plan.sink, plan, progress) : await plan.model.complete(plan.request);
 		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
 		const { micros, source } = costOf(usage, upstream.price);
 		notes.attempts.push(progress.record(plan, { outcome: 'ok', error: null, completion, usage, micros }));
@@ -115,7 +109,11 @@ async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress)
 	for await (const chunk of await plan.model.stream(plan.request)) {
 		progress.add(chunk.text);
 		if (progress.text.length > ANSWER_CHARS_MAX) {
-			throw new UpstreamError('nonsense', plan.model.upstream.name, `The answer passed ${ANSWER_CHARS_MAX} characters.`);
+			throw new UpstreamError(
+				'nonsense',
+				plan.model.upstream.name,
+				`The answer passed ${ANSWER_CHARS_MAX} characters.`,
+			);
 		}
 		served = chunk.served ?? served;
 		whole.finishReason = chunk.finishReason ?? whole.finishReason;
@@ -130,7 +128,12 @@ async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress)
 
 function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 	const { tokenizer } = plan.model.upstream;
-	return { tokensIn: plan.countTokensIn(), tokensOut: countTokens(text, tokenizer), tokensCached: 0, source: 'estimated' };
+	return {
+		tokensIn: plan.countTokensIn(),
+		tokensOut: countTokens(text, tokenizer),
+		tokensCached: 0,
+		source: 'estimated',
+	};
 }
 
 /** Whether the provider began to work on the call, and so may bill it: refusals and failed connections cost nothing. */

@@ -125,7 +125,8 @@ class Run {
 	}
 
 	follow({ recovery, situation }: Decision): void {
-		if (recovery.action === 'fail_over') this.#moveTo(this.#plan.candidates[++this.#index] as Model, situation, 'fail_over');
+		if (recovery.action === 'fail_over')
+			this.#moveTo(this.#plan.candidates[++this.#index] as Model, situation, 'fail_over');
 		if (recovery.action === 'escalate') this.#moveTo(this.#plan.escalateTo as Model, situation, 'escalate');
 	}
 
@@ -200,7 +201,10 @@ function failure(decision: Decision, error: UpstreamError): PlimsollError {
 }
 
 function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {
-	return { ...parameters, [upstream.tokensOutParameter]: Math.min(tokensOutMax ?? upstream.tokensOutMax, upstream.tokensOutMax) };
+	return {
+		...parameters,
+		[upstream.tokensOutParameter]: Math.min(tokensOutMax ?? upstream.tokensOutMax, upstream.tokensOutMax),
+	};
 }
 
 function usd(micros: number): string {

@@ -1,7 +1,7 @@
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { countTokens } from '../base/tokens.ts';
-import { canonicalJson } from '../base/canonical-json.ts';
 import type { FailureAction } from '../contracts/release.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';
@@ -13,7 +13,7 @@ import { assemble } from './assemble.ts';
 import { assign } from './assign.ts';
 import { lastUserText, readConversation } from './conversation.ts';
 import type { Feature, Snapshot } from './feature.ts';
-import { generate, type GenerationPlan } from './generate.ts';
+import { type GenerationPlan, generate } from './generate.ts';
 import { guard } from './guard.ts';
 import { bareParameters, type CallParameters, featureParameters } from './parameters.ts';
 import type { Answer, AnswerSink, ChatRequest } from './request.ts';
@@ -54,7 +54,8 @@ async function answerAsFeature(
 	const found = contract.retrieval
 		? await retrieve(context, { contract, retrieval: contract.retrieval, question: input.question }, parts)
 		: NOTHING_TO_FIND;
-	if (found.kind === 'fallen_back') return respond(context, request.sink, fallbackAnswer(context, found.answer, found.degraded));
+	if (found.kind === 'fallen_back')
+		return respond(context, request.sink, fallbackAnswer(context, found.answer, found.degraded));
 	markDegraded(context, found.degraded);
 
 	const assembly = await assemble(context, feature, { ...input, passages: found.hits });
@@ -64,9 +65,17 @@ async function answerAsFeature(
 
 	const { prompt, candidates } = assembly;
 	const held = contract.stream === 'buffered' || request.sink === null;
-	const plan = featurePlan({ feature, prompt, candidates, call, question: input.question, sink: held ? null : request.sink });
+	const plan = featurePlan({
+		feature,
+		prompt,
+		candidates,
+		call,
+		question: input.question,
+		sink: held ? null : request.sink,
+	});
 	const final = await generateGuarded(context, feature, { plan, prompt, question: input.question, parts });
-	return respond(context, held ? request.sink : null, final);
+	// A failure policy's answer was not streamed either: it is known only now.
+	return respond(context, held || final.upstream === null ? request.sink : null, final);
 }
 
 const NOTHING_TO_FIND: Retrieval = { kind: 'found', hits: [], degraded: null };
@@ -209,4 +218,3 @@ function respond(context: RequestContext, sink: AnswerSink | null, final: Answer
 		return final;
 	});
 }
-

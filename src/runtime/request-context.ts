@@ -1,5 +1,5 @@
-import { Deadline } from '../base/deadline.ts';
 import type { Clock } from '../base/clock.ts';
+import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
 

@@ -1,4 +1,4 @@
-import { type Clock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Contract } from '../contracts/release.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Hit, Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
@@ -17,9 +17,13 @@ export function retrieve(
 	return context.step('retrieve', async (notes) => {
 		const { contract, retrieval, question } = ask;
 		if (question.trim() === '') {
-			throw new PlimsollError('request_invalid', `${contract.feature} retrieves for a question, and the request has none.`, {
-				param: 'question',
-			});
+			throw new PlimsollError(
+				'request_invalid',
+				`${contract.feature} retrieves for a question, and the request has none.`,
+				{
+					param: 'question',
+				},
+			);
 		}
 		const result = await searchWithin(
 			context,
@@ -56,7 +60,10 @@ export async function searchWithin(
 	context.signal.addEventListener('abort', onAbort, { once: true });
 	const cancel = parts.clock.after(parts.msMax, () =>
 		reject(
-			new PlimsollError('retrieval_failed', `The search in ${ask.collection} took longer than ${Math.round(parts.msMax)} ms, its share of the deadline.`),
+			new PlimsollError(
+				'retrieval_failed',
+				`The search in ${ask.collection} took longer than ${Math.round(parts.msMax)} ms, its share of the deadline.`,
+			),
 		),
 	);
 	try {

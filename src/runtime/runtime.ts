@@ -57,7 +57,9 @@ export class Runtime {
 
 	async admit(context: RequestContext, credentials: Credentials): Promise<void> {
 		const max = this.#snapshot.concurrentRequestsMax;
-		await this.#ending(context, () => admit(context, credentials, { door: this.#door, keyring: this.#parts.keyring, max }));
+		await this.#ending(context, () =>
+			admit(context, credentials, { door: this.#door, keyring: this.#parts.keyring, max }),
+		);
 	}
 
 	/** Answers an admitted request and ends it. */

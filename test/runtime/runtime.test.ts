@@ -1,0 +1,374 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { FAILURE_POLICIES, type FailureAction } from '../../src/contracts/release.ts';
+import type { Answer, AnswerSink } from '../../src/runtime/request.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
+import type { Guard } from '../../src/spec/guard.ts';
+import type { UpstreamFailure } from '../../src/spec/model.ts';
+import { feature, hit, KEY, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
+import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
+
+const HELLO: Behaviour = { kind: 'answer', afterMs: 10, text: 'Hello to you.' };
+const failing = (failure: UpstreamFailure, text?: string): Behaviour => ({
+	kind: 'fail',
+	afterMs: 10,
+	failure,
+	...(text === undefined ? {} : { text }),
+});
+
+type Ended = { readonly answer: Answer | null; readonly error: PlimsollError | null; readonly streamed: string };
+
+/** Sends one request and moves virtual time until it has ended. */
+async function ask(
+	clock: VirtualClock,
+	runtime: Runtime,
+	options: {
+		model?: string;
+		stream?: boolean;
+		leaveAfterMs?: number;
+		parameters?: Record<string, unknown>;
+		key?: string;
+	} = {},
+): Promise<Ended> {
+	let streamed = '';
+	const sink: AnswerSink = {
+		chunk({ text }) {
+			streamed += text;
+		},
+	};
+	const context = runtime.open();
+	let ended: Ended | null = null;
+	const running = runtime
+		.admit(context, { kind: 'authorization', header: `Bearer ${options.key ?? KEY}`, scope: 'invoke' })
+		.then(() =>
+			runtime.chat(context, {
+				model: options.model ?? 'greet',
+				messages: [{ role: 'user', content: 'Hello?' }],
+				variables: {},
+				parameters: options.parameters ?? {},
+				sink: options.stream ? sink : null,
+				user: 'ada',
+			}),
+		)
+		.then(
+			(answer) => {
+				ended = { answer, error: null, streamed };
+			},
+			(error: PlimsollError) => {
+				ended = { answer: null, error, streamed };
+			},
+		);
+	if (options.leaveAfterMs !== undefined) {
+		await clock.advance(options.leaveAfterMs);
+		context.clientLeft();
+	}
+	for (let ms = 0; ended === null && ms < 60_000; ms += 100) await clock.advance(100);
+	await running;
+	if (ended === null) throw new Error('the request did not end within a virtual minute');
+	return ended;
+}
+
+describe('the life of a request', () => {
+	it('answers, and the trace alone says what produced the answer', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({ retrieval: {} }, { route: [model] })], {
+			retriever: retrieverOf([hit(1, 'Say hello.'), hit(2, 'Be kind.')]),
+		});
+		const { answer } = await ask(clock, runtime);
+		expect(answer).toMatchObject({ text: 'Hello to you.', upstream: 'test/primary', degraded: null });
+		expect(traces.traces).toHaveLength(1);
+		expect(traces.last).toMatchObject({
+			tenant_id: 'acme',
+			feature: 'greet',
+			release: 'ffffffffffff',
+			prompt_name: 'greet',
+			prompt_version: '1.0.0',
+			upstream: 'test/primary',
+			model_name: 'scripted-1-served',
+			provider_fingerprint: 'fp',
+			retrieval_generation: 'docs-g1',
+			retrieval_doc_ids: ['chunk-1', 'chunk-2'],
+			tokens_in: 10,
+			tokens_out: 5,
+			cost_usd_micros: 30,
+			cost_source: 'reported',
+			retries: 0,
+			outcome: 'ok',
+			error_code: null,
+		});
+		expect(traces.last.steps.map(({ stage }) => stage)).toEqual([
+			'admit',
+			'assign',
+			'route',
+			'retrieve',
+			'assemble',
+			'generate',
+			'guard',
+			'respond',
+		]);
+		expect(traces.last.user_id_hash).not.toContain('ada');
+	});
+
+	it('asks again after a server error, once, and the answer is not degraded', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [failing('server_error'), HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })]);
+		expect((await ask(clock, runtime)).answer?.degraded).toBeNull();
+		expect(traces.last).toMatchObject({ retries: 1, outcome: 'ok' });
+		expect(traces.last.steps.find(({ stage }) => stage === 'generate')?.attempts.map(({ outcome }) => outcome)).toEqual(
+			['server_error', 'ok'],
+		);
+	});
+
+	it('fails over a silent upstream after its first-token time-out and says that it did', async () => {
+		const clock = new VirtualClock();
+		const silent = new ScriptedModel(clock, [{ kind: 'silent' }]);
+		const second = new ScriptedModel(clock, [HELLO], { name: 'test/second' });
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [silent, second] })]);
+		expect(await ask(clock, runtime)).toMatchObject({
+			answer: { upstream: 'test/second', degraded: 'upstream_timeout: fail_over' },
+		});
+		expect(silent.calls).toBe(1);
+		expect(traces.last.outcome).toBe('degraded');
+	});
+
+	it('never routes around a content filter', async () => {
+		const clock = new VirtualClock();
+		const filtered = new ScriptedModel(clock, [failing('content_filter')]);
+		const second = new ScriptedModel(clock, [HELLO], { name: 'test/second' });
+		const { runtime } = runtimeOf(clock, [feature({}, { route: [filtered, second] })]);
+		expect((await ask(clock, runtime)).error?.code).toBe('upstream_content_filtered');
+		expect(second.calls).toBe(0);
+	});
+
+	it('ends a stream that was cut with an error, never as a success and never from the start again', async () => {
+		const clock = new VirtualClock();
+		const cut = new ScriptedModel(clock, [failing('cut', 'Hello to'), HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [
+			feature({ onFailure: { stream_broken: { action: 'retry' } } }, { route: [cut] }),
+		]);
+		expect(await ask(clock, runtime, { stream: true })).toMatchObject({
+			streamed: 'Hello to',
+			error: { code: 'upstream_stream_cut' },
+		});
+		expect(cut.calls).toBe(1);
+		expect(traces.last).toMatchObject({ outcome: 'failed', cost_source: 'estimated' });
+		expect(traces.last.cost_usd_micros).toBeGreaterThan(0);
+	});
+
+	it('starts a cut stream again when nothing of it has left the house', async () => {
+		const clock = new VirtualClock();
+		const cut = new ScriptedModel(clock, [failing('cut', 'Hello to'), HELLO]);
+		const { runtime } = runtimeOf(clock, [
+			feature({ stream: 'buffered', onFailure: { stream_broken: { action: 'retry' } } }, { route: [cut] }),
+		]);
+		expect(await ask(clock, runtime, { stream: true })).toMatchObject({ streamed: 'Hello to you.', error: null });
+	});
+
+	it('answers with the declared text, marked degraded, where the contract says fall back', async () => {
+		const clock = new VirtualClock();
+		const down = new ScriptedModel(clock, [failing('connect')]);
+		const { runtime, traces } = runtimeOf(clock, [
+			feature({ onFailure: { upstream_outage: { action: 'fall_back', answer: 'Back soon.' } } }, { route: [down] }),
+		]);
+		expect(await ask(clock, runtime, { stream: true })).toMatchObject({
+			streamed: 'Back soon.',
+			answer: { text: 'Back soon.', upstream: null, degraded: 'upstream_outage: fall_back' },
+		});
+		expect(traces.last.outcome).toBe('degraded');
+	});
+
+	it('stops the upstream when the client leaves, and the trace says so', async () => {
+		const clock = new VirtualClock();
+		const slow = new ScriptedModel(clock, [{ kind: 'answer', afterMs: 4000, text: 'late' }]);
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [slow] })]);
+		expect((await ask(clock, runtime, { leaveAfterMs: 500 })).error?.code).toBe('client_closed');
+		expect(slow.requests[0]?.signal.aborted).toBe(true);
+		expect(traces.last).toMatchObject({ outcome: 'cancelled', error_code: 'client_closed' });
+	});
+
+	it('refuses a call that could cost more than the cap, and calls nobody', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({ budget: { costMicrosMax: 300 } }, { route: [model] })]);
+		expect((await ask(clock, runtime)).error?.code).toBe('budget_cost_exceeded');
+		expect(model.calls).toBe(0);
+		expect(traces.last.cost_usd_micros).toBe(0);
+		expect((await ask(clock, runtime, { parameters: { max_tokens: 20 } })).error).toBeNull();
+	});
+
+	it('refuses a parameter by name unless the contract lets clients set it', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime } = runtimeOf(clock, [feature({ models: { clientParameters: ['top_p'] } }, { route: [model] })]);
+		expect((await ask(clock, runtime, { parameters: { temperature: 2 } })).error).toMatchObject({
+			code: 'parameter_unsupported',
+			param: 'temperature',
+		});
+		await ask(clock, runtime, { parameters: { top_p: 0.5, max_tokens: 7 } });
+		expect(model.requests[0]?.parameters).toEqual({ top_p: 0.5, max_tokens: 7 });
+	});
+
+	it('ends within the deadline when retrieval hangs', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({ retrieval: {} }, { route: [model] })], {
+			retriever: retrieverOf([], () => new Promise(() => {})),
+		});
+		expect((await ask(clock, runtime)).error?.code).toBe('retrieval_failed');
+		expect(traces.last.latency_ms).toBe(3000);
+	});
+
+	it('follows the floor’s policy when retrieval finds too little', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const strict = feature({ retrieval: { hitsMin: 2 } }, { route: [model] });
+		const { runtime } = runtimeOf(clock, [strict], { retriever: retrieverOf([hit(1, 'alone')]) });
+		expect((await ask(clock, runtime)).error?.code).toBe('retrieval_empty');
+		expect(model.calls).toBe(0);
+	});
+
+	it('withholds an answer that a guard refused, and escalates where the contract says so', async () => {
+		const clock = new VirtualClock();
+		const polite: Guard = {
+			name: 'polite',
+			check: (answer) =>
+				answer.includes('please')
+					? { guard: 'polite', verdict: 'pass', reason: null }
+					: { guard: 'polite', verdict: 'fail', reason: 'it does not say please' },
+		};
+		const rude = new ScriptedModel(clock, [HELLO]);
+		const kind = new ScriptedModel(clock, [{ ...HELLO, text: 'Hello, please.' }], { name: 'test/strong' });
+		const strict = feature({}, { route: [rude], guards: [polite] });
+		expect((await ask(clock, runtimeOf(clock, [strict]).runtime)).error?.code).toBe('guard_rejected');
+
+		const lenient = feature(
+			{ onFailure: { invalid_output: { action: 'escalate' } } },
+			{ route: [rude], escalateTo: kind, guards: [polite] },
+		);
+		const { runtime, traces } = runtimeOf(clock, [lenient]);
+		expect((await ask(clock, runtime)).answer?.text).toBe('Hello, please.');
+		expect(traces.last).toMatchObject({ escalated_from: 'test/primary', upstream: 'test/strong' });
+		expect(traces.last.guard_verdicts.map(({ verdict }) => verdict)).toEqual(['fail', 'pass']);
+	});
+
+	it('turns away the request above the cap, and lets the next in when one has left', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })], { concurrentRequestsMax: 1 });
+		const first = runtime.open();
+		await runtime.admit(first, { kind: 'in_process', tenantId: 'acme' });
+		expect((await ask(clock, runtime)).error).toMatchObject({ code: 'concurrency_exceeded', retryAfterMs: 1000 });
+		first.end(null);
+		expect((await ask(clock, runtime)).error).toBeNull();
+		expect(traces.traces.map(({ outcome }) => outcome)).toEqual(['refused', 'ok', 'ok']);
+	});
+
+	it.each([
+		['no key', ''],
+		['a wrong secret', `plim_${'a'.repeat(12)}_${'c'.repeat(52)}`],
+		['an unknown id', `plim_${'z'.repeat(12)}_${'b'.repeat(52)}`],
+		['nonsense', 'sk-1234'],
+	])('lets nobody in with %s, and calls no upstream', async (_, key) => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })]);
+		expect((await ask(clock, runtime, { key })).error?.category).toBe('unauthenticated');
+		expect(model.calls).toBe(0);
+		expect(runtime.running).toBe(0);
+		expect(traces.last.tenant_id).toBeNull();
+	});
+});
+
+describe('invariants under faults', () => {
+	const anyBehaviour: fc.Arbitrary<Behaviour> = fc.oneof(
+		fc.record({
+			kind: fc.constant('answer' as const),
+			afterMs: fc.nat(12_000),
+			text: fc.constantFrom('Hello.', 'Hello to you, too.'),
+			usage: fc.boolean(),
+		}),
+		fc.record({
+			kind: fc.constant('fail' as const),
+			afterMs: fc.nat(12_000),
+			failure: fc.constantFrom<UpstreamFailure[]>(
+				'connect',
+				'server_error',
+				'rate_limited',
+				'cut',
+				'nonsense',
+				'content_filter',
+			),
+			text: fc.constantFrom('', 'Hel'),
+		}),
+		fc.constant({ kind: 'silent' as const }),
+	);
+	const anyAction = (situation: keyof typeof FAILURE_POLICIES): fc.Arbitrary<FailureAction> =>
+		fc
+			.constantFrom(...FAILURE_POLICIES[situation])
+			.map((action): FailureAction => (action === 'fall_back' ? { action, answer: 'Sorry.' } : { action }));
+
+	it('every request ends in time with one outcome, one trace, one released place, bounded attempts and cost below the cap', async () => {
+		await fc.assert(
+			fc.asyncProperty(
+				fc.record({
+					primary: fc.array(anyBehaviour, { minLength: 1, maxLength: 4 }),
+					second: fc.array(anyBehaviour, { minLength: 1, maxLength: 4 }),
+					attemptsMax: fc.integer({ min: 1, max: 4 }),
+					costMicrosMax: fc.option(fc.integer({ min: 300, max: 2000 })),
+					stream: fc.boolean(),
+					buffered: fc.boolean(),
+					leaveAfterMs: fc.option(fc.nat(15_000), { nil: undefined }),
+					timeout: anyAction('upstream_timeout'),
+					outage: anyAction('upstream_outage'),
+					quota: anyAction('upstream_quota'),
+					broken: anyAction('stream_broken'),
+					seed: fc.nat(),
+				}),
+				async (plan) => {
+					const clock = new VirtualClock();
+					const models = [
+						new ScriptedModel(clock, plan.primary),
+						new ScriptedModel(clock, plan.second, { name: 'test/second' }),
+					];
+					const tested = feature(
+						{
+							stream: plan.buffered ? 'buffered' : 'immediate',
+							budget: { costMicrosMax: plan.costMicrosMax },
+							models: { attemptsMax: plan.attemptsMax },
+							onFailure: {
+								upstream_timeout: plan.timeout,
+								upstream_outage: plan.outage,
+								upstream_quota: plan.quota,
+								stream_broken: plan.broken,
+							},
+						},
+						{ route: models },
+					);
+					const { runtime, traces } = runtimeOf(clock, [tested], { seed: plan.seed });
+					const { leaveAfterMs } = plan;
+					const { answer, error } = await ask(clock, runtime, {
+						stream: plan.stream,
+						...(leaveAfterMs === undefined ? {} : { leaveAfterMs }),
+					});
+					await clock.advance(60_000);
+
+					expect([answer, error].filter((one) => one !== null)).toHaveLength(1);
+					expect(traces.traces).toHaveLength(1);
+					expect(runtime.running).toBe(0);
+					expect(clock.pending).toBe(0);
+					expect(traces.last.latency_ms).toBeLessThanOrEqual(10_000);
+					expect((models[0]?.calls ?? 0) + (models[1]?.calls ?? 0)).toBeLessThanOrEqual(plan.attemptsMax);
+					if (plan.costMicrosMax !== null) expect(traces.last.cost_usd_micros).toBeLessThanOrEqual(plan.costMicrosMax);
+					if (answer) expect(answer.text).toMatch(/^(Hello\.|Hello to you, too\.|Sorry\.)$/);
+					if (answer?.text === 'Sorry.') expect(traces.last.outcome).toBe('degraded');
+					expect(error instanceof PlimsollError ? error.code : 'none').not.toBe('internal_error');
+				},
+			),
+			{ numRuns: 500 },
+		);
+	});
+});

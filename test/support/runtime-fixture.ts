@@ -1,0 +1,196 @@
+import type { Clock } from '../../src/base/clock.ts';
+import { sha256 } from '../../src/base/hash.ts';
+import { createIds } from '../../src/base/ids.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
+import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
+import { Keyring } from '../../src/runtime/keyring.ts';
+import { Runtime } from '../../src/runtime/runtime.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
+import type { Guard } from '../../src/spec/guard.ts';
+import type { Model } from '../../src/spec/model.ts';
+import type { Prompt } from '../../src/spec/prompt.ts';
+import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
+import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
+
+const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
+
+export const ON_FAILURE: Readonly<Record<FailureSituation, FailureAction>> = {
+	upstream_timeout: { action: 'fail_over' },
+	upstream_outage: { action: 'retry' },
+	upstream_quota: { action: 'fail_over' },
+	empty_retrieval: FAIL_CLOSED,
+	budget_exceeded: FAIL_CLOSED,
+	invalid_output: FAIL_CLOSED,
+	stream_broken: FAIL_CLOSED,
+};
+
+type Change = {
+	readonly [K in keyof Contract]?: NonNullable<Contract[K]> extends object ? Partial<NonNullable<Contract[K]>> : Contract[K];
+};
+
+/** A small contract, with what a test wants to be different. */
+export function contract(change: Change = {}): Contract {
+	return {
+		feature: 'greet',
+		description: '',
+		owner: 'tests',
+		stream: 'immediate',
+		...change,
+		objective: { latencyMsP95: 1000, timeToFirstTokenMsP95: null, availability: 0.99, ...change.objective },
+		budget: {
+			tokensInMax: 4000,
+			tokensOutMax: 100,
+			costMicrosMax: null,
+			deadlineMs: 10_000,
+			stepShare: { retrieve: 0.3, generate: 0.9 },
+			...change.budget,
+		},
+		retrieval: change.retrieval
+			? { collection: 'docs', k: 5, mode: null, hitsMin: 1, scoreMin: 0, tokensMax: 1000, ...change.retrieval }
+			: null,
+		prompt: { name: 'greet', version: null },
+		models: {
+			route: ['test/primary'],
+			escalateTo: null,
+			parameters: {},
+			clientParameters: [],
+			attemptsMax: 3,
+			...change.models,
+		},
+		guards: { outputSchema: null, citations: 'off', answerCharsMax: 10_000, ...change.guards },
+		onFailure: { ...ON_FAILURE, ...change.onFailure },
+	};
+}
+
+/** A prompt that puts question and passages into one message; five tokens a message, whatever it says. */
+export const plainPrompt: Prompt = {
+	name: 'greet',
+	version: '1.0.0',
+	owner: 'tests',
+	inputSchema: null,
+	assemble({ question, history, passages }, budget) {
+		const tokensIn = 5 * (1 + history.length + passages.length);
+		if (tokensIn > budget.tokensInMax) throw new PlimsollError('budget_tokens_in_exceeded', 'too long');
+		const content = [...passages.map(({ text }) => text), question].join('\n');
+		const messages = [...history, { role: 'user', content }];
+		return { messages, tokensIn, hash: sha256(content), passages, trimmedPassages: 0, trimmedTurns: 0 };
+	},
+};
+
+export function feature(
+	change: Change,
+	parts: { route: readonly Model[]; escalateTo?: Model; guards?: readonly Guard[] },
+): Feature {
+	return {
+		release: { contract: contract(change), hash: 'f'.repeat(64), id: 'ffffffffffff' },
+		prompt: plainPrompt,
+		guards: parts.guards ?? [],
+		route: parts.route,
+		escalateTo: parts.escalateTo ?? null,
+	};
+}
+
+/** Keeps every trace it is given. */
+export class TraceList implements TraceSink {
+	readonly traces: RequestTrace[] = [];
+	readonly dropped = 0;
+
+	record(trace: RequestTrace): void {
+		this.traces.push(trace);
+	}
+
+	async flush(): Promise<void> {}
+
+	get last(): RequestTrace {
+		const trace = this.traces.at(-1);
+		if (!trace) throw new Error('no trace was recorded');
+		return trace;
+	}
+}
+
+export function hit(rank: number, text: string): Hit {
+	return {
+		chunkId: `chunk-${rank}`,
+		documentId: `doc-${rank}.md`,
+		source: 'docs',
+		title: `Document ${rank}`,
+		headingPath: [],
+		text,
+		start: 0,
+		end: text.length,
+		ordinal: 0,
+		tokens: 10,
+		rank,
+		score: 1 / rank,
+		lexicalScore: 1 / rank,
+		vectorScore: null,
+	};
+}
+
+/** Finds what it is given, or waits as long as `search` does. */
+export function retrieverOf(hits: readonly Hit[], search?: () => Promise<SearchResult>): Retriever {
+	const result: SearchResult = {
+		collection: 'docs',
+		generation: 'docs-g1',
+		mode: 'lexical',
+		hits,
+		lexicalMs: 1,
+		vectorMs: null,
+		degraded: null,
+	};
+	return { search: search ?? (async () => result), status: () => [] };
+}
+
+/** A key with every scope, of the tenant `acme`. */
+export const KEY = `plim_${'a'.repeat(12)}_${'b'.repeat(52)}`;
+
+export function keyring(): Keyring {
+	const ring = new Keyring();
+	ring.replace([
+		{
+			id: 'a'.repeat(12),
+			tenantId: 'acme',
+			name: 'test',
+			scopes: ['invoke', 'read', 'ingest', 'admin'],
+			secretHash: sha256('b'.repeat(52)),
+			createdAt: 0,
+			revokedAt: null,
+		},
+	]);
+	return ring;
+}
+
+export function runtimeOf(
+	clock: Clock,
+	features: readonly Feature[],
+	parts: {
+		retriever?: Retriever;
+		traces?: TraceList;
+		seed?: number;
+		concurrentRequestsMax?: number;
+		upstreams?: readonly Model[];
+	} = {},
+): { runtime: Runtime; traces: TraceList } {
+	const traces = parts.traces ?? new TraceList();
+	const random = seededRandom(parts.seed ?? 1);
+	const snapshot: Snapshot = {
+		features: new Map(features.map((one) => [one.release.contract.feature, one])),
+		upstreams: new Map((parts.upstreams ?? []).map((model) => [model.upstream.name, model])),
+		bare: { deadlineMs: 10_000, attemptsMax: 2 },
+		concurrentRequestsMax: parts.concurrentRequestsMax ?? 100,
+	};
+	const runtime = new Runtime(
+		{
+			clock,
+			random,
+			newId: createIds(clock, random),
+			retriever: parts.retriever ?? retrieverOf([]),
+			traces,
+			keyring: keyring(),
+			hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
+		},
+		snapshot,
+	);
+	return { runtime, traces };
+}
