@@ -155,6 +155,7 @@ const guards = z
 				description:
 					'`required`: the answer cites at least one passage as [n] and no unknown one; `valid`: no unknown one; `off`: not looked at.',
 				'x-default': '`valid` when the contract has `retrieval`, else `off`',
+				examples: ['valid'],
 			})
 			.optional(),
 		answer_chars_max: integer(1, 4_000_000, {

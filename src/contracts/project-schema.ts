@@ -186,6 +186,7 @@ const path = text(1, 4_000, {
 	examples: ['docs'],
 	'x-expected': 'a path',
 });
+const folder = z.string().min(1).max(4_000).meta({ 'x-expected': 'a path' });
 const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
 
 const source = z
@@ -231,7 +232,7 @@ const collection = z
 			.meta({
 				description: 'Where its documents come from, by name.',
 				'x-expected': 'a mapping of names to sources',
-				examples: [{ manual: { kind: 'folder', path: 'docs' } }],
+				'x-names': ['manual', 'tickets'],
 			}),
 		chunker: z
 			.strictObject({
@@ -253,7 +254,7 @@ const collection = z
 			.prefault({})
 			.meta({ description: 'How documents are cut.' }),
 		embedder: nameKey
-			.meta({ description: 'A name under `embedders`; null searches by words alone.' })
+			.meta({ description: 'A name under `embedders`; null searches by words alone.', examples: ['builtin'] })
 			.nullable()
 			.default(null),
 		search: z
@@ -268,6 +269,7 @@ const collection = z
 				vector_weight: decimal(0, 1, {
 					description: 'Weight of the vector leg; 0 is BM25 alone.',
 					'x-default': '0.5 when the collection names an embedder, else 0',
+					examples: [0.5],
 				}).optional(),
 				rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
 				candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),
@@ -281,10 +283,10 @@ const collection = z
 /** `plimsoll.yaml`. */
 export const projectSchema = z
 	.strictObject({
-		data_dir: path
+		data_dir: folder
 			.meta({ description: 'Where indexes, traces and records are kept, relative to plimsoll.yaml or absolute.' })
 			.default('.plimsoll'),
-		features_dir: path
+		features_dir: folder
 			.meta({ description: 'The folder with one folder per feature, relative to plimsoll.yaml or absolute.' })
 			.default('features'),
 		server,
@@ -308,6 +310,7 @@ export const projectSchema = z
 			.meta({
 				description: 'The models that features may use, by name.',
 				'x-expected': 'a mapping of names to upstreams',
+				'x-names': ['openai/default', 'local/extractive'],
 			})
 			.default({}),
 		embedders: z
@@ -315,6 +318,7 @@ export const projectSchema = z
 			.meta({
 				description: 'The embedders that collections may use, by name.',
 				'x-expected': 'a mapping of names to embedders',
+				'x-names': ['builtin', 'hosted', 'sentences'],
 			})
 			.default({}),
 		collections: z
@@ -322,6 +326,7 @@ export const projectSchema = z
 			.meta({
 				description: 'The collections that features may retrieve from, by name.',
 				'x-expected': 'a mapping of names to collections',
+				'x-names': ['docs'],
 			})
 			.default({}),
 	})

@@ -29,6 +29,8 @@ export interface SchemaNode {
 	readonly 'x-expected'?: string;
 	/** What applies when the key is left out and that depends on other keys. */
 	readonly 'x-default'?: string;
+	/** Names for the entries of a mapping, in examples: one for each variant. */
+	readonly 'x-names'?: readonly string[];
 }
 
 /** The schema of the value at `path`; follows the branch of a union that `value` (the whole file) chose. */
