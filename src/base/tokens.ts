@@ -11,14 +11,16 @@ const WINDOW_CHARS_MAX = 32_768;
 /** Only short pieces are remembered, so that the cache stays below about 2 MB for each encoding. */
 const CACHED_PIECE_CHARS_MAX = 32;
 const CACHED_PIECES_MAX = 16_384;
-const SAFE_CUT_SEARCH_CHARS = 1_024;
+const WINDOW_OVERLAP_CHARS_MAX = 1_024;
 /** A piece has at most three UTF-8 bytes for each UTF-16 unit; positions fit 12 bits. */
 const PIECE_BYTES_MAX = 3 * PIECE_CHARS_MAX;
 /** No merge. Above every rank, and `NONE << 12` still fits 31 bits. */
 const NONE = 0x7_ff_ff;
 
-/** A place where every encoding starts a new piece, whatever stands around it: cutting there changes no count. */
-const SAFE_CUT = /[\p{L}\p{N}][^\p{L}\p{N}\p{M}\r\n']\p{L}/u;
+/** No piece depends on more than this many characters after the run of letters, spaces, digits or signs in which it ends. */
+const LOOKAHEAD_CHARS = 4;
+/** Letters, digits, spaces and other signs. A mark counts as a letter in one encoding and as a sign in the other: no class. */
+const CLASSES = [/^\p{L}$/u, /^\p{N}$/u, /^\s$/, /^[^\p{L}\p{N}\p{M}\p{Cs}\s]$/u];
 
 const require = createRequire(import.meta.url);
 const counters = new Map<TokenizerName, TokenCounter>();
@@ -28,7 +30,7 @@ const counters = new Map<TokenizerName, TokenCounter>();
  *
  * The work is linear in the text: a run that the encoding would merge as one piece (letters, spaces, punctuation) is
  * cut after 1,024 characters, because merging grows faster than the piece. Texts without such a run are counted exactly; each
- * cut adds one token, which keeps the count at or above the true one. The first call for an encoding loads its table (about 100 ms).
+ * cut adds one token, so that the count is not below the true one (tested, not proven). The first call for an encoding loads its table (about 100 ms).
  *
  * @param stopAbove counting may end once the count is above this; the result is then some number above it
  */
@@ -83,12 +85,16 @@ class TokenCounter {
 		let total = 0;
 		let start = 0;
 		while (start < text.length && total <= stopAbove) {
-			const end = windowEnd(text, start);
+			const end = characterEnd(text, start + WINDOW_CHARS_MAX);
 			const window = start === 0 && end === text.length ? text : text.slice(start, end);
-			for (const piece of window.match(this.#splitter) ?? []) {
+			const pieces = window.match(this.#splitter) ?? [];
+			const settled =
+				end === text.length ? { pieces: pieces.length, chars: window.length } : settledPieces(pieces, window);
+			for (let i = 0; i < settled.pieces; i++) {
+				const piece = pieces[i] ?? '';
 				total += this.#ranks.has(piece) ? 1 : this.#countPiece(piece);
 			}
-			start = end;
+			start += settled.chars;
 		}
 		return total;
 	}
@@ -225,13 +231,25 @@ class MinHeap {
 	}
 }
 
-/** Where the window that starts at `start` ends: at a safe place near its end where there is one. */
-function windowEnd(text: string, start: number): number {
-	if (text.length - start <= WINDOW_CHARS_MAX) return text.length;
-	const end = start + WINDOW_CHARS_MAX;
-	const tailStart = end - SAFE_CUT_SEARCH_CHARS;
-	const safe = text.slice(tailStart, end).search(SAFE_CUT);
-	return safe < 0 ? characterEnd(text, end) : characterEnd(text, tailStart + safe + 1);
+/**
+ * The first pieces of a window that would be the same whatever followed it, and their length; the next window starts after
+ * them. They end where one class of characters follows another. Without such a place near the window's end: all pieces.
+ */
+function settledPieces(pieces: readonly string[], window: string): { pieces: number; chars: number } {
+	let chars = window.length;
+	for (let kept = pieces.length; kept > 1 && window.length - chars < WINDOW_OVERLAP_CHARS_MAX; kept--) {
+		const before = classAt(window, chars - 1);
+		const after = classAt(window, chars);
+		if (chars <= window.length - LOOKAHEAD_CHARS && before >= 0 && after >= 0 && before !== after) {
+			return { pieces: kept, chars };
+		}
+		chars -= pieces[kept - 1]?.length ?? 0;
+	}
+	return { pieces: pieces.length, chars: window.length };
+}
+
+function classAt(text: string, at: number): number {
+	return CLASSES.findIndex((pattern) => pattern.test(text[at] ?? ''));
 }
 
 /** `end` or the text's end; one less when that would halve a character. */

@@ -1,0 +1,69 @@
+import type { Contract } from '../contracts/release.ts';
+import type { Guard, GuardContext } from '../spec/guard.ts';
+import { parseCitations } from './citations.ts';
+import { compileOutputSchema } from './output-schema.ts';
+
+/** Why an answer fails; null when it passes. */
+type Check = (answer: string, context: GuardContext) => string | null;
+
+/** Finish reasons of a model that said all it wanted to say, OpenAI's and those of servers that imitate it. */
+const COMPLETE = new Set(['stop', 'tool_calls', 'function_call', 'eos', 'eos_token', 'stop_sequence', 'end_turn']);
+
+/**
+ * The guards that a contract asks for, in the order in which they run. An answer that is too long fails them all unread, so
+ * that no guard's work exceeds what `answer_chars_max` allows.
+ * Throws PlimsollError `configuration_invalid` when the output schema cannot be compiled.
+ */
+export function createGuards({ outputSchema, citations, answerCharsMax }: Contract['guards']): readonly Guard[] {
+	const guards = [guard('answer_length', answerLength(answerCharsMax)), guard('not_truncated', notTruncated)];
+	const bounded = (check: Check): Check => {
+		return (answer, context) =>
+			isLonger(answer, answerCharsMax) ? 'not judged, because the answer is too long' : check(answer, context);
+	};
+	if (outputSchema) guards.push(guard('schema', bounded(compileOutputSchema(outputSchema))));
+	if (citations !== 'off') guards.push(guard('citations', bounded(citationsCheck(citations))));
+	return guards;
+}
+
+function guard(name: string, check: Check): Guard {
+	return {
+		name,
+		check(answer, context) {
+			const reason = check(answer, context);
+			return { guard: name, verdict: reason === null ? 'pass' : 'fail', reason };
+		},
+	};
+}
+
+function answerLength(charsMax: number): Check {
+	return (answer) => (isLonger(answer, charsMax) ? `the answer is longer than ${charsMax} characters` : null);
+}
+
+/** In Unicode characters; counted only where the length in UTF-16 units leaves it open. */
+function isLonger(answer: string, charsMax: number): boolean {
+	if (answer.length <= charsMax) return false;
+	if (answer.length > 2 * charsMax) return true;
+	let characters = 0;
+	for (const _ of answer) characters++;
+	return characters > charsMax;
+}
+
+const notTruncated: Check = (_answer, { finishReason }) => {
+	if (COMPLETE.has(finishReason)) return null;
+	if (finishReason === 'length') return 'the answer was cut at its token limit';
+	if (finishReason === 'content_filter') return 'the provider’s content filter ended the answer';
+	return finishReason === ''
+		? 'the answer has no finish reason'
+		: 'the answer ended for a reason that is not a completion';
+};
+
+function citationsCheck(wanted: 'required' | 'valid'): Check {
+	return (answer, { passages }) => {
+		const { cited, unknown } = parseCitations(answer, passages);
+		if (unknown.length > 0) {
+			const numbers = unknown.slice(0, 3).map((number) => `[${number}]`);
+			return `the answer cites ${numbers.join(', ')}, and the prompt held ${passages.length} passages`;
+		}
+		return wanted === 'required' && cited.length === 0 ? 'the answer cites no passage' : null;
+	};
+}
