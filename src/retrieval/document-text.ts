@@ -1,0 +1,51 @@
+/** [start, end) in UTF-16 code units of a document's text. */
+export interface Range {
+	readonly start: number;
+	readonly end: number;
+}
+
+/**
+ * A piece of a document that should stay whole. Blocks of one list are in order and do not overlap; what lies between
+ * two of them belongs to the first.
+ */
+export interface Block extends Range {
+	/** `heading` opens a section; `lines` may be cut between lines only (code, tables); `prose` between sentences. */
+	readonly kind: 'heading' | 'prose' | 'lines';
+	/** 1 to 6 for a heading, else 0. */
+	readonly level: number;
+	/** The words of a heading, else empty. */
+	readonly heading: string;
+	/** What the block falls apart into when it is too large, e.g. the items of a list. */
+	readonly parts: readonly Block[];
+}
+
+/** A document as text. Chunk offsets point into `text`. */
+export interface DocumentText {
+	readonly title: string;
+	readonly text: string;
+	readonly blocks: readonly Block[];
+}
+
+export function prose(start: number, end: number, parts: readonly Block[] = []): Block {
+	return { kind: 'prose', level: 0, heading: '', start, end, parts };
+}
+
+export function lines(start: number, end: number): Block {
+	return { kind: 'lines', level: 0, heading: '', start, end, parts: [] };
+}
+
+export function heading(start: number, end: number, level: number, words: string): Block {
+	return { kind: 'heading', level, heading: words.replace(/\s+/g, ' ').trim(), start, end, parts: [] };
+}
+
+/** Plain text: paragraphs between blank lines. */
+export function plainBlocks(text: string): Block[] {
+	const blocks: Block[] = [];
+	let start = 0;
+	for (const gap of text.matchAll(/\n[^\S\n]*(?:\n[^\S\n]*)+/g)) {
+		if (gap.index > start) blocks.push(prose(start, gap.index));
+		start = gap.index + gap[0].length;
+	}
+	if (start < text.length) blocks.push(prose(start, text.length));
+	return blocks;
+}

@@ -1,0 +1,241 @@
+import { canonicalJson } from '../base/canonical-json.ts';
+import type { Clock } from '../base/clock.ts';
+import { sha256 } from '../base/hash.ts';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { RecordStore, RunRecord } from '../spec/records.ts';
+import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
+import type { Catalogue, CollectionState } from './catalogue.ts';
+import { DocumentReader } from './document-reader.ts';
+import type { EmbedderPool } from './embedder-pool.ts';
+import { dropTable, IndexTable } from './index-table.ts';
+import { runIngestion } from './ingest-run.ts';
+import { chunkerIdentity, fusionDescription, lexicalDescription, type Manifest, tableName } from './manifest.ts';
+
+/** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
+const WAITING_MAX = 8;
+
+interface IngestOptions {
+	readonly signal: AbortSignal;
+	readonly onProgress?: (progress: IngestProgress) => void;
+}
+
+interface Parts {
+	readonly catalogue: Catalogue;
+	readonly embedders: EmbedderPool;
+	readonly records: RecordStore;
+	readonly clock: Clock;
+	readonly ids: (prefix: string) => string;
+	readonly warn: (message: string) => void;
+}
+
+/** Builds generations, one run at a time for each collection. */
+export class CollectionIngester implements Ingester {
+	readonly #parts: Parts;
+	readonly #queues = new Map<string, { tail: Promise<unknown>; length: number }>();
+
+	constructor(parts: Parts) {
+		this.#parts = parts;
+	}
+
+	/** Marks runs that a killed process left behind. */
+	async open(): Promise<void> {
+		const { records, clock } = this.#parts;
+		for (const run of await records.listRuns(null, 1_000)) {
+			if (run.outcome !== 'running') continue;
+			await records.putRun({
+				...run,
+				endedAt: clock.now(),
+				outcome: 'failed',
+				error: 'the process ended before the run did',
+			});
+		}
+	}
+
+	async ingest(collection: string, options: IngestOptions): Promise<IngestReport> {
+		this.#parts.catalogue.state(collection);
+		const queue = this.#queues.get(collection) ?? { tail: Promise.resolve(), length: 0 };
+		if (queue.length > WAITING_MAX) {
+			throw new PlimsollError(
+				'concurrency_exceeded',
+				`${WAITING_MAX} ingestions of ${collection} are waiting already.`,
+			);
+		}
+		queue.length++;
+		this.#queues.set(collection, queue);
+		const run = queue.tail.then(() => this.#recorded(collection, options));
+		queue.tail = run.catch(() => null).finally(() => queue.length--);
+		const ended = new AbortController();
+		return Promise.race([run, aborted(options.signal, ended.signal)]).finally(() => ended.abort());
+	}
+
+	/** Resolves when no run is under way. */
+	async idle(): Promise<void> {
+		await Promise.all([...this.#queues.values()].map(({ tail }) => tail));
+	}
+
+	async #recorded(collection: string, options: IngestOptions): Promise<IngestReport> {
+		options.signal.throwIfAborted();
+		const { records, clock, ids } = this.#parts;
+		const running: RunRecord = {
+			id: ids('run'),
+			collection,
+			startedAt: clock.now(),
+			endedAt: null,
+			outcome: 'running',
+			report: null,
+			error: null,
+		};
+		await records.putRun(running);
+		try {
+			const report = await this.#run(running.id, collection, options);
+			await records.putRun({ ...running, endedAt: clock.now(), outcome: 'succeeded', report });
+			return report;
+		} catch (thrown) {
+			const outcome = options.signal.aborted ? 'cancelled' : 'failed';
+			const { message } = asPlimsollError(thrown);
+			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: message });
+			throw thrown;
+		}
+	}
+
+	async #run(
+		runId: string,
+		collection: string,
+		{ signal, onProgress = () => {} }: IngestOptions,
+	): Promise<IngestReport> {
+		const { catalogue, embedders, clock } = this.#parts;
+		const state = catalogue.state(collection);
+		const { config } = state;
+		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
+		const table = await this.#openTable(state, embedder);
+		const reader = new DocumentReader(clock);
+		try {
+			const before = state.index?.manifest ?? null;
+			const sameTable = before?.table === table.name;
+			const written = await table.documents();
+			const live = sameTable && state.index ? await state.index.documents() : new Map<string, string>();
+			const sources = await runIngestion({
+				config,
+				embedder,
+				reader,
+				table,
+				written,
+				live,
+				clock,
+				signal,
+				onProgress,
+				liveSources: before?.sources ?? {},
+			});
+			signal.throwIfAborted();
+			const report = { runId, collection, sources };
+			if (before && sameTable && (await table.version()) === before.version)
+				return this.#unchanged(state, before, report);
+			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
+			const manifest = await this.#seal(state, table, { runId, embedder, documents: [...written.keys()] });
+			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
+			return { ...report, generation: manifest.generation, promoted: true };
+		} finally {
+			table.close();
+			await reader.close();
+		}
+	}
+
+	async #openTable({ config, problem }: CollectionState, embedder: Embedder | null): Promise<IndexTable> {
+		const { catalogue, warn } = this.#parts;
+		const dimensions = embedder?.identity.dimensions ?? null;
+		const name = tableName(config.name, embedder?.identity ?? null, chunkerIdentity(config.chunker));
+		if (problem) {
+			warn(`the damaged index table ${name} is dropped and built anew`);
+			await dropTable(catalogue.connection, catalogue.folder, name);
+		}
+		try {
+			const table = await IndexTable.open(catalogue.connection, name, dimensions);
+			await table.documents();
+			return table;
+		} catch (cause) {
+			// Serving goes on from the open handle if this is the live table, so that only an unserved one may go.
+			if (catalogue.state(config.name).index?.manifest.table === name) throw cause;
+			warn(`the index table ${name} cannot be read and is built anew`);
+			await dropTable(catalogue.connection, catalogue.folder, name);
+			return IndexTable.open(catalogue.connection, name, dimensions);
+		}
+	}
+
+	/** Indexes what was written and makes it the live generation; older ones but the last go. */
+	async #seal(
+		{ config, index }: CollectionState,
+		table: IndexTable,
+		{ runId, embedder, documents }: { runId: string; embedder: Embedder | null; documents: readonly string[] },
+	): Promise<Manifest> {
+		const { catalogue, clock } = this.#parts;
+		const before = index?.manifest ?? null;
+		const { version, chunks } = await table.seal(before?.table === table.name ? before.version : null);
+		const sequence = (before?.sequence ?? 0) + 1;
+		const manifest: Manifest = {
+			format: 1,
+			collection: config.name,
+			generation: `${config.name}-g${sequence}-${sha256(runId).slice(0, 6)}`,
+			sequence,
+			table: table.name,
+			version,
+			previous: before && { table: before.table, version: before.version },
+			embedding: embedder?.identity ?? null,
+			chunker: chunkerIdentity(config.chunker),
+			lexical: lexicalDescription(),
+			fusion: fusionDescription(config.search),
+			documents: documents.length,
+			sources: countBySource(documents),
+			chunks,
+			createdByRun: runId,
+		};
+		await catalogue.promote(manifest, clock.now());
+		await this.#dropUnused(manifest);
+		return manifest;
+	}
+
+	/** Tables of earlier settings go once neither this generation nor the one before is in them. */
+	async #dropUnused({ collection, table, previous }: Manifest): Promise<void> {
+		const { catalogue, warn } = this.#parts;
+		const prefix = table.slice(0, table.lastIndexOf('-') + 1);
+		try {
+			for (const name of await catalogue.connection.tableNames({ startAfter: '', limit: 100_000 })) {
+				if (!name.startsWith(prefix) || name === table || name === previous?.table) continue;
+				await dropTable(catalogue.connection, catalogue.folder, name);
+			}
+		} catch (cause) {
+			warn(
+				`unused index tables of ${collection} could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`,
+			);
+		}
+	}
+
+	/** Nothing to promote; the manifest follows the settings of the search, which need no new index. */
+	async #unchanged(
+		{ config }: CollectionState,
+		before: Manifest,
+		report: { runId: string; collection: string; sources: readonly SourceReport[] },
+	): Promise<IngestReport> {
+		const fusion = fusionDescription(config.search);
+		if (canonicalJson(fusion) !== canonicalJson(before.fusion)) {
+			await this.#parts.catalogue.promote({ ...before, fusion }, this.#parts.clock.now());
+		}
+		return { ...report, generation: before.generation, promoted: false };
+	}
+}
+
+function countBySource(documentKeys: readonly string[]): Record<string, number> {
+	const counts: Record<string, number> = {};
+	for (const key of documentKeys) {
+		const source = key.slice(0, key.indexOf('\u0000'));
+		counts[source] = (counts[source] ?? 0) + 1;
+	}
+	return counts;
+}
+
+/** Rejects when the signal aborts, so that a caller need not wait for a run that is still to start or to wind down. */
+function aborted(signal: AbortSignal, ended: AbortSignal): Promise<never> {
+	return new Promise((_, reject) => {
+		if (signal.aborted) reject(signal.reason);
+		else signal.addEventListener('abort', () => reject(signal.reason), { signal: ended });
+	});
+}

@@ -1,0 +1,73 @@
+import { type Connection, MatchQuery, type Table } from '@lancedb/lancedb';
+import { z } from 'zod';
+import type { Passage } from '../spec/retrieval.ts';
+import type { Candidate } from './fusion.ts';
+import { PASSAGE_COLUMNS, toPassage } from './index-rows.ts';
+import { readDocuments } from './index-table.ts';
+import type { Manifest } from './manifest.ts';
+
+const lexicalSchema = z.array(z.object({ chunk_id: z.string(), _rowid: z.bigint(), _score: z.number() }));
+const vectorSchema = z.array(z.object({ chunk_id: z.string(), _rowid: z.bigint(), _distance: z.number() }));
+
+/** An index generation opened for reading, pinned to its dataset version whatever is written meanwhile. */
+export class LiveIndex {
+	readonly manifest: Manifest;
+	readonly #table: Table;
+
+	private constructor(manifest: Manifest, table: Table) {
+		this.manifest = manifest;
+		this.#table = table;
+	}
+
+	/** Opens and proves a generation: its rows are counted, its text index is loaded, one row is read. Throws when it is damaged. */
+	static async open(connection: Connection, manifest: Manifest): Promise<LiveIndex> {
+		const table = await connection.openTable(manifest.table);
+		await table.checkout(manifest.version);
+		const index = new LiveIndex(manifest, table);
+		const chunks = await table.countRows();
+		if (chunks !== manifest.chunks) throw new Error(`it holds ${chunks} chunks, its manifest says ${manifest.chunks}`);
+		await table.prewarmIndex('body_idx');
+		await table.query().select(PASSAGE_COLUMNS).limit(1).toArray();
+		return index;
+	}
+
+	/** BM25. Words only: the query has no operators, so that no text is a syntax error. */
+	async lexical(query: string, limit: number, timeoutMs: number): Promise<Candidate[]> {
+		const found = await this.#table
+			.query()
+			.fullTextSearch(new MatchQuery(query, 'body'))
+			.select(['chunk_id', '_score'])
+			.withRowId()
+			.limit(limit)
+			.toArray({ timeoutMs });
+		return lexicalSchema.parse(found).map((row) => ({ chunkId: row.chunk_id, row: row._rowid, score: row._score }));
+	}
+
+	/** Cosine similarity with a unit vector. */
+	async vector(vector: Float32Array, limit: number, timeoutMs: number): Promise<Candidate[]> {
+		const found = await this.#table
+			.query()
+			.nearestTo(vector)
+			.column('vector')
+			.distanceType('dot')
+			.select(['chunk_id', '_distance'])
+			.withRowId()
+			.limit(limit)
+			.toArray({ timeoutMs });
+		return vectorSchema
+			.parse(found)
+			.map((row) => ({ chunkId: row.chunk_id, row: row._rowid, score: 1 - row._distance }));
+	}
+
+	/** The passages behind row ids, by chunk id. */
+	async passages(rows: readonly bigint[], timeoutMs: number): Promise<Map<string, Passage>> {
+		if (rows.length === 0) return new Map();
+		const found = await this.#table.takeRowIds(rows).select(PASSAGE_COLUMNS).toArray({ timeoutMs });
+		return new Map(found.map(toPassage).map((passage) => [passage.chunkId, passage]));
+	}
+
+	/** The content hash of each document, by document key. */
+	documents(): Promise<Map<string, string>> {
+		return readDocuments(this.#table);
+	}
+}

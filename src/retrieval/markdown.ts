@@ -1,0 +1,62 @@
+import type { Nodes, RootContent } from 'mdast';
+import { fromMarkdown } from 'mdast-util-from-markdown';
+import { gfmFromMarkdown } from 'mdast-util-gfm';
+import { gfm } from 'micromark-extension-gfm';
+import { type Block, type DocumentText, heading, lines, prose } from './document-text.ts';
+
+/** YAML between two `---` lines at the very start, as site generators use it. */
+const FRONT_MATTER = /^---[^\S\n]*\r?\n([\s\S]*?)\r?\n---[^\S\n]*(?:\r?\n|$)/;
+const FRONT_TITLE = /^title:[^\S\n]*(["']?)(.+?)\1[^\S\n]*\r?$/m;
+
+/** GitHub-flavoured Markdown. The text is kept as it is written; the title is the front matter's or the first top heading. */
+export function readMarkdown(text: string, fallbackTitle: string): DocumentText {
+	const front = FRONT_MATTER.exec(text);
+	const bodyStart = front?.[0].length ?? 0;
+	const tree = fromMarkdown(text.slice(bodyStart), { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
+	const blocks = tree.children.map((node) => toBlock(node, bodyStart));
+	if (front) blocks.unshift(lines(0, bodyStart));
+	const title = FRONT_TITLE.exec(front?.[1] ?? '')?.[2] ?? blocks.find((block) => block.level === 1)?.heading;
+	return { title: title?.trim() || fallbackTitle, text, blocks };
+}
+
+function toBlock(node: RootContent, offset: number): Block {
+	const start = offset + (node.position?.start.offset ?? 0);
+	const end = offset + (node.position?.end.offset ?? 0);
+	switch (node.type) {
+		case 'heading':
+			return heading(start, end, node.depth, words(node));
+		case 'code':
+		case 'table':
+		case 'html':
+			return lines(start, end);
+		case 'list':
+		case 'listItem':
+		case 'blockquote':
+		case 'footnoteDefinition':
+			return prose(
+				start,
+				end,
+				node.children.length > 1 ? node.children.map((child) => part(child, offset)) : only(node.children, offset),
+			);
+		default:
+			return prose(start, end);
+	}
+}
+
+/** A single child is looked through, so that a list in a quote still falls apart into its items. */
+function only(children: readonly RootContent[], offset: number): readonly Block[] {
+	const child = children[0];
+	return child ? part(child, offset).parts : [];
+}
+
+/** Headings inside quotes and lists open no section. */
+function part(node: RootContent, offset: number): Block {
+	const block = toBlock(node, offset);
+	return block.kind === 'heading' ? prose(block.start, block.end) : block;
+}
+
+function words(node: Nodes): string {
+	if ('value' in node) return node.value;
+	if ('alt' in node && node.alt) return node.alt;
+	return 'children' in node ? node.children.map(words).join('') : '';
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import { Deadline } from '../base/deadline.ts';
+import type { HttpClient } from '../base/http.ts';
+import type { EmbedderConfig } from '../contracts/project.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Embedder } from '../spec/retrieval.ts';
+import { unitVector } from './unit-vector.ts';
+
+type Config = Extract<EmbedderConfig, { family: 'openai-compatible' }>;
+
+const answerSchema = z.object({
+	data: z.array(z.object({ index: z.int().min(0), embedding: z.array(z.number()) })),
+});
+
+/** Bytes that one number of an answer may take, with room to spare. */
+const NUMBER_BYTES_MAX = 32;
+const ERROR_BYTES_MAX = 4_096;
+
+/** Any endpoint that speaks OpenAI's `POST /embeddings`. One attempt a batch: whoever calls decides about another. */
+export function createOpenAiEmbedder(config: Config, { http, clock }: { http: HttpClient; clock: Clock }): Embedder {
+	const { dimensions, queryPrefix, documentPrefix, model, batchMax } = config;
+	return {
+		identity: {
+			provider: config.baseUrl,
+			model,
+			revision: '',
+			dimensions,
+			normalised: true,
+			queryPrefix,
+			documentPrefix,
+			tokensMax: 8_192,
+		},
+		async embed(texts, kind, signal) {
+			const prefix = kind === 'query' ? queryPrefix : documentPrefix;
+			const vectors: Float32Array[] = [];
+			for (let start = 0; start < texts.length; start += batchMax) {
+				const batch = texts.slice(start, start + batchMax).map((text) => (prefix + text).toWellFormed());
+				vectors.push(...(await embedBatch(batch, signal)));
+			}
+			return vectors;
+		},
+		async close() {},
+	};
+
+	async function embedBatch(batch: readonly string[], signal: AbortSignal | null): Promise<Float32Array[]> {
+		const deadline = new Deadline(clock, () => failed(config, `no answer within ${config.timeoutMs} ms`));
+		deadline.set(config.timeoutMs);
+		try {
+			const merged = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
+			const text = await post(config, http, batch, merged);
+			return order(config, batch.length, text);
+		} catch (cause) {
+			signal?.throwIfAborted();
+			if (cause instanceof PlimsollError) throw cause;
+			if (deadline.signal.aborted) throw deadline.signal.reason;
+			throw failed(config, cause instanceof Error ? cause.message : String(cause), cause);
+		} finally {
+			deadline.dispose();
+		}
+	}
+}
+
+async function post(config: Config, http: HttpClient, input: readonly string[], signal: AbortSignal): Promise<string> {
+	const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json' };
+	if (config.apiKey) headers.authorization = `Bearer ${config.apiKey}`;
+	const url = `${config.baseUrl}/embeddings`;
+	const body = JSON.stringify({ input, model: config.model, encoding_format: 'float' });
+	const response = await http.request({ url, method: 'POST', headers, body, signal });
+	const ok = response.statusCode === 200;
+	const bytesMax = ok ? input.length * (config.dimensions * NUMBER_BYTES_MAX + 1_024) + 65_536 : ERROR_BYTES_MAX;
+	const parts: Buffer[] = [];
+	let length = 0;
+	for await (const part of response.body) {
+		const bytes = Buffer.from(part);
+		length += bytes.length;
+		if (length > bytesMax && ok) throw failed(config, `the answer is larger than ${bytesMax} bytes`);
+		parts.push(bytes);
+		if (length > bytesMax) break;
+	}
+	const text = Buffer.concat(parts).toString();
+	if (!ok) throw failed(config, `status ${response.statusCode}`, undefined, text.slice(0, ERROR_BYTES_MAX));
+	return text;
+}
+
+/** The vectors in the order of the texts, whatever order the endpoint chose, each checked and scaled to unit length. */
+function order(config: Config, count: number, text: string): Float32Array[] {
+	const answer = answerSchema.safeParse(parseJson(text));
+	if (!answer.success) throw failed(config, 'the answer is not a list of embeddings', answer.error);
+	const { data } = answer.data;
+	if (data.length !== count) throw failed(config, `${data.length} embeddings for ${count} texts`);
+	const vectors = new Array<Float32Array | undefined>(count);
+	for (const { index, embedding } of data) {
+		if (index >= count || vectors[index]) throw failed(config, `the index ${index} is out of range or comes twice`);
+		if (embedding.length !== config.dimensions) {
+			throw failed(config, `${embedding.length} dimensions, the configuration says ${config.dimensions}`);
+		}
+		vectors[index] = unitVector(embedding);
+	}
+	return vectors.filter((vector) => vector !== undefined);
+}
+
+function parseJson(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return null;
+	}
+}
+
+function failed(config: Config, reason: string, cause?: unknown, internal?: string): PlimsollError {
+	const message = `The embedder ${config.name} did not answer as it should: ${reason}.`;
+	return new PlimsollError('retrieval_failed', message, { cause, ...(internal === undefined ? {} : { internal }) });
+}

@@ -1,0 +1,64 @@
+import path from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import type { HttpClient } from '../base/http.ts';
+import type { ProjectConfig } from '../contracts/project.ts';
+import type { RecordStore } from '../spec/records.ts';
+import type { Ingester, Retriever } from '../spec/retrieval.ts';
+import { Catalogue } from './catalogue.ts';
+import { EmbedderPool } from './embedder-pool.ts';
+import { CollectionIngester } from './ingest.ts';
+import { createRetriever } from './search.ts';
+
+/** What retrieval needs of a project. */
+export type RetrievalConfig = Pick<ProjectConfig, 'collections' | 'embedders'>;
+
+export interface RetrievalOptions {
+	readonly config: RetrievalConfig;
+	/** Indexes live in its folder `index`, models from the hub in `models`. */
+	readonly dataDir: string;
+	readonly records: RecordStore;
+	readonly clock: Clock;
+	readonly ids: (prefix: string) => string;
+	/** For embedders behind an endpoint. */
+	readonly http: HttpClient;
+	/** Hears of damage that was found and worked around. */
+	readonly warn?: (message: string) => void;
+}
+
+export interface Retrieval {
+	readonly retriever: Retriever;
+	readonly ingester: Ingester;
+	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
+	open(): Promise<void>;
+	/** Puts a new configuration in force for searches and runs that start from now on. */
+	update(config: RetrievalConfig): Promise<void>;
+	/** Waits for runs to end: abort their signals first. */
+	close(): Promise<void>;
+}
+
+/** Wires sources, embedders, index and search; nothing is read or written before `open`. */
+export function createRetrieval(options: RetrievalOptions): Retrieval {
+	const { dataDir, records, clock, ids, http, warn = () => {} } = options;
+	const catalogue = new Catalogue(dataDir, records, warn);
+	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
+	const ingester = new CollectionIngester({ catalogue, embedders, records, clock, ids, warn });
+	const update = async (config: RetrievalConfig) => {
+		await embedders.update(config.embedders);
+		await catalogue.update(config.collections);
+	};
+	return {
+		retriever: createRetriever({ catalogue, embedders, clock }),
+		ingester,
+		async open() {
+			await catalogue.open();
+			await ingester.open();
+			await update(options.config);
+		},
+		update,
+		async close() {
+			await ingester.idle();
+			catalogue.close();
+			await embedders.close();
+		},
+	};
+}

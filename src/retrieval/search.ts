@@ -1,0 +1,185 @@
+import type { Clock } from '../base/clock.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Embedder, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
+import type { Catalogue, CollectionState } from './catalogue.ts';
+import type { EmbedderPool } from './embedder-pool.ts';
+import { type Candidate, type Fused, fuse } from './fusion.ts';
+import type { LiveIndex } from './live-index.ts';
+import { sameIdentity } from './manifest.ts';
+
+/** More words than any question has; beyond it a query only costs time. */
+const QUERY_CHARS_MAX = 8_192;
+const K_MAX = 1_000;
+
+/** What one leg did. `failure` says why it has no candidates. */
+interface Leg {
+	readonly candidates: readonly Candidate[] | null;
+	readonly ms: number;
+	readonly failure: string | null;
+}
+
+interface Query {
+	readonly text: string;
+	/** Candidates from each leg. */
+	readonly limit: number;
+	readonly timeoutMs: number;
+	readonly signal: AbortSignal | null;
+}
+
+/** Searches the live generation: both legs at once, each within its time-out, then fused. */
+export function createRetriever(parts: { catalogue: Catalogue; embedders: EmbedderPool; clock: Clock }): Retriever {
+	const { catalogue } = parts;
+	return {
+		status: () => catalogue.status(),
+		async search(request) {
+			const state = catalogue.state(request.collection);
+			const index = liveIndex(state);
+			const { search } = state.config;
+			const { mode, degraded } = plan(request, state);
+			const query: Query = {
+				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
+				limit: Math.max(search.candidates, request.k),
+				timeoutMs: search.timeoutMs,
+				signal: request.signal,
+			};
+			const [lexical, vector] = await Promise.all([
+				mode === 'vector' ? null : lexicalLeg(parts, index, query),
+				mode === 'lexical' ? null : vectorLeg(parts, state, index, query),
+			]);
+			request.signal?.throwIfAborted();
+			const failures = [lexical, vector].flatMap((leg) => leg?.failure ?? []);
+			if (!lexical?.candidates && !vector?.candidates) throw noLeg(request.collection, failures);
+			const fused = fuse({ lexical: lexical?.candidates ?? null, vector: vector?.candidates ?? null }, search);
+			const hits = await readHits(parts, index, fused.slice(0, request.k), query);
+			const cut =
+				request.query.length > QUERY_CHARS_MAX
+					? [`only the first ${QUERY_CHARS_MAX} characters of the query were used`]
+					: [];
+			return {
+				collection: request.collection,
+				generation: index.manifest.generation,
+				mode,
+				hits,
+				lexicalMs: lexical?.ms ?? null,
+				vectorMs: vector?.ms ?? null,
+				degraded: [...degraded, ...failures, ...cut].join('; ') || null,
+			};
+		},
+	};
+}
+
+function liveIndex({ config, index, problem }: CollectionState): LiveIndex {
+	if (index) return index;
+	if (problem) throw problem;
+	throw new PlimsollError(
+		'index_not_ready',
+		`${config.name} has no live index yet; plimsoll ingest ${config.name} builds one.`,
+	);
+}
+
+/** Which legs run. Throws PlimsollError `request_invalid` for what the collection cannot do. */
+function plan({ k, mode }: SearchRequest, { config }: CollectionState): { mode: SearchMode; degraded: string[] } {
+	if (!Number.isInteger(k) || k < 1 || k > K_MAX) {
+		throw new PlimsollError('request_invalid', `k must be an integer from 1 to ${K_MAX}.`, { param: 'k' });
+	}
+	if (mode === 'vector' && config.embedder === null) {
+		throw new PlimsollError('request_invalid', `${config.name} has no embedder, so that it has no vectors to search.`, {
+			param: 'mode',
+		});
+	}
+	if (mode === 'hybrid' && config.embedder === null) {
+		return { mode: 'lexical', degraded: [`${config.name} has no embedder: the search was lexical`] };
+	}
+	const wanted = mode ?? (config.embedder === null ? 'lexical' : 'hybrid');
+	return { mode: wanted === 'hybrid' && config.search.vectorWeight === 0 ? 'lexical' : wanted, degraded: [] };
+}
+
+function lexicalLeg({ clock }: { clock: Clock }, index: LiveIndex, query: Query): Promise<Leg> {
+	return runLeg('lexical', clock, query, () => index.lexical(query.text, query.limit, query.timeoutMs));
+}
+
+function vectorLeg(
+	{ clock, embedders }: { clock: Clock; embedders: EmbedderPool },
+	{ config }: CollectionState,
+	index: LiveIndex,
+	query: Query,
+): Promise<Leg> {
+	return runLeg('vector', clock, query, async (signal) => {
+		if (config.embedder === null) return [];
+		const embedder = await embedders.get(config.embedder);
+		assertSameEmbedder(config.name, embedder, index);
+		const [vector] = await embedder.embed([query.text], 'query', signal);
+		// A query without content words has no direction, so that nothing is near it.
+		if (!vector?.some((value) => value !== 0)) return [];
+		return index.vector(vector, query.limit, query.timeoutMs);
+	});
+}
+
+/** Vectors of two embedders cannot be compared, even when they have the same length. */
+function assertSameEmbedder(collection: string, embedder: Embedder, index: LiveIndex): void {
+	if (sameIdentity(embedder.identity, index.manifest.embedding)) return;
+	const built = index.manifest.embedding;
+	const name = built ? `${built.provider} ${built.model}` : 'no embedder';
+	throw new Error(
+		`the live index was built with ${name}, the configuration names ${embedder.identity.provider} ${embedder.identity.model}: run plimsoll ingest ${collection}`,
+	);
+}
+
+/** Never rejects: a leg that fails or stalls says so, and the other one answers. */
+async function runLeg(
+	name: string,
+	clock: Clock,
+	{ timeoutMs, signal }: Query,
+	run: (signal: AbortSignal) => Promise<Candidate[]>,
+): Promise<Leg> {
+	const started = clock.monotonic();
+	const stop = new AbortController();
+	const { promise: stopped, reject } = Promise.withResolvers<never>();
+	const abort = (reason: unknown) => {
+		stop.abort(reason);
+		reject(reason);
+	};
+	const cancelTimer = clock.after(timeoutMs, () => abort(new Error(`no answer within ${timeoutMs} ms`)));
+	const onAbort = () => abort(signal?.reason);
+	signal?.addEventListener('abort', onAbort, { once: true });
+	try {
+		const candidates = await Promise.race([run(stop.signal), stopped]);
+		return { candidates, ms: clock.monotonic() - started, failure: null };
+	} catch (cause) {
+		const reason = cause instanceof Error ? cause.message : String(cause);
+		return { candidates: null, ms: clock.monotonic() - started, failure: `the ${name} leg failed: ${reason}` };
+	} finally {
+		cancelTimer();
+		signal?.removeEventListener('abort', onAbort);
+	}
+}
+
+async function readHits(
+	{ clock }: { clock: Clock },
+	index: LiveIndex,
+	fused: readonly Fused[],
+	query: Query,
+): Promise<Hit[]> {
+	const { promise: expired, reject } = Promise.withResolvers<never>();
+	const cancelTimer = clock.after(query.timeoutMs, () => reject(new Error(`no answer within ${query.timeoutMs} ms`)));
+	try {
+		const rows = fused.map(({ row }) => row);
+		const passages = await Promise.race([index.passages(rows, query.timeoutMs), expired]);
+		return fused.map(({ chunkId, score, lexicalScore, vectorScore }, at) => {
+			const passage = passages.get(chunkId);
+			if (!passage) throw new Error(`chunk ${chunkId} was found and is not there`);
+			return { ...passage, rank: at + 1, score, lexicalScore, vectorScore };
+		});
+	} catch (cause) {
+		throw noLeg(index.manifest.collection, [cause instanceof Error ? cause.message : String(cause)], cause);
+	} finally {
+		cancelTimer();
+	}
+}
+
+function noLeg(collection: string, failures: readonly string[], cause?: unknown): PlimsollError {
+	return new PlimsollError('retrieval_failed', `The search in ${collection} failed.`, {
+		internal: failures.join('; '),
+		cause,
+	});
+}
