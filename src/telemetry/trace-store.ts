@@ -32,7 +32,7 @@ export interface TraceStoreOptions {
 	/** Requests that started longer ago are removed, at the start and every hour. */
 	readonly retentionDays: number;
 	/** What an operator should know: drops, a file set aside, a lost worker. Drops are reported at most every 10 s. */
-	onWarning(message: string): void;
+	warn(message: string): void;
 	/** The most traces that wait for the worker; 20,000 unless given. */
 	readonly bufferTraces?: number;
 	readonly startWorker?: StartWorker;
@@ -96,7 +96,7 @@ class DuckDbTraceStore implements TraceStore {
 			clock: options.clock,
 			startWorker: options.startWorker ?? startTraceWorker,
 			onUp: () => this.#send(),
-			onWarning: options.onWarning,
+			warn: options.warn,
 		});
 	}
 
@@ -176,7 +176,7 @@ class DuckDbTraceStore implements TraceStore {
 		this.#closed = true;
 		this.#cancelPrune?.();
 		// Without a worker there is nobody to wait for.
-		if (this.#link.up) await this.flush().catch((thrown) => this.#options.onWarning(messageOf(thrown)));
+		if (this.#link.up) await this.flush().catch((thrown) => this.#options.warn(messageOf(thrown)));
 		this.#cancelFlush?.();
 		await this.#link.close(WRITE_TIMEOUT_MS);
 		const left = this.#buffer.length;
@@ -257,14 +257,14 @@ class DuckDbTraceStore implements TraceStore {
 		if (news === 0) return;
 		this.#reported = this.dropped;
 		const traces = news === 1 ? '1 trace was' : `${news} traces were`;
-		this.#options.onWarning(`${traces} dropped, ${this.dropped} since the start (${this.#lastReason}).`);
+		this.#options.warn(`${traces} dropped, ${this.dropped} since the start (${this.#lastReason}).`);
 	}
 
 	#prune(): void {
-		const { clock, retentionDays, onWarning } = this.#options;
+		const { clock, retentionDays, warn } = this.#options;
 		this.#link
 			.ask({ kind: 'prune', beforeMs: clock.now() - retentionDays * DAY_MS }, PRUNE_TIMEOUT_MS)
-			.catch((thrown) => onWarning(`Old traces could not be removed: ${messageOf(thrown)}`))
+			.catch((thrown) => warn(`Old traces could not be removed: ${messageOf(thrown)}`))
 			.finally(() => {
 				if (!this.#closed) this.#cancelPrune = clock.after(PRUNE_EVERY_MS, () => this.#prune());
 			});

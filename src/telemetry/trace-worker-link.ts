@@ -23,7 +23,7 @@ export interface LinkOptions {
 	readonly startWorker: StartWorker;
 	/** The worker answers again after a restart. */
 	onUp(): void;
-	onWarning(message: string): void;
+	warn(message: string): void;
 }
 
 interface Waiter {
@@ -127,7 +127,7 @@ export class TraceWorkerLink {
 		try {
 			await this.ask({ kind: 'close' }, timeoutMs);
 		} catch (thrown) {
-			this.#options.onWarning(`The trace store was not closed cleanly: ${messageOf(thrown)}`);
+			this.#options.warn(`The trace store was not closed cleanly: ${messageOf(thrown)}`);
 		}
 		await worker.terminate();
 	}
@@ -138,7 +138,7 @@ export class TraceWorkerLink {
 	}
 
 	#receive(message: FromWorker): void {
-		if (message.kind === 'warning') this.#options.onWarning(message.message);
+		if (message.kind === 'warning') this.#options.warn(message.message);
 		else if (message.kind === 'answer') this.#forget(message.id)?.settle(message.answer);
 		else if (message.kind === 'failed')
 			this.#forget(message.id)?.fail(storageFailed(message.message, message.internal));
@@ -154,7 +154,7 @@ export class TraceWorkerLink {
 		if (this.#closing || (!wasUp && this.#restarts === 0)) return;
 		const delay = this.#restarts === 0 ? 0 : Math.min(RESTART_MS_MAX, 1_000 * 2 ** (this.#restarts - 1));
 		this.#restarts++;
-		this.#options.onWarning(`The trace worker was lost: ${reason}. Another one starts in ${delay} ms.`);
+		this.#options.warn(`The trace worker was lost: ${reason}. Another one starts in ${delay} ms.`);
 		this.#cancelRestart = this.#options.clock.after(delay, () => this.#restart());
 	}
 
