@@ -136,6 +136,12 @@ export const ERRORS = {
 		meaning: 'The collection has no live index generation yet.',
 		remedy: 'Wait for the ingestion to end, or run plimsoll ingest.',
 	},
+	source_unusable: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'A source of the collection is missing, unreadable or empty, so the ingestion was refused. The live generation serves on.',
+		remedy: 'Correct the path that the message names, or remove the source from the collection.',
+	},
 	guard_rejected: {
 		category: 'unprocessable',
 		retryable: false,
