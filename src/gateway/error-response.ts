@@ -48,6 +48,8 @@ export function fromFastify(thrown: unknown): PlimsollError | null {
 			return new PlimsollError('request_invalid', 'The body is not as long as its content-length says.');
 		case 'FST_ERR_CTP_EMPTY_JSON_BODY':
 			return new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');
+		case 'ECONNRESET':
+			return new PlimsollError('client_closed', 'The client left before its body had arrived.');
 		case 'FST_ERR_BAD_URL':
 			return new PlimsollError('request_invalid', 'The path is not a valid URL path.');
 		default:

@@ -4,11 +4,17 @@ import { PlimsollError } from '../spec/errors.ts';
 /** Deeper bodies are refused before they are parsed: recursion over them would exhaust the stack. */
 const DEPTH_MAX = 64;
 
+/** A member that code which copies objects could take for their prototype, also when it is written with escapes. */
+const PROTOTYPE_MEMBER = /"(?:_|\\u005f){2}proto(?:_|\\u005f){2}"\s*:/i;
+
 /** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
 export function parseJsonBody(text: string): unknown {
 	if (text.trim() === '') throw new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');
 	if (depthOf(text) > DEPTH_MAX) {
 		throw new PlimsollError('body_too_large', `The body is nested deeper than ${DEPTH_MAX} levels.`);
+	}
+	if (PROTOTYPE_MEMBER.test(text)) {
+		throw new PlimsollError('request_invalid', 'The body has a member named __proto__, which no parameter is.');
 	}
 	try {
 		return JSON.parse(text);

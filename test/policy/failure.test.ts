@@ -107,7 +107,9 @@ describe('what follows a failed attempt', () => {
 
 	it('retries a server error once and then goes to the next upstream', () => {
 		expect(decideRecovery(failed({}), DEFAULTS).recovery).toEqual({ action: 'retry', afterMs: 100 });
-		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2 }), DEFAULTS).recovery).toEqual({
+			action: 'fail_over',
+		});
 		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2, hasNext: false }), DEFAULTS)).toEqual({
 			recovery: { action: 'fail' },
 			situation: 'upstream_outage',
@@ -116,7 +118,10 @@ describe('what follows a failed attempt', () => {
 	});
 
 	it('waits as long as the provider asks when there is time, else moves on', () => {
-		expect(decideRecovery(failed({ retryAfterMs: 2000 }), DEFAULTS).recovery).toEqual({ action: 'retry', afterMs: 2000 });
+		expect(decideRecovery(failed({ retryAfterMs: 2000 }), DEFAULTS).recovery).toEqual({
+			action: 'retry',
+			afterMs: 2000,
+		});
 		expect(decideRecovery(failed({ retryAfterMs: 20_000 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
 	});
 

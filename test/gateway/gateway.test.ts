@@ -1,0 +1,172 @@
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ROUTES } from '../../src/gateway/gateway.ts';
+import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
+import { feature, hit, KEY, retrieverOf } from '../support/runtime-fixture.ts';
+
+let gateway: RunningGateway;
+beforeAll(async () => {
+	gateway = await startGateway({
+		features: (model) => [feature({ feature: 'ask', retrieval: {} }, { route: [model] })],
+		retriever: retrieverOf([hit(1, 'A load line is a mark.')]),
+		bodyBytesMax: 10_000,
+	});
+});
+afterAll(async () => {
+	expect(gateway.faults).toEqual([]);
+	await gateway.close();
+});
+
+async function post(path: string, body: string, headers: Record<string, string> = {}) {
+	const response = await fetch(gateway.url + path, {
+		method: 'POST',
+		headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json', ...headers },
+		body,
+	});
+	return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+describe('bad input', () => {
+	const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+	it.each([
+		['an empty body', '', 400, 'request_invalid', null],
+		['broken JSON', '{"model": "ask", ', 400, 'request_invalid', null],
+		['a list', '[]', 400, 'request_invalid', null],
+		['no model', '{"messages":[{"role":"user","content":"x"}]}', 400, 'request_invalid', 'model'],
+		['a model that is a number', '{"model":1,"messages":[]}', 400, 'request_invalid', 'model'],
+		['messages that are text', '{"model":"ask","messages":"x"}', 400, 'request_invalid', 'messages'],
+		['empty messages', '{"model":"ask","messages":[]}', 400, 'request_invalid', 'messages'],
+		[
+			'a message without a role',
+			'{"model":"ask","messages":[{"content":"x"}]}',
+			400,
+			'request_invalid',
+			'messages[0].role',
+		],
+		['stream as text', '{"model":"ask","messages":[{"role":"user"}],"stream":"yes"}', 400, 'request_invalid', 'stream'],
+		[
+			'a system message',
+			'{"model":"ask","messages":[{"role":"system","content":"x"}]}',
+			400,
+			'request_invalid',
+			'messages[0].role',
+		],
+		[
+			'an empty question',
+			'{"model":"ask","messages":[{"role":"user","content":" "}]}',
+			400,
+			'request_invalid',
+			'messages[0].content',
+		],
+		[
+			'an image',
+			'{"model":"ask","messages":[{"role":"user","content":[{"type":"image_url"}]}]}',
+			400,
+			'request_invalid',
+			'messages[0].content',
+		],
+		[
+			'max_tokens below one',
+			'{"model":"ask","messages":[{"role":"user","content":"x"}],"max_tokens":0}',
+			400,
+			'request_invalid',
+			'max_tokens',
+		],
+		[
+			'an unknown stream option',
+			'{"model":"ask","messages":[{"role":"user","content":"x"}],"stream_options":{"x":1}}',
+			400,
+			'parameter_unsupported',
+			'stream_options.x',
+		],
+		['a body nested 5,000 deep', `{"model":"ask","messages":${deep(4000)}}`, 413, 'body_too_large', null],
+		['a body above the cap', `{"model":"ask","pad":"${'x'.repeat(20_000)}"}`, 413, 'body_too_large', null],
+		[
+			'a prototype',
+			'{"model":"ask","messages":[{"role":"user","content":"x"}],"__proto__":{"admin":true}}',
+			400,
+			'request_invalid',
+			null,
+		],
+	])('%s is refused by name and calls no upstream', async (_, body, status, code, param) => {
+		const before = gateway.double.requests;
+		const traced = gateway.traces.traces.length;
+		const answer = await post('/v1/chat/completions', body);
+		expect({ status: answer.status, ...answer.body.error }).toMatchObject({ status, code, param });
+		expect(gateway.double.requests).toBe(before);
+		expect(gateway.traces.traces).toHaveLength(traced + 1);
+		expect(gateway.traces.last).toMatchObject({ outcome: 'refused', error_code: code });
+		expect(answer.body.error.request_id).toBe(gateway.traces.last.request_id);
+	});
+
+	it('refuses another content type', async () => {
+		expect((await post('/v1/chat/completions', 'x', { 'content-type': 'text/plain' })).body.error.code).toBe(
+			'request_invalid',
+		);
+	});
+
+	it('knows no other route', async () => {
+		expect(await post('/v1/nowhere', '{}')).toMatchObject({
+			status: 404,
+			body: { error: { code: 'route_not_found' } },
+		});
+	});
+
+	it('refuses a wrong key before it reads the body', async () => {
+		const answer = await post('/v1/chat/completions', '{"broken', { authorization: 'Bearer nonsense' });
+		expect(answer).toMatchObject({ status: 401, body: { error: { code: 'key_invalid' } } });
+		expect(JSON.stringify(answer.body)).not.toContain('nonsense');
+	});
+
+	it('survives a client that leaves in the middle of its body, and traces it', async () => {
+		const traced = gateway.traces.traces.length;
+		const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+		socket.write(
+			`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEY}\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"model"`,
+			() => setImmediate(() => socket.destroy()),
+		);
+		await expect.poll(() => gateway.traces.traces.length).toBe(traced + 1);
+		expect(['client_closed', 'request_invalid']).toContain(gateway.traces.last.error_code);
+	});
+});
+
+describe('routes', () => {
+	it.each(ROUTES.filter(({ scope }) => scope !== null).map(({ method, path }) => [method, path] as const))(
+		'%s %s lets nobody in without a key',
+		async (method, path) => {
+			const response = await fetch(gateway.url + path.replaceAll(/\{\w+\}/g, 'x'), { method });
+			expect(response.status).toBe(401);
+			expect(await response.json()).toMatchObject({ error: { code: 'key_missing' } });
+		},
+	);
+
+	it('answers a typed invocation with citations, and searches a collection alone', async () => {
+		const invoked = await post('/v1/features/ask/invoke', '{"input":{"question":"What is a load line?"},"user":"ada"}');
+		expect(invoked.body).toMatchObject({
+			feature: 'ask',
+			output: expect.stringContaining('load line'),
+			finish_reason: 'stop',
+		});
+		const found = await post('/v1/collections/docs/search', '{"query":"load line","k":3}');
+		expect(found.body).toMatchObject({
+			generation: 'docs-g1',
+			hits: [{ document: 'doc-1.md', rank: 1, text: 'A load line is a mark.' }],
+		});
+		expect(gateway.traces.last).toMatchObject({ retrieval_doc_ids: ['chunk-1'], outcome: 'ok' });
+	});
+
+	it('gives a trace by its id', async () => {
+		const { headers } = await post('/v1/features/ask/invoke', '{"input":{"question":"Hello?"}}');
+		const id = headers.get('x-request-id');
+		const response = await fetch(`${gateway.url}/admin/traces/${id}`, { headers: { authorization: `Bearer ${KEY}` } });
+		expect(await response.json()).toMatchObject({ request_id: id, feature: 'ask' });
+	});
+
+	it('describes every route in its OpenAPI document', async () => {
+		const document = await (await fetch(`${gateway.url}/openapi.json`)).json();
+		for (const { method, path } of ROUTES) expect(document.paths[path]).toHaveProperty(method.toLowerCase());
+		expect(document.paths['/v1/chat/completions'].post.requestBody.content['application/json'].schema.required).toEqual(
+			['model', 'messages'],
+		);
+	});
+});

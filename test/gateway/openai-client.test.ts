@@ -1,0 +1,177 @@
+import OpenAI from 'openai';
+import { afterEach, describe, expect, it } from 'vitest';
+import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
+import { feature, hit, KEY, retrieverOf } from '../support/runtime-fixture.ts';
+
+/** What the double says unless told otherwise. */
+const TEXT = 'The load line of a ship shows how much it may carry in each season and sea.';
+const ASK = { messages: [{ role: 'user' as const, content: 'What is a load line?' }] };
+
+let gateway: RunningGateway | null = null;
+afterEach(async () => {
+	const faults = gateway?.faults ?? [];
+	await gateway?.close();
+	gateway = null;
+	expect(faults).toEqual([]);
+});
+
+async function start(
+	options: Parameters<typeof startGateway>[0] = {},
+): Promise<{ client: OpenAI; gateway: RunningGateway }> {
+	gateway = await startGateway({
+		features: (model) => [
+			feature({ feature: 'ask' }, { route: [model] }),
+			feature({ feature: 'held', stream: 'buffered', retrieval: {} }, { route: [model] }),
+		],
+		retriever: retrieverOf([hit(1, 'A load line is a mark.')]),
+		...options,
+	});
+	return { client: new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEY, maxRetries: 0 }), gateway };
+}
+
+describe('the official openai client', () => {
+	it('gets a feature’s whole answer, with usage and the trace’s id', async () => {
+		const { client, gateway } = await start();
+		const { data, response } = await client.chat.completions.create({ model: 'ask', ...ASK }).withResponse();
+		expect(data.choices[0]).toMatchObject({ message: { role: 'assistant', content: TEXT }, finish_reason: 'stop' });
+		expect(data.usage).toMatchObject({ prompt_tokens: 20, completion_tokens: 17, total_tokens: 37 });
+		expect(response.headers.get('x-request-id')).toBe(gateway.traces.last.request_id);
+		expect(response.headers.get('x-plimsoll-upstream')).toBe('test/primary');
+		expect(gateway.traces.last).toMatchObject({ outcome: 'ok', tokens_cached: 4, cost_source: 'estimated' });
+	});
+
+	it.each(['ask', 'held'])('gets the stream of the feature %s in order, with usage when asked', async (model) => {
+		const { client, gateway } = await start();
+		const stream = await client.chat.completions.create({
+			model,
+			...ASK,
+			stream: true,
+			stream_options: { include_usage: true },
+		});
+		let text = '';
+		let finish: string | null = null;
+		let tokens = 0;
+		for await (const chunk of stream) {
+			text += chunk.choices[0]?.delta.content ?? '';
+			finish = chunk.choices[0]?.finish_reason ?? finish;
+			tokens = chunk.usage?.total_tokens ?? tokens;
+		}
+		expect({ text, finish, tokens }).toEqual({ text: TEXT, finish: 'stop', tokens: 37 });
+		expect(gateway.traces.last).toMatchObject({ streamed: true, outcome: 'ok' });
+		expect(gateway.traces.last.time_to_first_token_ms).not.toBeNull();
+	});
+
+	it('cancels the upstream when it aborts in the middle of a stream', async () => {
+		const { client, gateway } = await start({ upstream: { plan: { gapMs: 200, chunks: 15 } } });
+		const stream = await client.chat.completions.create({ model: 'ask', ...ASK, stream: true });
+		for await (const _ of stream) break;
+		stream.controller.abort();
+		await gateway.double.aborted();
+		await gateway.double.idle();
+		expect(gateway.double.requests).toBe(1);
+		await expect.poll(() => gateway.traces.traces.length).toBe(1);
+		expect(gateway.traces.last).toMatchObject({ outcome: 'cancelled', error_code: 'client_closed' });
+	});
+
+	it('cancels the upstream when it gives up waiting for a plain answer', async () => {
+		const { client, gateway } = await start({ upstream: { plan: { fault: 'silent' } } });
+		const abort = new AbortController();
+		const asked = client.chat.completions.create({ model: 'ask', ...ASK }, { signal: abort.signal });
+		const refused = expect(asked).rejects.toThrow(OpenAI.APIUserAbortError);
+		await gateway.double.arrived(1);
+		abort.abort();
+		await refused;
+		await gateway.double.aborted();
+	});
+
+	it('throws its own error types for our refusals, with our codes', async () => {
+		const { client, gateway } = await start();
+		const stranger = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'sk-wrong', maxRetries: 0 });
+		await expect(stranger.chat.completions.create({ model: 'ask', ...ASK })).rejects.toMatchObject({
+			constructor: OpenAI.AuthenticationError,
+			code: 'key_invalid',
+		});
+		await expect(client.chat.completions.create({ model: 'aks', ...ASK })).rejects.toMatchObject({
+			constructor: OpenAI.NotFoundError,
+			code: 'model_not_found',
+			message: expect.stringContaining('Did you mean "ask"?'),
+		});
+		await expect(client.chat.completions.create({ model: 'ask', ...ASK, temperature: 1 })).rejects.toMatchObject({
+			constructor: OpenAI.BadRequestError,
+			code: 'parameter_unsupported',
+			param: 'temperature',
+		});
+		await expect(client.chat.completions.create({ model: 'ask', messages: [] })).rejects.toMatchObject({
+			constructor: OpenAI.BadRequestError,
+			param: 'messages',
+		});
+	});
+
+	it('hears how long to wait when the provider refuses, and its own retries are switched off', async () => {
+		const { gateway } = await start({
+			upstream: { plan: { status: 429, error: { message: 'slow down' }, headers: { 'retry-after': '7' } } },
+		});
+		const eager = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEY, maxRetries: 4 });
+		const thrown: unknown = await eager.chat.completions
+			.create({ model: 'ask', ...ASK })
+			.catch((error: unknown) => error);
+		expect(thrown).toBeInstanceOf(OpenAI.RateLimitError);
+		const { headers } = thrown as InstanceType<typeof OpenAI.RateLimitError>;
+		expect(headers?.get('retry-after')).toBe('7');
+		expect(headers?.get('x-should-retry')).toBe('false');
+		expect(gateway.double.requests).toBe(1);
+	});
+
+	it('gets an error, not an end, from a stream that was cut', async () => {
+		const { client, gateway } = await start({ upstream: { plan: { fault: 'cut' } } });
+		const stream = await client.chat.completions.create({ model: 'ask', ...ASK, stream: true });
+		let text = '';
+		const reading = (async () => {
+			for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+		})();
+		await expect(reading).rejects.toThrow();
+		expect(TEXT.startsWith(text)).toBe(true);
+		expect(gateway.traces.last).toMatchObject({ outcome: 'failed', error_code: 'upstream_stream_cut' });
+	});
+
+	it('reaches a bare upstream byte for byte: parameters out, unknown members back', async () => {
+		const body = JSON.stringify({
+			id: 'chatcmpl-1',
+			object: 'chat.completion',
+			created: 1,
+			model: 'double-1',
+			choices: [{ index: 0, message: { role: 'assistant', content: 'Hi', novelty: [1] }, finish_reason: 'stop' }],
+			usage: { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 },
+			vendor_extra: { a: '😀' },
+		});
+		const { gateway } = await start({ upstream: { plan: { body } } });
+		const sent = {
+			...ASK,
+			temperature: 0.3,
+			logit_bias: { '50256': -100 },
+			tools: [{ type: 'function', function: { name: 'look_up', parameters: { type: 'object' } } }],
+			user: 'ada',
+			vendor_option: { deep: [true] },
+		};
+		const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+			method: 'POST',
+			headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+			body: JSON.stringify({ model: 'test/primary', ...sent }),
+		});
+		expect(await response.text()).toBe(body);
+		expect(JSON.parse(gateway.double.bodies[0] ?? '')).toEqual({ model: 'double-1', stream: false, ...sent });
+	});
+
+	it('streams from a bare upstream, and lists every name in models', async () => {
+		const { client } = await start();
+		let text = '';
+		for await (const chunk of await client.chat.completions.create({ model: 'test/primary', ...ASK, stream: true })) {
+			text += chunk.choices[0]?.delta.content ?? '';
+			expect(chunk.usage ?? null).toBeNull();
+		}
+		expect(text).toBe(TEXT);
+		const names: string[] = [];
+		for await (const model of client.models.list()) names.push(model.id);
+		expect(names).toEqual(['ask', 'held', 'test/primary']);
+	});
+});

@@ -1,0 +1,102 @@
+import { systemClock } from '../../src/base/clock.ts';
+import { createGateway } from '../../src/gateway/gateway.ts';
+import type { Operator } from '../../src/gateway/operator.ts';
+import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
+import type { Feature } from '../../src/runtime/feature.ts';
+import type { Model, Upstream } from '../../src/spec/model.ts';
+import type { Retriever } from '../../src/spec/retrieval.ts';
+import { keyring, retrieverOf, runtimeOf, type TraceList } from './runtime-fixture.ts';
+import { type DoubleOptions, startUpstreamDouble, type UpstreamDouble } from './upstream-double.ts';
+
+export const UPSTREAM: Upstream = {
+	name: 'test/primary',
+	provider: 'test',
+	model: 'double-1',
+	contextTokensMax: 8000,
+	tokensOutMax: 1000,
+	tokensOutParameter: 'max_tokens',
+	tokenizer: 'o200k_base',
+	timeouts: { connectMs: 1000, firstTokenMs: 5000, idleMs: 5000, totalMs: 8000 },
+	price: null,
+};
+
+/** An operator over what a test has: no keys, no indexes, the traces that were recorded. */
+function operatorOf(traces: TraceList, retriever: Retriever): Operator {
+	return {
+		retriever,
+		traces: {
+			find: async (id, tenantId) =>
+				traces.traces.find((trace) => trace.request_id === id && (tenantId === null || trace.tenant_id === tenantId)) ??
+				null,
+			recent: async ({ limit }) => traces.traces.slice(-limit).reverse(),
+			stats: async () => [],
+		},
+		listKeys: async () => [],
+		createKey: async ({ name, tenantId, scopes }) => ({
+			key: { id: 'k', name, tenantId, scopes, createdAt: 0, revokedAt: null },
+			secret: 'plim_k_secret',
+		}),
+		revokeKey: async () => {},
+		ingest: () => Promise.reject(new Error('no collection')),
+		readiness: () => ({ ready: true, waitingFor: [] }),
+	};
+}
+
+export interface RunningGateway {
+	readonly url: string;
+	readonly double: UpstreamDouble;
+	readonly traces: TraceList;
+	readonly faults: string[];
+	close(): Promise<void>;
+}
+
+/** A gateway on a free port over the real model family, with the upstream double behind it. */
+export async function startGateway(options: {
+	readonly features?: (model: Model) => readonly Feature[];
+	readonly upstream?: DoubleOptions;
+	readonly retriever?: Retriever;
+	readonly bodyBytesMax?: number;
+}): Promise<RunningGateway> {
+	const double = await startUpstreamDouble({ record: true, ...options.upstream });
+	const model = createOpenAiCompatibleModel({
+		upstream: UPSTREAM,
+		baseUrl: double.url,
+		apiKey: 'sk-upstream-secret',
+		connectionsMax: 16,
+		clock: systemClock,
+	});
+	const retriever = options.retriever ?? retrieverOf([]);
+	const { runtime, traces } = runtimeOf(systemClock, options.features?.(model) ?? [], {
+		retriever,
+		upstreams: [model],
+		concurrentRequestsMax: 50,
+	});
+	const faults: string[] = [];
+	const ring = keyring();
+	const gateway = createGateway(
+		{
+			runtime,
+			operator: operatorOf(traces, retriever),
+			identify: (authorization, scope) => ring.identify(authorization, scope),
+			version: '0.0.0-test',
+		},
+		{
+			bodyBytesMax: options.bodyBytesMax ?? 1_048_576,
+			headerBytesMax: 16_384,
+			onFault: (error) => faults.push(error.internal ?? error.message),
+		},
+	);
+	const url = await gateway.listen({ host: '127.0.0.1', port: 0 });
+	return {
+		url,
+		double,
+		traces,
+		faults,
+		async close() {
+			gateway.server.closeAllConnections();
+			await gateway.close();
+			await model.close();
+			await double.close();
+		},
+	};
+}
