@@ -6,6 +6,7 @@ import { type Environment, secretFilesOf } from '../contracts/environment.ts';
 import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder.ts';
 import { frozenMap } from '../contracts/freeze.ts';
 import type { Project } from '../contracts/project.ts';
+import { DATA_DIR, FEATURES_DIR } from '../contracts/project-schema.ts';
 import type { Release } from '../contracts/release.ts';
 import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
 import { problemAt } from '../contracts/validation.ts';
@@ -51,6 +52,12 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 	return accepted(Object.freeze({ config, releases: frozenMap(releases), prompts: frozenMap(prompts) }));
 }
 
+/** The data folder of a project, absolute: also of one whose files have problems, since its server runs on. */
+export async function locateDataDir(dir: string, env: Environment): Promise<string> {
+	const { compiled } = await readProjectFile(resolve(dir), env);
+	return compiled.dataDir;
+}
+
 async function readProjectFile(
 	root: string,
 	env: Environment,
@@ -58,7 +65,8 @@ async function readProjectFile(
 	const source = await readSourceFile(join(root, PROJECT_FILE), PROJECT_FILE);
 	if (!source.ok) {
 		const problems = await Promise.all(source.problems.map((problem) => withRemedy(root, problem)));
-		const compiled = { config: null, names: null, featuresDir: join(root, 'features'), problems };
+		const dirs = { featuresDir: join(root, FEATURES_DIR), dataDir: join(root, DATA_DIR) };
+		const compiled = { config: null, names: null, ...dirs, problems };
 		return { compiled, problems };
 	}
 	const document = parseYaml(source.value);

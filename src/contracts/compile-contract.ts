@@ -18,6 +18,7 @@ export function compileContract(
 		feature,
 		description: raw.description,
 		owner: raw.owner,
+		exampleQuestion: raw.example_question,
 		objective: {
 			latencyMsP95: objective.latency_ms_p95,
 			timeToFirstTokenMsP95: objective.time_to_first_token_ms_p95,

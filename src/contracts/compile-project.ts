@@ -6,6 +6,8 @@ import { usdToMicros } from './money.ts';
 import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig, UpstreamConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
 import {
+	DATA_DIR,
+	FEATURES_DIR,
 	projectJsonSchema,
 	projectSchema,
 	type RawCollection,
@@ -28,8 +30,10 @@ export interface CompiledProject {
 	readonly config: ProjectConfig | null;
 	/** Null when the file is too broken to tell. */
 	readonly names: ProjectNames | null;
-	/** Where features are looked for, absolute. */
+	/** Where features are looked for, absolute; also when other parts of the file are wrong. */
 	readonly featuresDir: string;
+	/** Where a running server keeps its data, absolute; also when other parts of the file are wrong. */
+	readonly dataDir: string;
 	readonly problems: readonly Problem[];
 }
 
@@ -44,7 +48,8 @@ export function compileProject(
 ): CompiledProject {
 	const { dir, env, secretFiles } = from;
 	if (!document.readable) {
-		return { config: null, names: null, featuresDir: join(dir, 'features'), problems: tidy(document.problems) };
+		const dirs = { featuresDir: join(dir, FEATURES_DIR), dataDir: join(dir, DATA_DIR) };
+		return { config: null, names: null, ...dirs, problems: tidy(document.problems) };
 	}
 	const resolved = resolveReferences(document, projectJsonSchema, { env, files: secretFiles });
 	const available = availability(resolved);
@@ -74,16 +79,22 @@ export function compileProject(
 					},
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
-					upstreams: compiledMap(value.upstreams, (name, raw) => upstreamOf(name, raw, available.get(name) ?? true)),
+					upstreams: compiledMap(value.upstreams, (name, raw) =>
+						upstreamOf(name, raw, switchOf(name, resolved, available)),
+					),
 					embedders: compiledMap(value.embedders, (name, raw) => embedderOf(name, raw, dir)),
 					collections: compiledMap(value.collections, (name, raw) => collectionOf(name, raw, dir)),
 				})
 			: null;
-	const featuresDir = valueAt(resolved.tree, ['features_dir']);
+	const folder = (key: string, fallback: string) => {
+		const value = valueAt(resolved.tree, [key]);
+		return absolute(dir, typeof value === 'string' && value ? value : fallback);
+	};
 	return {
 		config,
 		names: { upstreams: available, collections: Object.keys(membersOf(resolved.tree, 'collections')) },
-		featuresDir: absolute(dir, typeof featuresDir === 'string' && featuresDir ? featuresDir : 'features'),
+		featuresDir: folder('features_dir', FEATURES_DIR),
+		dataDir: folder('data_dir', DATA_DIR),
 		problems: all,
 	};
 }
@@ -114,14 +125,26 @@ function describeSource(reference: Reference | undefined, path: FieldPath): stri
 	return SECRET_FIELDS.has(String(path.at(-1))) ? 'a literal' : null;
 }
 
-function upstreamOf(name: string, raw: RawUpstream, available: boolean): UpstreamConfig {
+/** Whether an upstream is on, and what would switch it on. */
+function switchOf(name: string, { references }: Resolved, available: ReadonlyMap<string, boolean>) {
+	const variables = [...references.values()].flatMap(({ path, kind, name: variable }) =>
+		path[0] === 'upstreams' && path[1] === name && kind === 'env' ? [variable] : [],
+	);
+	return { available: available.get(name) ?? true, switchedOnBy: [...new Set(variables)] };
+}
+
+function upstreamOf(
+	name: string,
+	raw: RawUpstream,
+	power: Pick<UpstreamConfig, 'available' | 'switchedOnBy'>,
+): UpstreamConfig {
 	const price = raw.price;
 	return {
 		name,
 		provider: name.slice(0, name.indexOf('/')),
 		model: raw.model,
 		family: raw.family,
-		available,
+		...power,
 		contextTokensMax: raw.context_tokens_max,
 		tokensOutMax: raw.tokens_out_max,
 		tokensOutParameter: raw.tokens_out_parameter,

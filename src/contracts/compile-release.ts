@@ -35,7 +35,7 @@ export function compileRelease(folder: FeatureFolder, project: CompiledProject, 
 	const schemas = new Map<string, Contract['guards']['outputSchema']>();
 	for (const [path, file] of folder.schemas) {
 		const checked = checkOutputSchema(file);
-		problems.push(...checked.problems);
+		problems.push(...tidy(checked.problems));
 		schemas.set(path, checked.value);
 	}
 	if (!folder.contract) return { release: null, problems };
@@ -79,6 +79,7 @@ function upstreamIdentity({
 	connectionsMax: __,
 	price: ___,
 	available: ____,
+	switchedOnBy: _____,
 	...rest
 }: UpstreamConfig): object {
 	return rest;

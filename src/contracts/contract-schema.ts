@@ -208,6 +208,12 @@ export const contractSchema = z
 	.strictObject({
 		owner: text(1, 200, { description: 'Who answers for the feature: a team or a person.', examples: ['docs-team'] }),
 		description: text(0, 2_000, { description: 'What the feature is for, in a sentence.' }).default(''),
+		example_question: text(1, 500, {
+			description: 'A question that the feature answers well; `plimsoll start` shows it as a first request.',
+			examples: ['How do I return an order?'],
+		})
+			.nullable()
+			.default(null),
 		objective,
 		budget,
 		retrieval,

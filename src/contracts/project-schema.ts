@@ -3,6 +3,10 @@ import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, 
 import { usdToMicros } from './money.ts';
 import type { SchemaNode } from './schema-node.ts';
 
+/** Also assumed when the file is too broken to say. */
+export const DATA_DIR = '.plimsoll';
+export const FEATURES_DIR = 'features';
+
 /** Shared with the checks that compare two fields, one of which may be left out. */
 export const CONTEXT_TOKENS_DEFAULT = 128_000;
 export const CHUNK_TOKENS_DEFAULTS = { min: 64, max: 400 };
@@ -210,7 +214,7 @@ const source = z
 		}),
 		z.strictObject({
 			kind: z.literal('jsonl').meta({ description: 'One file with a JSON object on each line.' }),
-			path,
+			path: path.meta({ examples: ['tickets.jsonl'] }),
 			id_field: text(1, 200, { description: 'Member that identifies the document.' }).default('id'),
 			text_field: text(1, 200, { description: 'Member with its text.' }).default('text'),
 			title_field: text(1, 200, { description: 'Member with its title; null when there is none.' })
@@ -285,10 +289,10 @@ export const projectSchema = z
 	.strictObject({
 		data_dir: folder
 			.meta({ description: 'Where indexes, traces and records are kept, relative to plimsoll.yaml or absolute.' })
-			.default('.plimsoll'),
+			.default(DATA_DIR),
 		features_dir: folder
 			.meta({ description: 'The folder with one folder per feature, relative to plimsoll.yaml or absolute.' })
-			.default('features'),
+			.default(FEATURES_DIR),
 		server,
 		telemetry: z
 			.strictObject({

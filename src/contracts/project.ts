@@ -30,6 +30,8 @@ export interface UpstreamConfig extends Upstream {
 	 * False: an `optional: true` upstream none of whose environment variables is set. It is left out of every route.
 	 */
 	readonly available: boolean;
+	/** The environment variables of which any one, when set, makes an optional upstream available. */
+	readonly switchedOnBy: readonly string[];
 	/** Without a trailing slash; null for in-process families. */
 	readonly baseUrl: string | null;
 	/** The secret itself, resolved from the environment or a file; null when none is needed. Never printed or hashed. */

@@ -33,6 +33,8 @@ export interface Contract {
 	readonly feature: string;
 	readonly description: string;
 	readonly owner: string;
+	/** For people who try the feature out; null: none. */
+	readonly exampleQuestion: string | null;
 	readonly objective: {
 		readonly latencyMsP95: number;
 		readonly timeToFirstTokenMsP95: number | null;

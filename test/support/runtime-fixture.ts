@@ -35,6 +35,7 @@ export function contract(change: Change = {}): Contract {
 		feature: 'greet',
 		description: '',
 		owner: 'tests',
+		exampleQuestion: null,
 		stream: 'immediate',
 		...change,
 		objective: { latencyMsP95: 1000, timeToFirstTokenMsP95: null, availability: 0.99, ...change.objective },
