@@ -72,7 +72,7 @@ export function itemShape(shape: Shape): Shape | null {
 
 function shapeOf(schema: unknown): Shape {
 	if (!isMapping(schema)) return ANY;
-	const types = [schema.type].flat().filter((type) => type !== 'null');
+	const types = [schema.type].flat().filter((type) => type !== undefined && type !== 'null');
 	const [type] = types;
 	if (types.length !== 1) return schema.enum === undefined ? ANY : SCALAR;
 	if (type === 'array') return { kind: 'list', item: shapeOf(schema.items) };

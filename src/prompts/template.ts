@@ -126,7 +126,13 @@ function syntaxProblem(error: unknown, text: string, at: { file: string; line: n
 	const source = text.split('\n')[line - 1] ?? '';
 	const found = /got '(\w+)'/.exec(rest)?.[1];
 	const column = faultColumn(source, shown.slice(0, Math.max(0, pointer.indexOf('^'))));
-	if (found === 'EOF') return problem(line, column, 'the template ends inside a block', 'close it with {{/…}}');
+	if (found === 'EOF')
+		return problem(
+			line,
+			column,
+			'the template ends inside a block or a tag',
+			'close the block with {{/…}}, the tag with }}',
+		);
 	const near = source.slice(Math.max(0, column - 6), column + 14).trim();
 	return problem(line, column, `does not parse near ${JSON.stringify(near)}`, 'see handlebarsjs.com for the syntax');
 }
