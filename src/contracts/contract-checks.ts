@@ -84,7 +84,7 @@ function checkRetrieval(contract: unknown, project: ProjectNames | null, report:
 	if (project && typeof collection === 'string' && !project.collections.includes(collection)) {
 		report(['retrieval', 'collection'], dangling('collection', collection, project.collections));
 	}
-	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? 5, valueAt(retrieval, ['hits_min']) ?? 1];
+	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? 5, valueAt(retrieval, ['hits_min'])];
 	if (typeof k === 'number' && typeof hitsMin === 'number' && hitsMin > k) {
 		report(['retrieval', 'hits_min'], {
 			message: `${hitsMin} hits can never be reached`,

@@ -40,13 +40,19 @@ export function nodeAt(root: SchemaNode, path: FieldPath, value: unknown): Schem
 	for (const segment of path) {
 		if (!node) return null;
 		current = memberOf(current, segment);
-		const named: SchemaNode | undefined =
-			node.properties && Object.hasOwn(node.properties, segment) ? node.properties[String(segment)] : undefined;
+		const named: SchemaNode | undefined = propertyOf(node, segment);
 		const next: SchemaNode | boolean | undefined =
 			typeof segment === 'number' ? node.items : (named ?? node.additionalProperties);
 		node = typeof next === 'object' ? branchFor(next, current) : null;
 	}
 	return node;
+}
+
+/** A property of a mapping; of all its variants when none is chosen yet. */
+function propertyOf(node: SchemaNode, key: PropertyKey): SchemaNode | undefined {
+	if (node.properties) return Object.hasOwn(node.properties, key) ? node.properties[String(key)] : undefined;
+	const variants = (node.oneOf ?? []).flatMap((option) => propertyOf(option, key) ?? []);
+	return variants.length > 0 ? { anyOf: variants } : undefined;
 }
 
 /** The node without `or null`, where our annotations stand. */

@@ -111,6 +111,8 @@ function explain(root: SchemaNode, subject: Subject, issue: Issue): Problem[] {
 		return [{ ...at, expected: keyNode?.['x-expected'] ?? null }];
 	}
 	if (value === undefined) {
+		// A reference that gave nothing has a problem of its own.
+		if (valueAt(document.value, path) !== undefined) return [];
 		const at = problemAt(document, path, { message: 'is missing', expected, hint: 'add it' });
 		return [{ ...at, ...document.keyPlace(path) }];
 	}

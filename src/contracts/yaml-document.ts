@@ -35,7 +35,8 @@ export function parseYaml({ file, text }: Pick<SourceFile, 'file' | 'text'>): Ya
 	const document = parseDocument(text, {
 		lineCounter: lines,
 		prettyErrors: false,
-		logLevel: 'silent',
+		// With `silent` a second document would go unnoticed.
+		logLevel: 'error',
 		stringKeys: true,
 		resolveKnownTags: false,
 	});
@@ -90,7 +91,8 @@ class Reader {
 		const offset = range?.[0] ?? 0;
 		this.values.set(pathKey(path), offset);
 		if (anchor) this.#report(offset, `anchor &${anchor} is not allowed here`, 'write the value out where it is used');
-		if (tag?.startsWith('!')) this.#report(offset, `tag ${tag} is not allowed here`, 'leave the tag out');
+		if (tag)
+			this.#report(offset, `tag ${tag.replace('tag:yaml.org,2002:', '!!')} is not allowed here`, 'leave the tag out');
 		if (path.length > DEPTH_MAX) {
 			this.#report(offset, `is nested deeper than ${DEPTH_MAX} levels`, 'flatten it');
 			return null;

@@ -1,0 +1,291 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseDocument } from 'yaml';
+import { loadProject } from '../../src/app/load-project.ts';
+import { formatProblem } from '../../src/spec/problem.ts';
+import { projectFolder } from '../support/project-folder.ts';
+
+const FULL = `server:
+  port: 4600
+upstreams:
+  openai/default:
+    family: openai-compatible
+    base_url: https://example.test/v1/
+    model: m
+    api_key: {env: KEY}
+    price:
+      version: v1
+      input_usd_per_million: 0.15
+      output_usd_per_million: 0.6
+  local/extractive:
+    family: extractive
+embedders:
+  small:
+    family: builtin
+collections:
+  docs:
+    embedder: small
+    sources:
+      manual: {kind: folder, path: docs}
+    search:
+      vector_weight: 0.3
+`;
+const SECRET = 'sk-very-secret-value';
+
+async function load(text: string, env: Record<string, string> = { KEY: SECRET }) {
+	return loadProject(await projectFolder({ 'plimsoll.yaml': text }), env);
+}
+
+async function problemsOf(text: string, env?: Record<string, string>): Promise<string[]> {
+	return (await load(text, env)).problems.map(formatProblem);
+}
+
+test('the file that the cases below break is valid', async () => {
+	expect(await problemsOf(FULL)).toEqual([]);
+});
+
+test.each([
+	['a port out of range', 'port: 4600', 'port: 70000', ':2:9: server.port: found 70000', 'an integer from 0 to 65535'],
+	[
+		'an unknown family',
+		'family: extractive',
+		'family: extractiv',
+		':14:13: upstreams.local/extractive.family',
+		'did you mean extractive?',
+	],
+	[
+		'a key of another family',
+		'family: extractive',
+		'family: extractive\n    base_url: http://x',
+		':15:5: upstreams.local/extractive.base_url: unknown key',
+		'',
+	],
+	[
+		'an upstream without a slash',
+		'local/extractive:',
+		'extractive:',
+		':13:3: upstreams.extractive: is not a valid name',
+		'such as openai/default',
+	],
+	['a collection with a capital', '  docs:', '  Docs:', ':19:3: collections.Docs: is not a valid name', 'lower-case'],
+	[
+		'an address that is none',
+		'https://example.test/v1/',
+		'example.test',
+		':6:15: upstreams.openai/default.base_url',
+		'http or https',
+	],
+	[
+		'an address with a password',
+		'https://example',
+		'https://u:pw@example',
+		':6:15: upstreams.openai/default.base_url: holds a user name or password',
+		'api_key',
+	],
+	[
+		'a negative price',
+		'0.15',
+		'-0.15',
+		':11:30: upstreams.openai/default.price.input_usd_per_million: found -0.15',
+		'US dollars per million tokens',
+	],
+	[
+		'a price finer than a micro-dollar',
+		'0.15',
+		'0.00000015',
+		':11:30: upstreams.openai/default.price.input_usd_per_million: is finer',
+		'',
+	],
+	[
+		'an embedder that nobody has',
+		'embedder: small',
+		'embedder: smal',
+		':20:15: collections.docs.embedder: there is no embedder smal',
+		'did you mean small?',
+	],
+	[
+		'vectors without an embedder',
+		'embedder: small',
+		'embedder: null',
+		':24:22: collections.docs.search.vector_weight: 0.3 gives weight',
+		'',
+	],
+	['a source of no kind', 'kind: folder, ', '', ':22:7: collections.docs.sources.manual.kind: is missing', ''],
+	[
+		'no source',
+		'      manual: {kind: folder, path: docs}\n',
+		'      {}\n',
+		':22:7: collections.docs.sources: names no source',
+		'',
+	],
+	[
+		'optional without a variable',
+		'family: openai-compatible\n    base_url: https://example.test/v1/\n    model: m\n    api_key: {env: KEY}',
+		'family: openai-compatible\n    base_url: https://example.test/v1/\n    model: m\n    optional: true',
+		':8:15: upstreams.openai/default.optional: an optional upstream must refer',
+		'',
+	],
+	[
+		'a word for true',
+		'model: m',
+		'model: m\n    optional: yes',
+		':8:15: upstreams.openai/default.optional: found the text "yes"',
+		'write true',
+	],
+	[
+		'a mistyped reference',
+		'{env: KEY}',
+		'{env: KEY, defualt: x}',
+		':8:25: upstreams.openai/default.api_key.defualt: unknown key of a reference',
+		'',
+	],
+	[
+		'a variable name with a dash',
+		'{env: KEY}',
+		'{env: MY-KEY}',
+		':8:20: upstreams.openai/default.api_key.env: found',
+		'environment variable',
+	],
+	[
+		'a secret file that is not there',
+		'{env: KEY}',
+		'{file: key.txt}',
+		':8:14: upstreams.openai/default.api_key: the file key.txt does not exist',
+		'',
+	],
+	[
+		'a variable that is not set',
+		'{env: KEY}',
+		'{env: OTHER}',
+		':8:14: upstreams.openai/default.api_key: the environment variable OTHER is not set',
+		'set it',
+	],
+	[
+		'chunks shorter than their least',
+		'embedder: small',
+		'embedder: small\n    chunker: {tokens_max: 32}',
+		':21:27: collections.docs.chunker.tokens_max: tokens_min (64) is not below',
+		'',
+	],
+	[
+		'an answer longer than the context',
+		'model: m',
+		'model: m\n    context_tokens_max: 1000\n    tokens_out_max: 1000',
+		':9:21: upstreams.openai/default.tokens_out_max: 1000 leaves no room',
+		'',
+	],
+])('%s is named with its place', async (_, from, to, place, help) => {
+	expect(FULL).toContain(from);
+	const problems = await problemsOf(FULL.replace(from, to));
+	const named = problems.filter((problem) => problem.startsWith(`plimsoll.yaml${place}`));
+	expect(named, problems.join('\n')).toHaveLength(1);
+	expect(named[0]).toContain(help);
+});
+
+test.each([
+	['a literal key', `api_key: ${SECRET}`, {}],
+	['a default key', `api_key: {env: KEY, default: ${SECRET}}`, {}],
+	['a key with a line break', 'api_key: {env: KEY}', { KEY: `${SECRET}\nx` }],
+	['a model that is too long', `api_key: {env: KEY}\n    connections_max: {env: MAX}`, { KEY: SECRET, MAX: SECRET }],
+])('%s is refused and never shown', async (_, field, env: Record<string, string>) => {
+	const problems = await problemsOf(FULL.replace('api_key: {env: KEY}', field), env);
+	expect(problems).toHaveLength(1);
+	expect(problems[0]).not.toContain('very-secret');
+});
+
+test('a literal key is told where it belongs', async () => {
+	expect(await problemsOf(FULL.replace('{env: KEY}', SECRET))).toEqual([
+		'plimsoll.yaml:8:14: upstreams.openai/default.api_key: holds the secret itself (expected {env: NAME} or {file: path}; take it out of the file, and out of git)',
+	]);
+});
+
+test('variables become numbers and booleans where the schema wants them, and stay text elsewhere', async () => {
+	const text = FULL.replace('port: 4600', 'port: {env: PORT}').replace(
+		'model: m',
+		'model: {env: MODEL}\n    optional: {env: OPT}',
+	);
+	const { value, problems } = await load(text, { KEY: SECRET, PORT: '8080', MODEL: '123', OPT: 'true' });
+	expect(problems).toEqual([]);
+	expect(value?.config.server.port).toBe(8080);
+	expect(value?.config.upstreams.get('openai/default')).toMatchObject({
+		model: '123',
+		available: true,
+		apiKey: SECRET,
+	});
+	expect(await problemsOf(text, { KEY: SECRET, PORT: 'http', MODEL: 'm', OPT: 'true' })).toEqual([
+		expect.stringContaining('server.port: found the environment variable PORT (expected an integer'),
+	]);
+});
+
+test('an empty variable counts as unset, and an inherited name is no variable', async () => {
+	expect(await problemsOf(FULL, { KEY: '' })).toEqual([expect.stringContaining('KEY is not set')]);
+	const text = FULL.replace('{env: KEY}', '{env: toString}');
+	expect(await problemsOf(text, {})).toEqual([expect.stringContaining('toString is not set')]);
+});
+
+test('a key can come from a file, without its line break', async () => {
+	const dir = await projectFolder({
+		'plimsoll.yaml': FULL.replace('{env: KEY}', '{file: secrets/key}'),
+		'secrets/key': `${SECRET}\n`,
+	});
+	const { value } = await loadProject(dir, {});
+	expect(value?.config.upstreams.get('openai/default')?.apiKey).toBe(SECRET);
+});
+
+test('prices are integers of micro-dollars, and cached input costs as input unless it says otherwise', async () => {
+	const { value } = await load(FULL);
+	expect(value?.config.upstreams.get('openai/default')?.price).toEqual({
+		version: 'v1',
+		inputMicrosPerMillion: 150_000,
+		cachedInputMicrosPerMillion: 150_000,
+		outputMicrosPerMillion: 600_000,
+	});
+});
+
+test('an optional upstream is available exactly when one of its variables is set', async () => {
+	const optional = `upstreams:
+  a/b:
+    family: openai-compatible
+    optional: true
+    base_url: {env: URL}
+    model: {env: MODEL, default: m}
+    api_key: {env: KEY}
+`;
+	const state = async (env: Record<string, string>) => {
+		const { value, problems } = await load(optional, env);
+		const upstream = value?.config.upstreams.get('a/b');
+		return upstream ? [upstream.available, upstream.baseUrl, upstream.apiKey] : problems.map(formatProblem);
+	};
+	expect(await state({})).toEqual([false, null, null]);
+	expect(await state({ URL: 'http://127.0.0.1:11434/v1' })).toEqual([true, 'http://127.0.0.1:11434/v1', null]);
+	expect(await state({ URL: 'http://h/v1', KEY: 'k' })).toEqual([true, 'http://h/v1', 'k']);
+	expect(await state({ KEY: 'k' })).toEqual([expect.stringContaining('the environment variable URL is not set')]);
+});
+
+test('an unknown key anywhere is refused at its line', async () => {
+	const document = parseDocument(FULL);
+	const mappings: readonly (readonly string[])[] = [
+		[],
+		['server'],
+		['upstreams', 'openai/default'],
+		['upstreams', 'openai/default', 'price'],
+		['upstreams', 'local/extractive'],
+		['embedders', 'small'],
+		['collections', 'docs'],
+		['collections', 'docs', 'search'],
+		['collections', 'docs', 'sources', 'manual'],
+	];
+	await fc.assert(
+		fc.asyncProperty(fc.constantFrom(...mappings), fc.stringMatching(/^[a-z_]{3,20}$/), async (path, suffix) => {
+			const key = `x${suffix}`;
+			const copy = document.clone();
+			copy.setIn([...path, key], 1);
+			const text = copy.toString();
+			const { problems } = await load(text);
+			const line = text.split('\n').findIndex((written) => new RegExp(`\\b${key}: 1`).test(written)) + 1;
+			const found = problems.filter((problem) => problem.field === [...path, key].join('.'));
+			expect(found.map((problem) => [problem.line, problem.message])).toEqual([[line, 'unknown key']]);
+		}),
+		{ numRuns: 40 },
+	);
+});

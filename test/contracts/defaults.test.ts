@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { generatedFiles, staleFiles } from '../../scripts/generate.ts';
+import { exampleOf } from '../../scripts/reference/reference-page.ts';
+import { loadProject } from '../../src/app/load-project.ts';
+import { contractJsonSchema, contractSchema } from '../../src/contracts/contract-schema.ts';
+import { projectJsonSchema, projectSchema } from '../../src/contracts/project-schema.ts';
+import { FAILURE_POLICIES } from '../../src/contracts/release.ts';
+import { keysBelow, type SchemaNode, valueAt } from '../../src/contracts/schema-node.ts';
+import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
+
+const MINIMAL_CONTRACT = { owner: 'x', retrieval: { collection: 'docs' }, models: { route: ['local/extractive'] } };
+const MINIMAL_PROJECT = {
+	upstreams: { '*': { family: 'openai-compatible', base_url: 'http://h', model: 'm', price: null } },
+	collections: { '*': { sources: { '*': { kind: 'folder', path: 'docs' } } } },
+};
+
+function documentedDefaults(schema: SchemaNode): [readonly string[], unknown][] {
+	return [...keysBelow(schema)]
+		.filter(([, node]) => node.default !== undefined && !isEmptyMapping(node.default))
+		.map(([path, node]) => [path, node.default]);
+}
+
+function isEmptyMapping(value: unknown): boolean {
+	return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
+}
+
+test('every default that the manual states is the one that applies in a contract', () => {
+	const applied = contractSchema.parse(MINIMAL_CONTRACT);
+	const defaults = documentedDefaults(contractJsonSchema).filter(([path]) => path.join('.') !== 'retrieval');
+	expect(defaults.length).toBeGreaterThan(25);
+	for (const [path, value] of defaults) expect(valueAt(applied, path), path.join('.')).toEqual(value);
+});
+
+test('every default that the manual states is the one that applies in plimsoll.yaml', () => {
+	const applied = projectSchema.safeParse(
+		JSON.parse(JSON.stringify(MINIMAL_PROJECT).replaceAll('"*"', '"a-a"').replace('"a-a"', '"a/a"')),
+	);
+	expect(applied.error).toBeUndefined();
+	const top = documentedDefaults(projectJsonSchema).filter(([path]) => !path.includes('*'));
+	expect(top.length).toBeGreaterThan(9);
+	for (const [path, value] of top) expect(valueAt(applied.data, path), path.join('.')).toEqual(value);
+	const upstream = projectJsonSchema.properties?.upstreams?.additionalProperties as SchemaNode;
+	const variant = upstream.oneOf?.[0] as SchemaNode;
+	for (const [path, value] of documentedDefaults(variant)) {
+		expect(valueAt(applied.data?.upstreams['a/a'], path), path.join('.')).toEqual(value);
+	}
+});
+
+test('a silent contract gets the first action that each situation allows', () => {
+	const { on_failure: policies } = contractSchema.parse(MINIMAL_CONTRACT);
+	for (const [situation, [first]] of Object.entries(FAILURE_POLICIES)) {
+		expect(valueAt(policies, [situation])).toBe(first);
+	}
+});
+
+test('citations default to valid with retrieval and to off without', async () => {
+	const citations = async (contract: string) => {
+		const files = { ...VALID_PROJECT, 'features/ask/contract.yaml': contract };
+		const { value } = await loadProject(await projectFolder(files), {});
+		return value?.releases.get('ask')?.contract.guards.citations;
+	};
+	expect(await citations('owner: x\nretrieval: {collection: docs}\nmodels: {route: [local/extractive]}\n')).toBe(
+		'valid',
+	);
+	expect(await citations('owner: x\nmodels: {route: [local/extractive]}\n')).toBe('off');
+});
+
+test('every key says what it does', () => {
+	for (const schema of [contractJsonSchema, projectJsonSchema]) {
+		for (const [path, node] of keysBelow(schema)) {
+			const described = node.description ?? node.anyOf?.find((option) => option.description)?.description;
+			expect(described, path.join('.')).toBeTruthy();
+		}
+	}
+});
+
+test('the complete examples in the manual are valid, together', async () => {
+	const page = (path: string) => /```yaml\n([\s\S]*?)```/.exec(generatedFiles().get(path) ?? '')?.[1] ?? '';
+	const files = {
+		...VALID_PROJECT,
+		'plimsoll.yaml': page('docs/reference/configuration.md'),
+		'features/ask/contract.yaml': page('docs/reference/contract.md'),
+		'features/ask/schemas/output.json': '{"type": "object"}',
+	};
+	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
+	const { problems } = await loadProject(await projectFolder(files), { OPENAI_API_KEY: 'k' });
+	expect(problems).toEqual([]);
+});
+
+test('generated files are what the code generates', async () => {
+	expect(await staleFiles(), 'run node scripts/generate.ts').toEqual([]);
+});
