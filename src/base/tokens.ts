@@ -11,6 +11,8 @@ const WINDOW_CHARS_MAX = 32_768;
 /** Only short pieces are remembered, so that the cache stays below about 2 MB for each encoding. */
 const CACHED_PIECE_CHARS_MAX = 32;
 const CACHED_PIECES_MAX = 16_384;
+/** Slots of the memory of merges: 0.8 MB for each encoding, whatever is counted. */
+const MERGES_REMEMBERED = 65_536;
 const WINDOW_OVERLAP_CHARS_MAX = 1_024;
 /** A piece has at most three UTF-8 bytes for each UTF-16 unit; positions fit 12 bits. */
 const PIECE_BYTES_MAX = 3 * PIECE_CHARS_MAX;
@@ -49,8 +51,10 @@ class TokenCounter {
 	readonly #ranks = new Map<string, number>();
 	/** Tokens that begin or end inside a character, written as one UTF-16 unit for each byte. */
 	readonly #partialRanks = new Map<string, number>();
+	readonly #byteRanks = new Int32Array(256);
 	/** Ranks of the tokens of two bytes, at `first << 8 | second`. */
 	readonly #pairRanks = new Int32Array(65_536).fill(NONE);
+	readonly #merges = new MergeMemory();
 	readonly #cache = new Map<string, number>();
 
 	// The piece being merged: its bytes, and its parts as a linked list over byte positions.
@@ -59,6 +63,8 @@ class TokenCounter {
 	readonly #characterAt = new Int16Array(PIECE_BYTES_MAX + 1);
 	readonly #next = new Int16Array(PIECE_BYTES_MAX + 1);
 	readonly #previous = new Int16Array(PIECE_BYTES_MAX + 1);
+	/** Rank of the token that a part is. */
+	readonly #tokenAt = new Int32Array(PIECE_BYTES_MAX + 1);
 	/** Rank of the token that a part makes with the part after it. */
 	readonly #rankAt = new Int32Array(PIECE_BYTES_MAX + 1);
 	readonly #heap = new MinHeap(3 * PIECE_BYTES_MAX);
@@ -78,6 +84,7 @@ class TokenCounter {
 		else this.#partialRanks.set(String.fromCharCode(...token), rank);
 		if (token.length > 2) return;
 		const bytes = typeof token === 'string' ? Buffer.from(token) : token;
+		if (bytes.length === 1) this.#byteRanks[bytes[0] ?? 0] = rank;
 		if (bytes.length === 2) this.#pairRanks[((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0)] = rank;
 	}
 
@@ -142,10 +149,11 @@ class TokenCounter {
 			next[at] = after;
 			this.#previous[after] = at;
 			rankAt[eaten] = NONE;
-			this.#offer(at, after < length ? this.#rank(piece, ascii, at, next[after] ?? 0) : NONE);
+			this.#tokenAt[at] = key >> 12;
+			this.#offer(at, after < length ? this.#rank(piece, ascii, at) : NONE);
 			if (at > 0) {
 				const before = this.#previous[at] ?? 0;
-				this.#offer(before, this.#rank(piece, ascii, before, after));
+				this.#offer(before, this.#rank(piece, ascii, before));
 			}
 		}
 		return parts;
@@ -157,6 +165,7 @@ class TokenCounter {
 		for (let at = 0; at < length; at++) {
 			this.#next[at] = at + 1;
 			this.#previous[at] = at - 1;
+			this.#tokenAt[at] = this.#byteRanks[this.#bytes[at] ?? 0] ?? NONE;
 			const pair = ((this.#bytes[at] ?? 0) << 8) | (this.#bytes[at + 1] ?? 0);
 			this.#offer(at, at + 1 < length ? (this.#pairRanks[pair] ?? NONE) : NONE);
 		}
@@ -180,13 +189,50 @@ class TokenCounter {
 		if (rank !== NONE) this.#heap.push((rank << 12) | at);
 	}
 
-	#rank(piece: string, ascii: boolean, start: number, end: number): number {
+	/** The rank of the token that the part at `start` makes with the part after it. */
+	#rank(piece: string, ascii: boolean, start: number): number {
+		const second = this.#next[start] ?? 0;
+		const left = this.#tokenAt[start] ?? 0;
+		const right = this.#tokenAt[second] ?? 0;
+		const known = this.#merges.get(left, right);
+		if (known >= 0) return known;
+		const rank = this.#lookUp(piece, ascii, { start, end: this.#next[second] ?? 0 });
+		this.#merges.set(left, right, rank);
+		return rank;
+	}
+
+	#lookUp(piece: string, ascii: boolean, { start, end }: { start: number; end: number }): number {
 		if (ascii) return this.#ranks.get(piece.slice(start, end)) ?? NONE;
 		const from = this.#characterAt[start] ?? -1;
 		const to = this.#characterAt[end] ?? -1;
 		if (from >= 0 && to >= 0) return this.#ranks.get(piece.slice(from, to)) ?? NONE;
 		return this.#partialRanks.get(this.#bytes.toString('latin1', start, end)) ?? NONE;
 	}
+}
+
+/** What two tokens merge to, remembered until another pair needs the slot: cheaper than cutting out and hashing their text. */
+class MergeMemory {
+	readonly #lefts = new Int32Array(MERGES_REMEMBERED).fill(-1);
+	readonly #rights = new Int32Array(MERGES_REMEMBERED);
+	readonly #ranks = new Int32Array(MERGES_REMEMBERED);
+
+	/** -1 when not remembered. */
+	get(left: number, right: number): number {
+		const slot = slotOf(left, right);
+		return this.#lefts[slot] === left && this.#rights[slot] === right ? (this.#ranks[slot] ?? -1) : -1;
+	}
+
+	set(left: number, right: number, rank: number): void {
+		const slot = slotOf(left, right);
+		this.#lefts[slot] = left;
+		this.#rights[slot] = right;
+		this.#ranks[slot] = rank;
+	}
+}
+
+/** Multiplicative hashing of two integers (Knuth, volume 3, section 6.4); the upper half of the product is the best mixed. */
+function slotOf(left: number, right: number): number {
+	return (Math.imul(left, 0x9e3779b1) ^ Math.imul(right, 0x85ebca6b)) >>> 16;
 }
 
 /** Integers, the smallest first, in memory taken once. */
