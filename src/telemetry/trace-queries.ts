@@ -9,7 +9,8 @@ export type StatsFilter = Omit<TraceFilter, 'limit'> & { readonly sinceMs: numbe
 /** How far an id's time and its request's `started_at` may be apart: they are read from one clock, moments apart. */
 const ID_TIME_SLACK_MS = 60_000;
 
-type Row = Record<string, unknown>;
+const row = z.record(z.string(), z.unknown());
+type Row = z.infer<typeof row>;
 
 /** One request with its steps and attempts; null when unknown or, with a tenant, of another one. */
 export async function findTrace(
@@ -87,18 +88,17 @@ function timeOf(requestId: string): number | null {
 	return Number.isSafeInteger(at) ? at : null;
 }
 
+/**
+ * Rows by way of DuckDB's JSON: the client's own reader drops a byte order mark at the start of a text, and hands out
+ * counts as BigInt.
+ */
 async function read(connection: DuckDBConnection, sql: string, values: DuckDBValue[]): Promise<Row[]> {
-	const reader = await connection.runAndReadAll(sql, values);
-	// Counts are BIGINT in the file; none of them passes 2^53, where they were numbers before.
-	return reader.getRowObjectsJS().map((row) => {
-		const plain: Row = {};
-		for (const [name, value] of Object.entries(row)) plain[name] = typeof value === 'bigint' ? Number(value) : value;
-		return plain;
-	});
+	const reader = await connection.runAndReadAll(`SELECT to_json(r)::VARCHAR FROM (${sql}) AS r`, values);
+	return reader.getRows().map(([text]) => row.parse(fromJson(text)));
 }
 
-function summary(row: Row): Row {
-	return { ...row, guard_verdicts: fromJson(row.guard_verdicts) };
+function summary(request: Row): Row {
+	return { ...request, guard_verdicts: fromJson(request.guard_verdicts) };
 }
 
 function fromJson(value: unknown): unknown {
