@@ -33,7 +33,11 @@ export class KeyAdmin {
 		return (await this.#records.listKeys()).map(withoutHash);
 	}
 
-	async create(ask: { name: string; tenantId: string; scopes: readonly Scope[] }): Promise<{ key: KeyView; secret: string }> {
+	async create(ask: {
+		name: string;
+		tenantId: string;
+		scopes: readonly Scope[];
+	}): Promise<{ key: KeyView; secret: string }> {
 		const id = randomText(this.#random, 12);
 		const secret = randomText(this.#random, 52);
 		const record: KeyRecord = {

@@ -31,10 +31,12 @@ export class ModelPool {
 			if (this.#open.has(name)) continue;
 			this.#open.set(name, { settings: settingsOf(upstream), model: createModel(upstream, { clock: this.#clock }) });
 		}
-		return new Map([...wanted.keys()].flatMap((name) => {
-			const entry = this.#open.get(name);
-			return entry ? [[name, entry.model] as const] : [];
-		}));
+		return new Map(
+			[...wanted.keys()].flatMap((name) => {
+				const entry = this.#open.get(name);
+				return entry ? [[name, entry.model] as const] : [];
+			}),
+		);
 	}
 
 	async close(): Promise<void> {

@@ -53,7 +53,8 @@ export async function serve(
 		{
 			bodyBytesMax: server.bodyBytesMax,
 			headerBytesMax: server.headerBytesMax,
-			onFault: (error, requestId) => parts.log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
+			onFault: (error, requestId) =>
+				parts.log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
 		},
 	);
 	opened.defer(() => {
@@ -145,9 +146,13 @@ async function listen(
 		await gateway.listen({ host, port });
 	} catch (thrown) {
 		if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE')) throw thrown;
-		throw new PlimsollError('address_in_use', `Something else listens on ${host}:${port}. Stop it, or start with --port.`, {
-			cause: thrown,
-		});
+		throw new PlimsollError(
+			'address_in_use',
+			`Something else listens on ${host}:${port}. Stop it, or start with --port.`,
+			{
+				cause: thrown,
+			},
+		);
 	}
 	const { address, port: bound, family } = gateway.server.address() as AddressInfo;
 	return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;

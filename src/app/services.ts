@@ -50,7 +50,9 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
-	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) => all.close());
+	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
+		all.close(),
+	);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const snapshot = createSnapshot(project, pool.update(project.config.upstreams));
 	const runtime = new Runtime(

@@ -1,4 +1,4 @@
-import { createGuards } from '../guards/create-guards.ts';
+import { createGuards } from '../guards/guards.ts';
 import type { Feature, Snapshot } from '../runtime/feature.ts';
 import type { Model } from '../spec/model.ts';
 import type { LoadedProject } from './load-project.ts';
