@@ -1,6 +1,6 @@
 import type { Passage } from '../spec/retrieval.ts';
 
-export interface Citations {
+interface Citations {
 	/** The passages that the answer names, each once, in the order in which it names them first. */
 	readonly cited: readonly { readonly number: number; readonly passage: Passage }[];
 	/** Numbers that name no passage, each once; the first 16 of them. */

@@ -4,7 +4,7 @@ import { messageTokens, REPLY_TOKENS } from './message-tokens.ts';
 import type { Section } from './template.ts';
 
 /** A type and not an interface, so that it is a ChatMessage, whose further members are open. */
-export type Message = { readonly role: string; readonly content: string };
+type Message = { readonly role: string; readonly content: string };
 
 /** Earlier messages that go or stay together: a user's message with the replies to it. */
 interface Turn {
@@ -12,7 +12,7 @@ interface Turn {
 }
 
 /** What fits, or null when not even the prompt without passages and turns does. */
-export interface Fit {
+interface Fit {
 	readonly messages: readonly Message[];
 	readonly tokens: number;
 	readonly passages: number;
