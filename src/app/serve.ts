@@ -69,6 +69,7 @@ export async function serve(
 	const ingestion = new Ingestion(services, parts.events, stopping.signal);
 	const watcher = watchProject(options.dir, process.env, {
 		clock: systemClock,
+		current: project,
 		onLoaded: async (next) => {
 			await services.update(next);
 			parts.events.onReloaded([...next.releases.keys()]);

@@ -31,7 +31,8 @@ export function watchProject(dir: string, env: Environment, options: WatchOption
 	const root = resolve(dir);
 	const watched = new Set([join(root, PROJECT_FILE), options.current?.config.featuresDir ?? join(root, 'features')]);
 	const watcher = watch([...watched], {
-		ignoreInitial: true,
+		// The first scan tells of every file: an edit between a load and the scan is thereby seen.
+		ignoreInitial: false,
 		// Feature, kind, file.
 		depth: 2,
 		persistent: false,

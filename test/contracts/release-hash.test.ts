@@ -37,7 +37,9 @@ test('the same files in another folder, written in another order at another time
 });
 
 test('the hash of known files is known: it may only change together with the release format', async () => {
-	expect(await hashOf(FILES)).toMatchInlineSnapshot(`"8d420a5cec864f06ab76dcf7d3ff085c7de2f0a668b3b863423b20b042905dda"`);
+	expect(await hashOf(FILES)).toMatchInlineSnapshot(
+		`"8d420a5cec864f06ab76dcf7d3ff085c7de2f0a668b3b863423b20b042905dda"`,
+	);
 });
 
 test('flipping any bit of any file of a feature changes its hash or fails the check', async () => {
