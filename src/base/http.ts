@@ -2,7 +2,7 @@ import { Agent, type Dispatcher, Pool } from 'undici';
 
 export interface HttpRequest {
 	readonly url: string;
-	readonly method: 'GET' | 'POST';
+	readonly method: 'GET' | 'POST' | 'DELETE';
 	readonly headers: Readonly<Record<string, string>>;
 	readonly body: string | null;
 	readonly signal: AbortSignal | null;

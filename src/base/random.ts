@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** The only door to randomness. */
 export interface Random {
@@ -8,9 +8,25 @@ export interface Random {
 	bytes(length: number): Uint8Array;
 }
 
+/** Asking the system for a few bytes costs a microsecond, whatever their number: ask for many, hand each out once. */
+const POOL_BYTES = 8192;
+const pool = new Uint8Array(POOL_BYTES);
+let used = POOL_BYTES;
+
 export const systemRandom: Random = {
 	next: () => Math.random(),
-	bytes: (length) => randomBytes(length),
+	bytes(length) {
+		if (length > POOL_BYTES) return randomFillSync(new Uint8Array(length));
+		if (used + length > POOL_BYTES) {
+			randomFillSync(pool);
+			used = 0;
+		}
+		used += length;
+		const taken = pool.slice(used - length, used);
+		// A secret must not stay behind in memory that others read from.
+		pool.fill(0, used - length, used);
+		return taken;
+	},
 };
 
 /** Mulberry32: a small seeded generator, good enough to replay a test, never for secrets. */

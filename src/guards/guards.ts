@@ -1,6 +1,6 @@
+import { parseCitations } from '../base/citation.ts';
 import type { Contract } from '../contracts/release.ts';
 import type { Guard, GuardContext } from '../spec/guard.ts';
-import { parseCitations } from './citations.ts';
 import { compileOutputSchema } from './output-schema.ts';
 
 /** Why an answer fails; null when it passes. */

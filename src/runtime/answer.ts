@@ -1,5 +1,4 @@
 import type { Completion, Usage } from '../spec/model.ts';
-import type { Passage } from '../spec/retrieval.ts';
 import type { Generation } from './generate.ts';
 import type { Answer, Citation } from './request.ts';
 import type { RequestContext } from './request-context.ts';
@@ -48,18 +47,6 @@ export function markDegraded({ trace }: RequestContext, reason: string | null): 
 	if (reason === null) return;
 	trace.degraded = true;
 	trace.degraded_reason ??= reason;
-}
-
-/** The passages that the answer's `[n]` marks name, in order of first mention. */
-export function citationsIn(text: string, passages: readonly Passage[]): readonly Citation[] {
-	const numbers = new Set<number>();
-	for (const [, list] of text.matchAll(/\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]/g)) {
-		for (const number of (list as string).split(',')) numbers.add(Number(number));
-	}
-	return [...numbers].flatMap((number) => {
-		const passage = passages[number - 1];
-		return passage ? [{ number, passage }] : [];
-	});
 }
 
 function identityOf({ trace }: RequestContext): Pick<Answer, 'feature' | 'release'> {

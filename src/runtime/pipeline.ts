@@ -1,4 +1,5 @@
 import { canonicalJson } from '../base/canonical-json.ts';
+import { parseCitations } from '../base/citation.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { countTokens } from '../base/tokens.ts';
@@ -8,7 +9,7 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { AssembledPrompt, PromptInput } from '../spec/prompt.ts';
 import type { Retriever } from '../spec/retrieval.ts';
-import { citationsIn, fallbackAnswer, markDegraded, producedAnswer } from './answer.ts';
+import { fallbackAnswer, markDegraded, producedAnswer } from './answer.ts';
 import { assemble } from './assemble.ts';
 import { assign } from './assign.ts';
 import { lastUserText, readConversation } from './conversation.ts';
@@ -132,7 +133,7 @@ async function generateGuarded(
 		if (generation.kind === 'fallen_back') return fallbackAnswer(context, generation.answer, generation.degraded);
 		const { completion } = generation;
 		const failed = await guard(context, feature, { completion, question: ask.question, passages });
-		if (failed === null) return producedAnswer(context, generation, citationsIn(completion.text, passages));
+		if (failed === null) return producedAnswer(context, generation, parseCitations(completion.text, passages).cited);
 
 		const policy = feature.release.contract.onFailure.invalid_output;
 		if (policy.action === 'fall_back' && plan.sink === null) {

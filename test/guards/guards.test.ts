@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseCitations } from '../../src/base/citation.ts';
 import type { Contract } from '../../src/contracts/release.ts';
-import { parseCitations } from '../../src/guards/citations.ts';
 import { createGuards } from '../../src/guards/guards.ts';
 import type { GuardContext } from '../../src/spec/guard.ts';
 import type { Passage } from '../../src/spec/retrieval.ts';

@@ -1,8 +1,6 @@
-import type { Passage } from '../spec/retrieval.ts';
-
 interface Citations {
 	/** The passages that the answer names, each once, in the order in which it names them first. */
-	readonly cited: readonly { readonly number: number; readonly passage: Passage }[];
+	readonly cited: readonly { readonly number: number; readonly passage: P }[];
 	/** Numbers that name no passage, each once; the first 16 of them. */
 	readonly unknown: readonly number[];
 }
@@ -12,8 +10,8 @@ const UNKNOWN_MAX = 16;
 const MARKER = /```[\s\S]*?(?:```|$)|`[^`\n]*`|\[(\d+(?:\s*,\s*\d+)*)\]/g;
 
 /** Finds the citations of an answer: `[n]` names the n-th passage of the prompt. In a JSON answer, strings hold them. */
-export function parseCitations(answer: string, passages: readonly Passage[]): Citations {
-	const cited = new Map<number, Passage>();
+export function parseCitations<P>(answer: string, passages: readonly P[]): Citations<P> {
+	const cited = new Map<number, P>();
 	const unknown = new Set<number>();
 	for (const text of prose(answer)) {
 		for (const [, numbers] of text.matchAll(MARKER)) {
