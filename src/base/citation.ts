@@ -1,4 +1,4 @@
-interface Citations {
+interface Citations<P> {
 	/** The passages that the answer names, each once, in the order in which it names them first. */
 	readonly cited: readonly { readonly number: number; readonly passage: P }[];
 	/** Numbers that name no passage, each once; the first 16 of them. */
