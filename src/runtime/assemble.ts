@@ -14,7 +14,7 @@ export function assemble(context: RequestContext, feature: Feature, input: Promp
 		const { trace } = context;
 		trace.prompt_name = feature.prompt.name;
 		trace.prompt_version = feature.prompt.version;
-		const assembly = fit(context, feature, input);
+		const assembly = fitToBudget(context, feature, input);
 		if (assembly.kind === 'assembled') {
 			const { prompt } = assembly;
 			trace.prompt_hash = prompt.hash;
@@ -30,7 +30,7 @@ export function assemble(context: RequestContext, feature: Feature, input: Promp
 	});
 }
 
-function fit(context: RequestContext, feature: Feature, input: PromptInput): Assembly {
+function fitToBudget(context: RequestContext, feature: Feature, input: PromptInput): Assembly {
 	const { route, escalateTo } = feature;
 	const primary = route[0] as Model;
 	try {
