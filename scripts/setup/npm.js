@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { SetupError } from './setup-error.js';
 
 const LIMIT_MS = 15 * 60_000;
+const REACH_LIMIT_MS = 30_000;
 const OUTPUT_CHARS_MAX = 1_000_000;
 const LINES_SHOWN = 30;
 
@@ -18,6 +19,8 @@ const SAME_EVERYWHERE = [
 	'--engine-strict=false',
 	'--dry-run=false',
 	'--prefer-offline',
+	'--fetch-retry-mintimeout=1000',
+	'--fetch-retry-maxtimeout=10000',
 	'--no-audit',
 	'--no-fund',
 	'--no-progress',
@@ -25,9 +28,17 @@ const SAME_EVERYWHERE = [
 	'--loglevel=error',
 ];
 
-/** Runs `npm install` quietly; a failure shows the end of its output and says where the whole of it is. */
-export async function npmInstall(root, flags) {
-	const { code, output } = await run(root, ['install', ...SAME_EVERYWHERE, ...cacheFlags(root), ...flags]);
+/**
+ * Runs `npm install` quietly; a failure shows the end of its output and says where the whole of it is.
+ * @param {boolean} mayBeThere whether everything may be installed already, so that the network need not be asked
+ */
+export async function npmInstall(root, flags, mayBeThere = false) {
+	const args = ['install', ...SAME_EVERYWHERE, ...cacheFlags(root), ...flags];
+	if (mayBeThere && (await run(root, [...args, '--offline'])).code === 0) return;
+	// Without a network npm retries each of some hundred packages for minutes; its cache may still hold them all.
+	const reachable = await registryAnswers(root);
+	const { code, output } = await run(root, reachable ? args : [...args, '--offline']);
+	rmSync(privateCache(root), { recursive: true, force: true });
 	if (code === 0) return;
 	const log = join(root, 'node_modules', '.plimsoll', 'npm.log');
 	writeFileSync(log, output);
@@ -35,14 +46,27 @@ export async function npmInstall(root, flags) {
 	throw new SetupError(`npm install failed (${code}).\n  ${shown}\n${advice(output)}The whole output is in ${log}.`);
 }
 
-function run(root, args) {
+async function registryAnswers(root) {
+	const args = [
+		'view',
+		'node',
+		'name',
+		'--prefer-online',
+		'--fetch-retries=1',
+		...SAME_EVERYWHERE,
+		...cacheFlags(root),
+	];
+	return (await run(root, args, REACH_LIMIT_MS)).code === 0;
+}
+
+function run(root, args, limitMs = LIMIT_MS) {
 	const [command, first] = npmCommand();
 	return new Promise((resolve, reject) => {
 		const child = spawn(command, [...first, ...args], {
 			cwd: root,
 			stdio: ['ignore', 'pipe', 'pipe'],
 			shell: process.platform === 'win32' && first.length === 0,
-			timeout: LIMIT_MS,
+			timeout: limitMs,
 		});
 		let output = '';
 		const keep = (chunk) => {
@@ -71,9 +95,11 @@ function cacheFlags(root) {
 		accessSync(homedir(), constants.W_OK);
 		return [];
 	} catch {
-		return [`--cache=${join(root, 'node_modules', '.plimsoll', 'npm-cache')}`];
+		return [`--cache=${privateCache(root)}`];
 	}
 }
+
+const privateCache = (root) => join(root, 'node_modules', '.plimsoll', 'npm-cache');
 
 function advice(output) {
 	if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENOTCACHED/.test(output)) {

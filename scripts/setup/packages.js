@@ -9,11 +9,12 @@ import { installed } from './stamp.js';
  */
 export async function installPackages(root, dev) {
 	const withDev = dev || hasDevelopmentPackages(root);
-	await npmInstall(root, [
+	const flags = [
 		withDev ? '--include=dev' : '--omit=dev',
 		...(lockLacksThisPlatform(root) ? ['--no-package-lock'] : []),
 		...optionalPackagesInUse(root),
-	]);
+	];
+	await npmInstall(root, flags, installed(root).length > 0);
 	return withDev;
 }
 
