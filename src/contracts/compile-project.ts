@@ -127,10 +127,17 @@ function describeSource(reference: Reference | undefined, path: FieldPath): stri
 
 /** Whether an upstream is on, and what would switch it on. */
 function switchOf(name: string, { references }: Resolved, available: ReadonlyMap<string, boolean>) {
-	const variables = [...references.values()].flatMap(({ path, kind, name: variable }) =>
-		path[0] === 'upstreams' && path[1] === name && kind === 'env' ? [variable] : [],
+	const own = [...references.values()].filter(
+		({ path, kind }) => path[0] === 'upstreams' && path[1] === name && kind === 'env',
 	);
-	return { available: available.get(name) ?? true, switchedOnBy: [...new Set(variables)] };
+	// The key first: it is what most people have to set.
+	const [keys, others] = [own.filter(isKey), own.filter((reference) => !isKey(reference))];
+	const variables = new Set([...keys, ...others].map((reference) => reference.name));
+	return { available: available.get(name) ?? true, switchedOnBy: [...variables] };
+}
+
+function isKey({ path }: Reference): boolean {
+	return SECRET_FIELDS.has(String(path.at(-1)));
 }
 
 function upstreamOf(

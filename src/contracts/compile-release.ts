@@ -40,12 +40,11 @@ export function compileRelease(folder: FeatureFolder, project: CompiledProject, 
 	}
 	if (!folder.contract) return { release: null, problems };
 	const document = parseYaml(folder.contract);
-	problems.push(...document.problems);
-	if (!document.readable) return { release: null, problems };
+	if (!document.readable) return { release: null, problems: [...problems, ...tidy(document.problems)] };
 	const subject = { document, tree: document.value, sourceOf: () => null };
 	const { value: raw, problems: invalid } = validate({ zod: contractSchema, json: contractJsonSchema }, subject);
 	const around = { project: project.names, schemas: [...folder.schemas.keys()], prompts };
-	problems.push(...tidy([...invalid, ...checkContract(document, around)]));
+	problems.push(...tidy([...document.problems, ...invalid, ...checkContract(document, around)]));
 	if (!raw || !project.config || problems.length > 0) return { release: null, problems };
 	const { upstreams } = project.config;
 	const contract = deepFreeze(

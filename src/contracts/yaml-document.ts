@@ -26,8 +26,9 @@ export interface YamlDocument {
 }
 
 const DEPTH_MAX = 32;
-/** Errors after these make no sense of their own: the text between them is lost. */
-const HARMLESS = new Set<string>(['DUPLICATE_KEY']);
+const ERRORS_MAX = 100;
+
+type Report = (offset: number, message: string, hint: string, field?: string | null) => void;
 
 /** Parses YAML 1.2 (core schema). Never throws. */
 export function parseYaml({ file, text }: Pick<SourceFile, 'file' | 'text'>): YamlDocument {
@@ -38,16 +39,19 @@ export function parseYaml({ file, text }: Pick<SourceFile, 'file' | 'text'>): Ya
 		// With `silent` a second document would go unnoticed.
 		logLevel: 'error',
 		stringKeys: true,
+		// The parser compares every key with every other; the reader below looks them up.
+		uniqueKeys: false,
 		resolveKnownTags: false,
 	});
 	const place = (offset: number): Place => {
 		const { line, col } = lines.linePos(offset);
 		return { line: Math.max(1, line), column: Math.max(1, col) };
 	};
-	const problems = document.errors.map((error) => syntaxProblem(file, text, error, place));
-	const readable = document.errors.every((error) => HARMLESS.has(error.code));
-	const reader = new Reader((offset, message, hint) => {
-		problems.push({ ...fileProblem(file, message, hint), ...place(offset) });
+	// One slip can make every later line wrong; more of them help nobody.
+	const problems = document.errors.slice(0, ERRORS_MAX).map((error) => syntaxProblem(file, error, place));
+	const readable = problems.length === 0;
+	const reader = new Reader((offset, message, hint, field = null) => {
+		problems.push({ ...fileProblem(file, message, hint), ...place(offset), field });
 	});
 	const value = readable && document.contents ? reader.read(document.contents, []) : null;
 	if (readable && problems.length === 0 && !isMap(document.contents)) {
@@ -80,9 +84,9 @@ export function pathKey(path: FieldPath): string {
 class Reader {
 	readonly values = new Map<string, number>();
 	readonly keys = new Map<string, number>();
-	readonly #report: (offset: number, message: string, hint: string) => void;
+	readonly #report: Report;
 
-	constructor(report: (offset: number, message: string, hint: string) => void) {
+	constructor(report: Report) {
 		this.#report = report;
 	}
 
@@ -117,6 +121,10 @@ class Reader {
 			const name = isScalar(key) ? String(key.value) : '';
 			const inner = [...path, name];
 			const keyOffset = isScalar(key) ? key.range?.[0] : undefined;
+			if (Object.hasOwn(mapping, name)) {
+				this.#report(keyOffset ?? 0, 'this key stands here twice', 'keep one of them', inner.join('.'));
+				continue;
+			}
 			if (keyOffset !== undefined) this.keys.set(pathKey(inner), keyOffset);
 			mapping[name] = value === null ? null : this.read(value, inner);
 			if (value === null && keyOffset !== undefined) this.values.set(pathKey(inner), keyOffset);
@@ -125,14 +133,10 @@ class Reader {
 	}
 }
 
-function syntaxProblem(file: string, text: string, error: YAMLError, place: (offset: number) => Place): Problem {
+function syntaxProblem(file: string, error: YAMLError, place: (offset: number) => Place): Problem {
 	const at = place(error.pos[0]);
 	const problem = { ...fileProblem(file, firstLine(error.message)), ...at };
 	switch (error.code) {
-		case 'DUPLICATE_KEY': {
-			const key = /^[^:\n]*/.exec(text.slice(error.pos[0]))?.[0].trim() ?? '';
-			return { ...problem, field: key, message: 'this key stands here twice', hint: 'keep one of them' };
-		}
 		case 'MULTIPLE_DOCS':
 			return { ...problem, message: 'a second document starts here', hint: 'keep one document in the file' };
 		case 'TAB_AS_INDENT':

@@ -290,3 +290,10 @@ test('an unknown key anywhere is refused at its line', async () => {
 		{ numRuns: 40 },
 	);
 });
+
+test('a flood of mistakes is cut, and says how many were left out', async () => {
+	const flood = Array.from({ length: 20_000 }, (_, i) => `key_${i}: ${i}`).join('\n');
+	const problems = await problemsWith({ [CONTRACT]: `${FULL}${flood}\n` });
+	expect(problems).toHaveLength(100);
+	expect(problems.at(-1)).toContain('and 19901 more problems in this file');
+});

@@ -51,3 +51,10 @@ test('keys that JavaScript treats specially are plain keys', () => {
 	expect(Object.keys(value as object)).toEqual(['__proto__', 'constructor', '<<']);
 	expect(Object.getPrototypeOf(value)).toBeNull();
 });
+
+test('a file with more keys and slips than sense is read in time that grows with its size', () => {
+	const many = Array.from({ length: 60_000 }, (_, i) => `k${i}: ${i}`).join('\n');
+	// Comparing every key with every other would take a minute here and run into the test's time-out.
+	expect(Object.keys(parseYaml({ file: 'x.yaml', text: many }).value as object)).toHaveLength(60_000);
+	expect(problemsOf('"'.repeat(200_000)).length).toBeLessThanOrEqual(100);
+});
