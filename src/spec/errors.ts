@@ -26,7 +26,7 @@ interface CatalogueEntry {
 	readonly remedy: string;
 }
 
-/** Every error that leaves Plimsoll has one of these codes. `docs/errors.md` is generated from this table. */
+/** Every error that leaves Plimsoll has one of these codes. `docs/reference/errors.md` is generated from this table. */
 export const ERRORS = {
 	request_invalid: {
 		category: 'invalid_request',
