@@ -19,7 +19,7 @@ import { parseYaml } from './yaml-document.ts';
 /** Changes when the same files would mean something else to a new version of Plimsoll. */
 const RELEASE_FORMAT = 'plimsoll release 1';
 
-export interface CompiledRelease {
+interface CompiledRelease {
 	/** Null when the feature or plimsoll.yaml has problems. */
 	readonly release: Release | null;
 	/** The feature's own problems. */

@@ -16,13 +16,13 @@ export interface Schema<T> {
 }
 
 /** What a check found out about a tree: the value with defaults when it is valid, else every problem at its place. */
-export interface Validated<T> {
+interface Validated<T> {
 	readonly value: T | null;
 	readonly problems: readonly Problem[];
 }
 
 /** What is validated: the document's value with references resolved, and how to name values that must not be shown. */
-export interface Subject {
+interface Subject {
 	readonly document: YamlDocument;
 	readonly tree: unknown;
 	/** Words for a value that came from elsewhere, so that no secret gets into a message; null for what the file says. */

@@ -5,7 +5,7 @@ import { fileProblem, type SourceFile } from './source-file.ts';
 export type FieldPath = readonly PropertyKey[];
 
 /** 1-based. */
-export interface Place {
+interface Place {
 	readonly line: number;
 	readonly column: number;
 }
