@@ -1,16 +1,23 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
-import type {
-	AttemptTimeouts,
-	CompletionChunk,
-	Model,
-	ModelRequest,
+import {
+	type AttemptTimeouts,
+	type CompletionChunk,
+	type Model,
+	type ModelRequest,
 	UpstreamError,
-	UpstreamFailure,
+	type UpstreamFailure,
 } from '../../src/spec/model.ts';
-import { type DoubleOptions, type Plan, startUpstreamDouble } from '../support/upstream-double.ts';
+import {
+	type DoubleOptions,
+	type Fault,
+	type Plan,
+	seededPlans,
+	startUpstreamDouble,
+} from '../support/upstream-double.ts';
 
 const KEY = 'sk-secret-0123456789';
 const TIMEOUTS: AttemptTimeouts = { connectMs: 2000, firstTokenMs: 10_000, idleMs: 5000, totalMs: 30_000 };
@@ -131,6 +138,12 @@ describe('a healthy upstream', () => {
 		expect(stream).toEqual({ ...sent, stream: true, stream_options: { include_usage: true } });
 	});
 
+	it('keeps its connections for the next call, also after streams', async () => {
+		const { double, model } = await start({ connectionsMax: 1 });
+		for (const mode of [...MODES, ...MODES]) await ask(model, mode);
+		expect(double.connections).toBe(1);
+	});
+
 	it('serves many at once over no more connections than allowed', async () => {
 		const { double, model } = await start({ connectionsMax: 3, plan: { latencyMs: 1 } });
 		const texts = await Promise.all(Array.from({ length: 30 }, (_, i) => ask(model, i % 2 ? 'plain' : 'stream')));
@@ -213,6 +226,14 @@ describe.each(MODES)('an upstream that breaks (%s)', (mode) => {
 		const { double, model } = await start({ plan });
 		expect(await failure(ask(model, mode))).toMatchObject({ kind });
 		await double.idle();
+	});
+
+	it('does not speak HTTP', async () => {
+		const server = createServer((socket) => socket.end('220 mail.example ESMTP\r\n'));
+		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+		open.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
+		const { port } = server.address() as AddressInfo;
+		expect(await failure(ask(modelAt(`http://127.0.0.1:${port}`), mode))).toMatchObject({ kind: 'nonsense' });
 	});
 
 	it('is unreachable', async () => {
@@ -452,20 +473,20 @@ describe('a caller that leaves', () => {
 	});
 });
 
-it('a consumer that does not read holds the upstream back instead of filling the memory', async () => {
-	const event = `data: {"choices":[{"delta":{"content":"${'x'.repeat(60_000)}"}}]}\n\n`;
-	const { double, model } = await start({ plan: { gapMs: 0, body: event.repeat(500) } });
-	const stream = await model.stream(request());
-	await double.arrived(1);
-	const first = stream[Symbol.asyncIterator]();
-	await first.next();
-	expect(double.inFlight).toBe(1);
-	let chars = 0;
-	const failed = failure(
-		(async () => {
-			for await (const chunk of stream) chars += chunk.text.length;
-		})(),
+it('whatever mix of faults, every call ends, reaches the upstream once, and leaves nothing behind', async () => {
+	const faults: Fault[] = ['reset', 'cut', 'malformed_chunk', 'no_done', 'no_finish_reason', 'html', 'slow_bytes'];
+	const plans = faults.map((fault) => [1, { fault, text: 'Short.' }] as const);
+	const refusals = [429, 500, 401].map((status) => [0.5, { status }] as const);
+	const plan = seededPlans(42, [[6, {}], ...plans, ...refusals]);
+	const { double, model } = await start({ plan, connectionsMax: 4 });
+	const outcomes = await Promise.allSettled(
+		Array.from({ length: 200 }, (_, i) => ask(model, i % 2 ? 'plain' : 'stream')),
 	);
-	expect(await failed).toMatchObject({ kind: 'cut' });
-	expect(chars).toBe(499 * 60_000);
+	for (const outcome of outcomes) {
+		if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(UpstreamError);
+		else expect([TEXT, 'Short.']).toContain(outcome.value);
+	}
+	expect(new Set(outcomes.map((outcome) => outcome.status))).toEqual(new Set(['fulfilled', 'rejected']));
+	expect(double.requests).toBe(200);
+	await double.idle();
 });

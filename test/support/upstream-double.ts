@@ -86,6 +86,8 @@ export class UpstreamDouble {
 	inFlightMax = 0;
 	/** Connections that the client closed before its answer was complete. */
 	abortedCount = 0;
+	/** Connections that were opened. */
+	connections = 0;
 	readonly bodies: string[] = [];
 	readonly #clock: Clock;
 	readonly #options: DoubleOptions;
@@ -100,6 +102,7 @@ export class UpstreamDouble {
 		this.#server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 0 }, (request, response) =>
 			this.#receive(request, response),
 		);
+		this.#server.on('connection', () => this.connections++);
 	}
 
 	async listen(): Promise<this> {
@@ -342,7 +345,7 @@ async function sendPlain(
 	if (plan.fault === 'slow_bytes') {
 		for (const byte of plain) {
 			response.write(Buffer.of(byte));
-			await sleep(clock, plan.gapMs ?? 1, left);
+			await pause(clock, plan, left);
 		}
 	} else response.write(plan.fault === 'malformed_chunk' ? broken(plain, plan.atByte ?? 0) : plain);
 	response.end();
@@ -364,7 +367,7 @@ async function sendStream({ response, plan, left }: Exchange, clock: Clock, list
 	if (plan.fault === 'slow_bytes') {
 		for (const byte of Buffer.from(list.join(''))) {
 			response.write(Buffer.of(byte));
-			await sleep(clock, plan.gapMs ?? 1, left);
+			await pause(clock, plan, left);
 		}
 		response.end();
 		return;
@@ -384,6 +387,12 @@ function broken(plain: Buffer, at: number): Buffer {
 	const copy = Buffer.from(plain);
 	copy.fill('}', at, at + 1);
 	return copy;
+}
+
+/** Between two bytes: at least until the one before has left the process. */
+async function pause(clock: Clock, { gapMs = 0 }: Plan, left: AbortSignal): Promise<void> {
+	if (gapMs > 0) await sleep(clock, gapMs, left);
+	else await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Sends the bytes, lets them leave, and closes the connection without ending the body. */

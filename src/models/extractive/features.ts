@@ -100,6 +100,7 @@ export function sentenceFeatures(reading: Reading, index: number): number[] {
 	if (!candidate || weightSum === 0) return SENTENCE_FEATURES.map(() => 0);
 	const { words, stems, sentence } = candidate;
 	const before = neighbour(candidates, index, -1);
+	const earlier = neighbour(candidates, index, -2);
 	const after = neighbour(candidates, index, 1);
 	let covered = 0;
 	let byPrevious = 0;
@@ -116,6 +117,7 @@ export function sentenceFeatures(reading: Reading, index: number): number[] {
 		} else {
 			if (candidate.headingStems.has(stem)) byHeading += weight;
 			if (before?.stems.has(stem)) byPrevious += weight;
+			else if (earlier?.stems.has(stem)) byPrevious += weight / 2;
 			if (after?.stems.has(stem)) byNext += weight;
 		}
 	}

@@ -13,8 +13,11 @@ import { find } from './reader.ts';
 /** What it says when the passages do not answer. */
 export const ABSTENTION = 'I could not find an answer to that in the given passages.';
 
-/** Below it abstaining is the likelier right decision. */
-const CONFIDENCE_MIN = 0.5;
+/**
+ * Below it the reader abstains. On the half of SQuAD that the coefficients were fitted on, where half of the questions
+ * are traps, the share of right decisions is flat between 0.38 and 0.5; the low end loses far fewer real answers.
+ */
+const CONFIDENCE_MIN = 0.4;
 
 const SERVED = Object.freeze({ model: 'local/extractive', responseId: null, fingerprint: 'extractive-1' });
 

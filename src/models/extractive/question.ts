@@ -62,7 +62,7 @@ function expectationOf(lower: string): Expectation {
 }
 
 const TIME_WORD =
-	/^(?:1\d{3}s?|20\d{2}s?|\d{1,2}(?:st|nd|rd|th)|january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|centuries|decade|year|years|bc|bce|ad|ce|today|spring|summer|autumn|winter)$/i;
+	/^(?:1\d{3}s?|20\d{2}s?|\d{1,2}:\d{2}|noon|midnight|\d{1,2}(?:st|nd|rd|th)|january|february|march|april|may|june|july|august|september|october|november|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday|century|centuries|decade|year|years|bc|bce|ad|ce|today|spring|summer|autumn|winter)$/i;
 const REASON =
 	/\b(?:because|due to|since|so that|in order to|as a result|caused? by|therefore|led to|thanks to|reason|to \w+)\b/i;
 

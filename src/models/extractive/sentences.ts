@@ -90,11 +90,13 @@ function addLine(blocks: Block[], line: string, next: string): void {
 	const last = blocks.at(-1);
 	const trimmed = line.trim();
 	const heading = /^ {0,3}(#{1,6})(?=\s)/.exec(line)?.[1];
-	if (heading) blocks.push({ kind: 'heading', text: trimmed.slice(heading.length), level: heading.length });
+	if (heading)
+		blocks.push({ kind: 'heading', text: headingText(trimmed.slice(heading.length)), level: heading.length });
 	else if (/^(?:-{3,}|={3,}|\*{3,}|_{3,})$/.test(trimmed)) {
 		// A rule, or the underline of a heading that was taken below.
-	} else if (trimmed === '') blocks.push({ kind: 'text', lines: [] });
-	else if (/^(?:={2,}|-{2,})\s*$/.test(next) && last?.kind !== 'item') {
+	} else if (trimmed === '') {
+		if (last?.kind !== 'text' || last.lines.length > 0) blocks.push({ kind: 'text', lines: [] });
+	} else if (/^(?:={2,}|-{2,})\s*$/.test(next) && last?.kind !== 'item') {
 		blocks.push({ kind: 'heading', text: trimmed, level: next.startsWith('=') ? 1 : 2 });
 	} else {
 		const item = /^\s*(?:[-*+•]|\d{1,9}[.)])\s+(.*)$/.exec(line);
@@ -102,6 +104,13 @@ function addLine(blocks: Block[], line: string, next: string): void {
 		else if (last?.kind === 'text' || last?.kind === 'item') last.lines.push(trimmed.replace(/^(?:>\s*)+/, ''));
 		else blocks.push({ kind: 'text', lines: [trimmed.replace(/^(?:>\s*)+/, '')] });
 	}
+}
+
+/** Without the closing hashes; a loop, because the regular expression for it takes quadratic time on a line of hashes. */
+function headingText(text: string): string {
+	let end = text.length;
+	while (text[end - 1] === '#') end--;
+	return end < text.length && !/\s/.test(text[end - 1] ?? ' ') ? text : text.slice(0, end);
 }
 
 /** Inside a table any line with a bar; outside one only a line between bars, such as the rows of a chunk that lost its header. */

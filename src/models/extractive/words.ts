@@ -29,9 +29,9 @@ const NUMBERS = new Map(
 /** Longer words are cut: they are not words of a language, and the stemmer's time grows with them. */
 const WORD_CHARS_MAX = 40;
 
-/** Letters and digits, with inner apostrophes and the separators of numbers; scripts without spaces one character each. */
+/** Letters and digits, with inner apostrophes and the separators of numbers; scripts without spaces one character each; identifiers fall into their words. */
 const WORD =
-	/\d+(?:[.,]\d+)*(?:st|nd|rd|th|s|%)?|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{M}\p{N}_]+(?:['’][\p{L}]+)?/gu;
+	/\d+(?:[.,:]\d+)*(?:st|nd|rd|th|s|%)?|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]|[\p{L}\p{M}\p{N}]+(?:['’][\p{L}]+)?/gu;
 
 const stems = new Map<string, string>();
 const STEMS_MAX = 20_000;
@@ -44,6 +44,9 @@ export function wordsOf(sentence: string, max: number): Word[] {
 		words.push(toWord(text.length > WORD_CHARS_MAX ? text.slice(0, WORD_CHARS_MAX) : text, words.length === 0));
 		if (words.length === max) break;
 	}
+	const [first, second] = words;
+	// "Samuel Plimsoll had …": the first word is a name when the next one is.
+	if (first && second?.named && !second.number && !first.stop) words[0] = { ...first, named: true };
 	return words;
 }
 

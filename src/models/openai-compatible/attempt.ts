@@ -157,7 +157,7 @@ function brokenExchange(error: Error, sent: boolean, status: number): [UpstreamF
 	if (code === 'UND_ERR_CONNECT_TIMEOUT') return ['timeout_connect', `gave no connection: ${why}`];
 	if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return ['cancelled', 'is closed: no more calls'];
 	if (!sent) return ['connect', `could not be reached: ${why}`];
-	if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')
+	if (error.name === 'HTTPParserError' || code === 'UND_ERR_HEADERS_OVERFLOW')
 		return ['nonsense', `does not speak HTTP: ${why}`];
 	if (status === 0) return ['connect', `closed the connection before it answered: ${why}`];
 	return ['cut', `broke off its answer: ${why}`];

@@ -91,6 +91,8 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	}
 
 	protected override onBroken(error: Error): void {
+		// The line with the finish reason may have come, and only the line ends after it not.
+		if (this.#isEventStream && !this.#complete) this.#parse(() => this.#parser.end(), true);
 		if (this.#isWhole()) this.finish();
 		else super.onBroken(error);
 	}
@@ -158,7 +160,7 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 		} catch (error) {
 			if (!(error instanceof SseError) && !(error instanceof AnswerShapeError)) throw error;
 			// The last event was cut short; whether the answer was whole is judged without it.
-			if (atEnd && this.#sawEvent) return;
+			if (atEnd && (this.#sawEvent || error instanceof AnswerShapeError)) return;
 			this.fail('nonsense', `sent a stream that is not one of chat completions: ${error.message}`, error);
 		}
 	}
