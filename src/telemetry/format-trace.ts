@@ -14,6 +14,8 @@ type Paint = (style: Style, text: string) => string;
 
 const LABEL = 9;
 const TIME = 9;
+/** What a step's line has beside its bar and before its notes: mark, label, time and the spaces between. */
+const GUTTER = 2 + LABEL + 1 + TIME + 2 + 2;
 const OUTCOME_STYLES: Readonly<Record<RequestTrace['outcome'], Style>> = {
 	ok: 'green',
 	degraded: 'yellow',
@@ -106,9 +108,8 @@ function timeline(trace: RequestTrace, objectiveMs: number | null, page: Page): 
 		0.001,
 	);
 	const scale: Scale = { bar, end, objectiveMs };
-	const left = 2 + LABEL + TIME + bar + 4;
 	const title = `${'step'.padEnd(LABEL)} ${'took'.padStart(TIME)}  0 ${'·'.repeat(Math.max(0, bar - ms(end).length - 3))} ${ms(end)}`;
-	const lines = trace.steps.flatMap((step) => stepLines(step, scale, { paint, width }, left));
+	const lines = trace.steps.flatMap((step) => stepLines(step, scale, page));
 	return lines.length === 0 ? [] : [paint('dim', `  ${title}`), ...lines];
 }
 
@@ -119,8 +120,9 @@ interface Scale {
 	readonly objectiveMs: number | null;
 }
 
-function stepLines(step: StepTrace, scale: Scale, page: Page, left: number): string[] {
+function stepLines(step: StepTrace, scale: Scale, page: Page): string[] {
 	const { paint, width } = page;
+	const left = GUTTER + scale.bar;
 	const failed = step.outcome === 'failed';
 	const mark = failed ? paint('red', '✗') : paint('green', '✓');
 	const bar = paint(failed ? 'red' : 'cyan', span(step, scale));
@@ -138,7 +140,7 @@ function stepLines(step: StepTrace, scale: Scale, page: Page, left: number): str
 function attemptLines(attempt: AttemptTrace, step: StepTrace, scale: Scale, { paint, width }: Page): string[] {
 	const last = attempt === step.attempts.at(-1);
 	const ok = attempt.outcome === 'ok';
-	const left = 2 + LABEL + TIME + scale.bar + 4;
+	const left = GUTTER + scale.bar;
 	const label = `${last ? '└' : '├'} try ${attempt.seq + 1}`;
 	const facts = [
 		attempt.outcome,
@@ -189,8 +191,9 @@ function verdicts(trace: RequestTrace, { paint, width }: Page): string[] {
 }
 
 function note(name: string, value: string | number | boolean | null): string {
-	if (name.endsWith('_ms') && typeof value === 'number') return `${name.slice(0, -3)} ${ms(value)}`;
-	if (value === null) return `${name} none`;
+	const timed = name.endsWith('_ms') ? name.slice(0, -3) : name;
+	if (value === null) return `${timed} none`;
+	if (timed !== name && typeof value === 'number') return `${timed} ${ms(value)}`;
 	return `${name} ${typeof value === 'number' && Number.isInteger(value) ? whole(value) : value}`;
 }
 

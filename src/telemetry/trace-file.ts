@@ -106,12 +106,9 @@ const CAUSES: readonly (readonly [RegExp, string])[] = [
 	[/Conflicting lock|Could not set lock/, 'is in use by another process; ask that one, or stop it.'],
 	[/No space left on device/, 'could not be written because the disk is full; free some space.'],
 	[/Read-only file system/, 'lies on a read-only file system; choose another data_dir.'],
-	[
-		/Permission denied|read-only mode/,
-		'may not be opened by this user; check the permissions of the file and its folder.',
-	],
+	[/Permission denied/, 'may not be opened by this user; check the permissions of the file and its folder.'],
 	[/Is a directory/, 'is a folder, not a file; move it away or choose another data_dir.'],
-	[/No such file/, 'does not exist.'],
+	[/No such file|database does not exist/, 'does not exist.'],
 	[/Interrupt/, 'took too long to answer and the query was stopped; ask for less.'],
 ];
 

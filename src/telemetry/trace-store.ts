@@ -224,8 +224,8 @@ class DuckDbTraceStore implements TraceStore {
 			this.#settle(traces.length, null, '');
 		} catch (thrown) {
 			this.#inFlight--;
-			// A worker that sits on a batch this long is stuck: only a new one can go on.
-			this.#link.abandon();
+			// Lost with its worker, or with the patience for one: a stuck disk may still take it, so that more may be on disk
+			// than was counted, never less.
 			this.#settle(traces.length, 'worker_lost', messageOf(thrown));
 		}
 		this.#send();

@@ -118,7 +118,7 @@ export class TraceWorkerLink {
 		this.#restarts = 0;
 	}
 
-	/** Closes the file and ends the worker, or gives up on it after `timeoutMs`. */
+	/** Closes the file and ends the worker, or leaves it behind after `timeoutMs`. */
 	async close(timeoutMs: number): Promise<void> {
 		this.#closing = true;
 		this.#cancelRestart?.();
@@ -126,15 +126,12 @@ export class TraceWorkerLink {
 		if (!worker) return;
 		try {
 			await this.ask({ kind: 'close' }, timeoutMs);
+			await worker.terminate();
 		} catch (thrown) {
+			// Never terminate a worker that DuckDB still works for: its binding aborts the whole process then.
+			worker.unref();
 			this.#options.warn(`The trace store was not closed cleanly: ${messageOf(thrown)}`);
 		}
-		await worker.terminate();
-	}
-
-	/** Ends a worker that does not answer; a new one follows. */
-	abandon(): void {
-		void this.#worker?.terminate();
 	}
 
 	#receive(message: FromWorker): void {
