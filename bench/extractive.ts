@@ -5,7 +5,7 @@ import type { Passage } from '../src/spec/retrieval.ts';
 import { loadSquad, type SquadCase } from './squad.ts';
 
 /** How local/extractive does on SQuAD 2.0 with the right paragraph in context. Shares in [0, 1]. */
-export interface ExtractiveReport {
+interface ExtractiveReport {
 	readonly questions: number;
 	readonly answerable: number;
 	/** Of the answerable questions that it answered: the quoted one or two sentences hold an accepted answer. */

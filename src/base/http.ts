@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, Pool } from 'undici';
 
-export interface HttpRequest {
+interface HttpRequest {
 	readonly url: string;
 	readonly method: 'GET' | 'POST' | 'DELETE';
 	readonly headers: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ export type HttpHandler = Required<
 >;
 
 /** The same door for many calls to one origin: no URL is parsed and no stream object is made for a call. */
-export interface HttpOrigin {
+interface HttpOrigin {
 	/**
 	 * Sends a POST, first waiting for a free connection where all are busy. `onRequestStart` brings the controller that
 	 * aborts it; `recall` ends the wait before that, after which nothing is called any more. The wait has no time-out

@@ -12,7 +12,7 @@ export const UNKNOWN_PRICE: Price = Object.freeze({
 	outputMicrosPerMillion: 180_000_000,
 });
 
-export interface Cost {
+interface Cost {
 	/** Integer micro-dollars, rounded up once. */
 	readonly micros: number;
 	/** `estimated` when the price is unknown or the usage is our own count. */

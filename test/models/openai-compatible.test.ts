@@ -11,13 +11,8 @@ import {
 	UpstreamError,
 	type UpstreamFailure,
 } from '../../src/spec/model.ts';
-import {
-	type DoubleOptions,
-	type Fault,
-	type Plan,
-	seededPlans,
-	startUpstreamDouble,
-} from '../support/upstream-double.ts';
+import { type DoubleOptions, startUpstreamDouble } from '../support/upstream-double.ts';
+import { type Fault, type Plan, seededPlans } from '../support/upstream-plan.ts';
 
 const KEY = 'sk-secret-0123456789';
 const TIMEOUTS: AttemptTimeouts = { connectMs: 2000, firstTokenMs: 10_000, idleMs: 5000, totalMs: 30_000 };
@@ -229,7 +224,12 @@ describe.each(MODES)('an upstream that breaks (%s)', (mode) => {
 	});
 
 	it('does not speak HTTP', async () => {
-		const server = createServer((socket) => socket.end('220 mail.example ESMTP\r\n'));
+		const server = createServer((socket) =>
+			socket
+				.on('error', () => socket.destroy())
+				.resume()
+				.end('220 mail.example ESMTP\r\n'),
+		);
 		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 		open.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
 		const { port } = server.address() as AddressInfo;

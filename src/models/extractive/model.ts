@@ -38,7 +38,7 @@ export function createExtractiveModel(upstream: Upstream): Model {
 		const { quotes, confidence } = find(question, passages);
 		const abstains = quotes.length === 0 || confidence < CONFIDENCE_MIN;
 		const pieces = abstains
-			? [ABSTENTION]
+			? [request.grounding?.abstention ?? ABSTENTION]
 			: quotes.map(({ text, citation }, i) => `${i === 0 ? '' : ' '}${text} [${citation}]`);
 		const read = passages.reduce((sum, passage) => sum + passage.tokens, 0);
 		const usage: Usage = {

@@ -1,7 +1,7 @@
 import { type Word, wordsOf } from './words.ts';
 
 /** What kind of thing an answer would be. */
-export type Expectation = 'person' | 'time' | 'place' | 'number' | 'reason' | 'thing';
+type Expectation = 'person' | 'time' | 'place' | 'number' | 'reason' | 'thing';
 
 /** A question as the reader compares it. */
 export interface Question {

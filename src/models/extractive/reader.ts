@@ -11,13 +11,13 @@ import {
 import { readQuestion } from './question.ts';
 
 /** One quoted sentence. */
-export interface Quote {
+interface Quote {
 	readonly text: string;
 	/** 1-based position of its passage: the `[n]` that cites it. */
 	readonly citation: number;
 }
 
-export interface Finding {
+interface Finding {
 	/** The best sentence; null when the passages have none. */
 	readonly best: Quote | null;
 	/** The best one, and the runner-up where it is close, in the order of the text. */
@@ -26,7 +26,7 @@ export interface Finding {
 	readonly confidence: number;
 }
 
-export interface Ranked {
+interface Ranked {
 	/** Index among the reading's candidates. */
 	readonly index: number;
 	readonly score: number;

@@ -93,7 +93,7 @@ export function readServed(body: Json): ServedBy {
  * OpenAI's usage; `prompt_tokens` includes the cached ones. Null when it is absent or contradicts itself: the caller
  * then estimates, because a wrong count would become a wrong bill.
  */
-export function readUsage(usage: unknown): Usage | null {
+function readUsage(usage: unknown): Usage | null {
 	if (!isObject(usage)) return null;
 	const tokensIn = count(usage.prompt_tokens);
 	const tokensOut = count(usage.completion_tokens);

@@ -6,7 +6,7 @@ import type { Failures, ResponseHeaders } from './failure.ts';
 import { type Wait, Watchdog } from './watchdog.ts';
 
 /** The most bytes of a body that is kept whole: a plain answer, or an error. */
-export const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface AttemptOptions {
 	readonly request: ModelRequest;

@@ -6,7 +6,7 @@ import { createFailures } from './failure.ts';
 import { PlainAttempt } from './plain-attempt.ts';
 import { StreamAttempt } from './stream-attempt.ts';
 
-export interface OpenAiCompatibleOptions {
+interface OpenAiCompatibleOptions {
 	readonly upstream: Upstream;
 	/** Up to and including the version, e.g. `https://api.openai.com/v1`. */
 	readonly baseUrl: string;

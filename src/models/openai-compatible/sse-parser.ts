@@ -1,7 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 
 /** The most characters that one event may hold, its unfinished line included. */
-export const EVENT_CHARS_MAX = 16 * 1024 * 1024;
+const EVENT_CHARS_MAX = 16 * 1024 * 1024;
 
 /** The bytes are not a server-sent event stream, or one event is larger than the cap. */
 export class SseError extends Error {
