@@ -68,7 +68,7 @@ const model = createExtractiveModel({
 
 async function ask(question: string, passages: readonly Passage[]): Promise<string> {
 	const { signal } = new AbortController();
-	const grounding = { question, passages };
+	const grounding = { question, passages, abstention: null };
 	return (await model.complete({ messages: [], parameters: {}, grounding, signal, timeouts })).text;
 }
 

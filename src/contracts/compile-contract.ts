@@ -50,6 +50,7 @@ export function compileContract(
 		guards: {
 			outputSchema: from.outputSchema,
 			citations: guards.citations ?? (retrieval ? 'valid' : 'off'),
+			abstention: guards.abstention,
 			answerCharsMax: guards.answer_chars_max,
 		},
 		stream: raw.stream,

@@ -158,6 +158,17 @@ const guards = z
 				examples: ['valid'],
 			})
 			.optional(),
+		abstention: z
+			.string()
+			.min(1)
+			.max(1000)
+			.nullable()
+			.meta({
+				description:
+					'What the feature says when it does not know. An answer of exactly this text passes without a citation. Tell the model to use it; `local/extractive` does by itself.',
+				examples: ['The manual does not say.'],
+			})
+			.default(null),
 		answer_chars_max: integer(1, 4_000_000, {
 			description: 'A longer answer fails the guard.',
 			'x-unit': 'characters',

@@ -1,6 +1,9 @@
 import type { Price, Upstream } from '../spec/model.ts';
 import type { Release } from './release.ts';
 
+/** The name of a project's first file. */
+export const PROJECT_FILE = 'plimsoll.yaml';
+
 /** `plimsoll.yaml` with defaults filled in, environment references resolved and paths absolute. Frozen. */
 export interface ProjectConfig {
 	/** Absolute folder of plimsoll.yaml. */

@@ -80,6 +80,8 @@ export interface Contract {
 		readonly outputSchema: Readonly<Record<string, unknown>> | null;
 		/** `required`: at least one valid `[n]`, none invalid; `valid`: none invalid; `off`. */
 		readonly citations: 'required' | 'valid' | 'off';
+		/** An answer of exactly this text says "I do not know", and needs no citation; null: no text does. */
+		readonly abstention: string | null;
 		/** The most characters an answer may have. */
 		readonly answerCharsMax: number;
 	};

@@ -14,14 +14,19 @@ const COMPLETE = new Set(['stop', 'tool_calls', 'function_call', 'eos', 'eos_tok
  * that no guard's work exceeds what `answer_chars_max` allows.
  * Throws PlimsollError `configuration_invalid` when the output schema cannot be compiled.
  */
-export function createGuards({ outputSchema, citations, answerCharsMax }: Contract['guards']): readonly Guard[] {
+export function createGuards({
+	outputSchema,
+	citations,
+	abstention,
+	answerCharsMax,
+}: Contract['guards']): readonly Guard[] {
 	const guards = [guard('answer_length', answerLength(answerCharsMax)), guard('not_truncated', notTruncated)];
 	const bounded = (check: Check): Check => {
 		return (answer, context) =>
 			isLonger(answer, answerCharsMax) ? 'not judged, because the answer is too long' : check(answer, context);
 	};
 	if (outputSchema) guards.push(guard('schema', bounded(compileOutputSchema(outputSchema))));
-	if (citations !== 'off') guards.push(guard('citations', bounded(citationsCheck(citations))));
+	if (citations !== 'off') guards.push(guard('citations', bounded(citationsCheck(citations, abstention))));
 	return guards;
 }
 
@@ -57,8 +62,9 @@ const notTruncated: Check = (_answer, { finishReason }) => {
 		: 'the answer ended for a reason that is not a completion';
 };
 
-function citationsCheck(wanted: 'required' | 'valid'): Check {
+function citationsCheck(wanted: 'required' | 'valid', abstention: string | null): Check {
 	return (answer, { passages }) => {
+		if (answer.trim() === abstention) return null;
 		const { cited, unknown } = parseCitations(answer, passages);
 		if (unknown.length > 0) {
 			const numbers = unknown.slice(0, 3).map((number) => `[${number}]`);

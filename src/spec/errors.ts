@@ -139,7 +139,8 @@ export const ERRORS = {
 	source_unusable: {
 		category: 'unprocessable',
 		retryable: false,
-		meaning: 'A source of the collection is missing, unreadable or empty, so the ingestion was refused. The live generation serves on.',
+		meaning:
+			'A source of the collection is missing, unreadable or empty, so the ingestion was refused. The live generation serves on.',
 		remedy: 'Correct the path that the message names, or remove the source from the collection.',
 	},
 	guard_rejected: {

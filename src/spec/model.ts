@@ -54,12 +54,20 @@ export interface Usage {
 	readonly source: 'reported' | 'estimated';
 }
 
+export interface Grounding {
+	readonly question: string;
+	/** In rank order; the n-th is cited as `[n]`. */
+	readonly passages: readonly Passage[];
+	/** What to say when the passages do not answer; null: the model's own words. */
+	readonly abstention: string | null;
+}
+
 export interface ModelRequest {
 	readonly messages: readonly ChatMessage[];
 	/** Every other member of an OpenAI chat completion body except `model`, `messages`, `stream` and `stream_options`. */
 	readonly parameters: Readonly<Record<string, unknown>>;
 	/** What the answer must rest on, for models that read passages directly. Language models see them in the prompt. */
-	readonly grounding: { readonly question: string; readonly passages: readonly Passage[] } | null;
+	readonly grounding: Grounding | null;
 	/** Aborts when the deadline is reached or the client left; the call to the provider is then cancelled. */
 	readonly signal: AbortSignal;
 	readonly timeouts: AttemptTimeouts;

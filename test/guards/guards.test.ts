@@ -6,7 +6,7 @@ import { createGuards } from '../../src/guards/guards.ts';
 import type { GuardContext } from '../../src/spec/guard.ts';
 import type { Passage } from '../../src/spec/retrieval.ts';
 
-const OPEN: Contract['guards'] = { outputSchema: null, citations: 'off', answerCharsMax: 1_000 };
+const OPEN: Contract['guards'] = { outputSchema: null, citations: 'off', abstention: null, answerCharsMax: 1_000 };
 
 function passages(count: number): readonly Passage[] {
 	return Array.from({ length: count }, (_, index) => ({
@@ -64,7 +64,12 @@ describe('answer_length', () => {
 				return expect.unreachable('the citations guard read on');
 			},
 		};
-		const guards = createGuards({ outputSchema: { type: 'object' }, citations: 'required', answerCharsMax: 100 });
+		const guards = createGuards({
+			...OPEN,
+			outputSchema: { type: 'object' },
+			citations: 'required',
+			answerCharsMax: 100,
+		});
 		const answer = '['.repeat(50_000_000);
 		expect(guards.map((guard) => guard.check(answer, unread).reason)).toEqual([
 			'the answer is longer than 100 characters',
@@ -218,4 +223,13 @@ test('the same answer gets the same verdict again', () => {
 			for (const guard of guards) expect(guard.check(answer, context())).toEqual(guard.check(answer, context()));
 		}),
 	);
+});
+
+it('lets an abstention pass without a citation, and nothing that only begins like one', () => {
+	const abstention = 'The manual does not say.';
+	const guards = createGuards({ ...OPEN, citations: 'required', abstention });
+	const verdicts = (answer: string) =>
+		guards.map((guard) => guard.check(answer, { question: '?', passages: passages(2), finishReason: 'stop' }).verdict);
+	expect(verdicts(` ${abstention}\n`)).toEqual(['pass', 'pass', 'pass']);
+	expect(verdicts(`${abstention} But I think it is 42.`)).toEqual(['pass', 'pass', 'fail']);
 });

@@ -57,7 +57,7 @@ function request(
 	passages: readonly Passage[] = PASSAGES,
 	signal = new AbortController().signal,
 ): ModelRequest {
-	return { messages: [], parameters: {}, grounding: { question, passages }, signal, timeouts };
+	return { messages: [], parameters: {}, grounding: { question, passages, abstention: null }, signal, timeouts };
 }
 
 describe('the extractive reader', () => {

@@ -59,7 +59,7 @@ export function contract(change: Change = {}): Contract {
 			attemptsMax: 3,
 			...change.models,
 		},
-		guards: { outputSchema: null, citations: 'off', answerCharsMax: 10_000, ...change.guards },
+		guards: { outputSchema: null, citations: 'off', abstention: null, answerCharsMax: 10_000, ...change.guards },
 		onFailure: { ...ON_FAILURE, ...change.onFailure },
 	};
 }
