@@ -87,6 +87,12 @@ describe('the extractive reader', () => {
 		expect(completion.confidence).toBeLessThan(0.4);
 	});
 
+	it('abstains in the words that the feature gives it', async () => {
+		const asked = request('Who founded Rome?');
+		const grounding = { question: 'Who founded Rome?', passages: PASSAGES, abstention: 'The manual does not say.' };
+		expect((await model.complete({ ...asked, grounding })).text).toBe('The manual does not say.');
+	});
+
 	it('streams by sentence what it would answer at once', async () => {
 		for (const question of ['Who campaigned for the Plimsoll line?', 'Who founded Rome?']) {
 			const whole = await model.complete(request(question));
