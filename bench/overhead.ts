@@ -109,7 +109,8 @@ async function cell(bed: Bed, name: string, concurrency: number): Promise<void> 
 }
 
 function median(runs: readonly Run[]): Run {
-	const of = (pick: (run: Run) => number) => runs.map(pick).sort((a, b) => a - b)[Math.floor(runs.length / 2)] ?? Number.NaN;
+	const of = (pick: (run: Run) => number) =>
+		runs.map(pick).sort((a, b) => a - b)[Math.floor(runs.length / 2)] ?? Number.NaN;
 	return {
 		throughput: of((run) => run.throughput),
 		p50: of((run) => run.p50),
@@ -133,7 +134,9 @@ async function latencies(): Promise<void> {
 			await bed.stop();
 		}
 	}
-	console.log(`\nMedians of ${RUNS} runs of ${SECONDS} s. +p99 and +first are over direct; CPU is of the server in front, per request.`);
+	console.log(
+		`\nMedians of ${RUNS} runs of ${SECONDS} s. +p99 and +first are over direct; CPU is of the server in front, per request.`,
+	);
 }
 
 async function memory(): Promise<void> {

@@ -22,7 +22,10 @@ const READY_MS_MAX = 60_000;
 
 /** Starts a module with `--expose-gc` that calls `reportVitals` and then sends its first message when it is ready. */
 export async function startProcess(module: string, args: readonly string[]): Promise<MeasuredProcess> {
-	const child = fork(new URL(module, import.meta.url), args, { execArgv: ['--expose-gc'], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+	const child = fork(new URL(module, import.meta.url), args, {
+		execArgv: ['--expose-gc'],
+		stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+	});
 	const ready = (await next(child)) as Record<string, string>;
 	return {
 		ready,

@@ -1,3 +1,4 @@
+import { countTokens } from '../base/tokens.ts';
 import { createGuards } from '../guards/guards.ts';
 import type { Feature, Snapshot } from '../runtime/feature.ts';
 import type { Model } from '../spec/model.ts';
@@ -6,6 +7,8 @@ import type { LoadedProject } from './load-project.ts';
 /** What requests see of a project: every feature with its prompt, guards and models resolved. */
 export function createSnapshot(project: LoadedProject, models: ReadonlyMap<string, Model>): Snapshot {
 	const { config } = project;
+	// Loading a tokenizer's table takes a tenth of a second, which no request should pay.
+	for (const { upstream } of models.values()) countTokens('', upstream.tokenizer);
 	const features = [...project.releases].map(([name, release]): [string, Feature] => {
 		const { contract } = release;
 		const prompt = project.prompts.get(name);
