@@ -24,6 +24,8 @@ const HEAP_MB_MAX = 1_024;
 export class DocumentReader {
 	readonly #clock: Clock;
 	#worker: Worker | null = null;
+	/** Takes the answer for the document that is being read. */
+	#answer: (answer: DocumentAnswer) => void = () => {};
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
@@ -32,30 +34,27 @@ export class DocumentReader {
 	/** One document at a time. Rejects with the signal's reason when it aborts. */
 	async read(task: DocumentTask, signal: AbortSignal): Promise<DocumentAnswer> {
 		signal.throwIfAborted();
-		this.#worker ??= startWorker();
+		this.#worker ??= this.#start();
 		const worker = this.#worker;
-		const ended = new AbortController();
+		const { promise, resolve, reject } = Promise.withResolvers<DocumentAnswer>();
+		this.#answer = resolve;
+		const cancelTimer = this.#clock.after(DOCUMENT_MS_MAX, () =>
+			this.#drop(worker, `reading it took longer than ${DOCUMENT_MS_MAX / 1_000} s`),
+		);
+		const onAbort = () => {
+			reject(signal.reason);
+			this.#drop(worker, 'the run was cancelled');
+		};
+		signal.addEventListener('abort', onAbort, { once: true });
+		// An idle thread keeps no process alive; one that works does.
+		worker.ref();
+		worker.postMessage(task);
 		try {
-			return await new Promise<DocumentAnswer>((resolve, reject) => {
-				const cancelTimer = this.#clock.after(DOCUMENT_MS_MAX, () => {
-					resolve(this.#drop(`reading it took longer than ${DOCUMENT_MS_MAX / 1_000} s`));
-				});
-				ended.signal.addEventListener('abort', cancelTimer);
-				const onAbort = () => {
-					this.#drop('');
-					reject(signal.reason);
-				};
-				signal.addEventListener('abort', onAbort, { signal: ended.signal });
-				worker.once('message', resolve);
-				worker.once('error', (cause) =>
-					resolve(this.#drop(`reading it failed: ${cause instanceof Error ? cause.message : String(cause)}`)),
-				);
-				worker.once('exit', () => resolve(this.#drop('the thread that read it ended')));
-				worker.postMessage(task);
-			});
+			return await promise;
 		} finally {
-			ended.abort();
-			worker.removeAllListeners();
+			cancelTimer();
+			signal.removeEventListener('abort', onAbort);
+			worker.unref();
 		}
 	}
 
@@ -65,22 +64,28 @@ export class DocumentReader {
 		await worker?.terminate();
 	}
 
-	#drop(reason: string): DocumentAnswer {
-		const worker = this.#worker;
+	#start(): Worker {
+		// The published package holds .js files where the repository holds .ts files.
+		const file = import.meta.url.endsWith('.ts') ? './document-worker.ts' : './document-worker.js';
+		const limits = { maxOldGenerationSizeMb: HEAP_MB_MAX };
+		const worker = new Worker(new URL(file, import.meta.url), { resourceLimits: limits });
+		worker.on('message', (answer: DocumentAnswer) => this.#answer(answer));
+		worker.on('error', (cause) => this.#drop(worker, `reading it failed: ${describe(cause)}`));
+		worker.on('exit', () => this.#drop(worker, 'the thread that read it ended'));
+		return worker;
+	}
+
+	/** Gives up a thread, so that the next document gets a new one, and answers for the document it had. */
+	#drop(worker: Worker, reason: string): void {
+		if (this.#worker !== worker) return;
 		this.#worker = null;
-		worker?.terminate().catch(() => {
+		this.#answer({ ok: false, reason });
+		worker.terminate().catch(() => {
 			// The thread is gone either way; the document's failure is what gets reported.
 		});
-		return { ok: false, reason };
 	}
 }
 
-function startWorker(): Worker {
-	// The published package holds .js files where the repository holds .ts files.
-	const file = import.meta.url.endsWith('.ts') ? './document-worker.ts' : './document-worker.js';
-	const worker = new Worker(new URL(file, import.meta.url), {
-		resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
-	});
-	worker.unref();
-	return worker;
+function describe(cause: unknown): string {
+	return cause instanceof Error ? cause.message : String(cause);
 }

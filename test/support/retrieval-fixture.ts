@@ -1,0 +1,117 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { createHttpClient } from '../../src/base/http.ts';
+import { createIds } from '../../src/base/ids.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import type { CollectionConfig, EmbedderConfig, SourceConfig } from '../../src/contracts/project.ts';
+import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
+import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
+import type { RecordStore } from '../../src/spec/records.ts';
+import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+
+/** A retrieval over real parts in a temporary folder. */
+export interface RetrievalFixture {
+	readonly dir: string;
+	readonly records: RecordStore;
+	readonly warnings: string[];
+	retrieval: Retrieval;
+	/** Writes files below `dir`. */
+	write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void>;
+	ingest(collection?: string): Promise<IngestReport>;
+	search(query: string, options?: { k?: number; mode?: SearchMode; collection?: string }): Promise<SearchResult>;
+	/** Closes retrieval and opens another one on the same data, as a restart does. */
+	restart(config?: RetrievalConfig): Promise<void>;
+	close(): Promise<void>;
+}
+
+export function folderSource(dir: string, overrides: Partial<Extract<SourceConfig, { kind: 'folder' }>> = {}): SourceConfig {
+	return {
+		name: 'pages',
+		kind: 'folder',
+		path: dir,
+		include: ['**/*'],
+		exclude: [],
+		fileBytesMax: 1_000_000,
+		...overrides,
+	};
+}
+
+export function jsonlSource(file: string): SourceConfig {
+	return { name: 'lines', kind: 'jsonl', path: file, idField: 'id', textField: 'text', titleField: 'title', lineBytesMax: 100_000 };
+}
+
+export function collection(sources: readonly SourceConfig[], overrides: Partial<CollectionConfig> = {}): CollectionConfig {
+	return {
+		name: 'docs',
+		sources,
+		chunker: { kind: 'structure', tokensMax: 200, tokensMin: 20 },
+		embedder: null,
+		search: { fusion: 'convex', vectorWeight: 0.5, rrfK: 60, candidates: 100, timeoutMs: 10_000 },
+		...overrides,
+	};
+}
+
+export function retrievalConfig(collections: readonly CollectionConfig[], embedders: readonly EmbedderConfig[] = []): RetrievalConfig {
+	return {
+		collections: new Map(collections.map((item) => [item.name, item])),
+		embedders: new Map(embedders.map((item) => [item.name, item])),
+	};
+}
+
+export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dimensions: 256 };
+
+/** @param configure gets the temporary folder that holds the sources. */
+export async function openRetrievalFixture(
+	configure: (dir: string) => RetrievalConfig,
+	clock: Clock = systemClock,
+): Promise<RetrievalFixture> {
+	const root = await mkdtemp(path.join(tmpdir(), 'plimsoll-retrieval-'));
+	const dir = path.join(root, 'sources');
+	await mkdir(dir);
+	let config = configure(dir);
+	const records = openSqliteRecords(path.join(root, 'records.sqlite'));
+	const http = createHttpClient({ connectionsMax: 4, connectMs: 1_000 });
+	const warnings: string[] = [];
+	const open = async () => {
+		const retrieval = createRetrieval({
+			config,
+			dataDir: root,
+			records,
+			clock,
+			ids: createIds(clock, systemRandom),
+			http,
+			warn: (message) => warnings.push(message),
+		});
+		await retrieval.open();
+		return retrieval;
+	};
+	const fixture: RetrievalFixture = {
+		dir,
+		records,
+		warnings,
+		retrieval: await open(),
+		async write(files) {
+			for (const [name, content] of Object.entries(files)) {
+				await mkdir(path.dirname(path.join(dir, name)), { recursive: true });
+				await writeFile(path.join(dir, name), content);
+			}
+		},
+		ingest: (name = 'docs') => fixture.retrieval.ingester.ingest(name, { signal: new AbortController().signal }),
+		search: (query, { k = 5, mode, collection: name = 'docs' } = {}) =>
+			fixture.retrieval.retriever.search({ collection: name, query, k, mode: mode ?? null, signal: null }),
+		async restart(next = config) {
+			await fixture.retrieval.close();
+			config = next;
+			fixture.retrieval = await open();
+		},
+		async close() {
+			await fixture.retrieval.close();
+			await records.close();
+			await http.close();
+			await rm(root, { recursive: true, force: true });
+		},
+	};
+	return fixture;
+}
