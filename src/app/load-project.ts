@@ -5,7 +5,7 @@ import { compileRelease } from '../contracts/compile-release.ts';
 import { type Environment, secretFilesOf } from '../contracts/environment.ts';
 import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder.ts';
 import { frozenMap } from '../contracts/freeze.ts';
-import type { Project } from '../contracts/project.ts';
+import { PROJECT_FILE, type Project } from '../contracts/project.ts';
 import { DATA_DIR, FEATURES_DIR } from '../contracts/project-schema.ts';
 import type { Release } from '../contracts/release.ts';
 import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
@@ -14,9 +14,6 @@ import { parseYaml, type YamlDocument } from '../contracts/yaml-document.ts';
 import { compilePrompts } from '../prompts/library.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
 import type { Prompt } from '../spec/prompt.ts';
-
-/** The name of a project's first file. */
-export const PROJECT_FILE = 'plimsoll.yaml';
 
 /** A deployment with more features than these is several. */
 const FEATURES_MAX = 1_000;

@@ -33,8 +33,8 @@ export interface Services {
 	close(): Promise<void>;
 }
 
-const TRACE_FILE = 'traces.duckdb';
-const RECORD_FILE = 'records.sqlite';
+export const TRACE_FILE = 'traces.duckdb';
+export const RECORD_FILE = 'records.sqlite';
 const USER_HASH_KEY_FILE = 'user-hash-key';
 const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 

@@ -4,9 +4,10 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../contracts/environment.ts';
 import { isDropping } from '../contracts/feature-folder.ts';
+import { PROJECT_FILE } from '../contracts/project.ts';
 import { fileProblem } from '../contracts/source-file.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
-import { type LoadedProject, loadProject, PROJECT_FILE } from './load-project.ts';
+import { type LoadedProject, loadProject } from './load-project.ts';
 
 /** An editor's save is several events, a checkout is hundreds: wait until the files rest. */
 const QUIET_MS = 100;

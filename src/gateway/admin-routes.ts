@@ -157,7 +157,8 @@ function ready({ reply, parts }: Exchange): unknown {
 	return { status: isReady ? 'ready' : 'not_ready', waiting_for: waitingFor };
 }
 
-function keyRow(key: KeyView) {
+/** A key as clients see it. */
+export function keyRow(key: KeyView) {
 	return {
 		id: key.id,
 		name: key.name,

@@ -6,6 +6,7 @@ import { chatCompletion, type Envelope, invokeResponse } from './chat-response.t
 import { ChatStream } from './chat-stream.ts';
 import { checkBody } from './json-body.ts';
 import { type Exchange, pathParameter, type Route } from './route.ts';
+import { searchResponse } from './search-response.ts';
 
 /** The data surface: what applications call. */
 export const DATA_ROUTES: readonly Route[] = [
@@ -100,31 +101,7 @@ async function search(exchange: Exchange): Promise<unknown> {
 	const { query, k, mode } = checkBody(SearchBody, exchange.request.body);
 	const collection = pathParameter(exchange.request, 'collection');
 	const found = await exchange.parts.runtime.search(context, { collection, query, k, mode: mode ?? null });
-	return {
-		request_id: context.id,
-		collection: found.collection,
-		generation: found.generation,
-		mode: found.mode,
-		degraded: found.degraded,
-		lexical_ms: found.lexicalMs,
-		vector_ms: found.vectorMs,
-		hits: found.hits.map((hit) => ({
-			rank: hit.rank,
-			chunk: hit.chunkId,
-			document: hit.documentId,
-			source: hit.source,
-			title: hit.title,
-			heading_path: hit.headingPath,
-			score: hit.score,
-			lexical_score: hit.lexicalScore,
-			vector_score: hit.vectorScore,
-			start: hit.start,
-			end: hit.end,
-			ordinal: hit.ordinal,
-			tokens: hit.tokens,
-			text: hit.text,
-		})),
-	};
+	return searchResponse(context.id, found);
 }
 
 function models({ parts }: Exchange): unknown {

@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { SCOPES } from '../spec/records.ts';
+import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { FeatureStats, RequestTrace } from '../spec/trace.ts';
+import { featureStats, requestSummary } from '../telemetry/trace-schema.ts';
+
+/** What a Plimsoll server says, checked before it is used: the address may belong to something else, or to another version. */
+
+export const errorReply = z.object({
+	error: z.object({
+		message: z.string(),
+		code: z.string().nullish(),
+		param: z.string().nullish(),
+	}),
+});
+
+const citation = z.object({
+	number: z.int(),
+	document: z.string(),
+	title: z.string(),
+	heading: z.string(),
+	chunk: z.string(),
+	start: z.int(),
+	end: z.int(),
+});
+
+const usage = z.looseObject({
+	prompt_tokens: z.int(),
+	completion_tokens: z.int(),
+});
+
+const extras = z.object({
+	request_id: z.string(),
+	feature: z.string().nullable(),
+	release: z.string().nullable(),
+	upstream: z.string().nullable(),
+	degraded: z.string().nullable(),
+	confidence: z.number().nullable(),
+	citations: z.array(citation),
+});
+
+/** An answer with all that the gateway tells about it. */
+export type AskReply = z.output<typeof extras> & {
+	readonly answer: string;
+	readonly finish_reason: string | null;
+	readonly usage: z.output<typeof usage> | null;
+};
+
+/** One event of a streamed answer; a bare upstream's events have no `plimsoll`. */
+export const chatEvent = z.looseObject({
+	choices: z
+		.array(
+			z.looseObject({
+				delta: z.looseObject({ content: z.string().nullish() }).nullish(),
+				finish_reason: z.string().nullish(),
+			}),
+		)
+		.default([]),
+	usage: usage.nullish(),
+	plimsoll: extras.optional(),
+});
+
+const hit = z.object({
+	rank: z.int(),
+	chunk: z.string(),
+	document: z.string(),
+	source: z.string(),
+	title: z.string(),
+	heading_path: z.array(z.string()).readonly(),
+	score: z.number(),
+	lexical_score: z.number().nullable(),
+	vector_score: z.number().nullable(),
+	start: z.int(),
+	end: z.int(),
+	ordinal: z.int(),
+	tokens: z.int(),
+	text: z.string(),
+});
+
+export const searchReply = z.object({
+	request_id: z.string(),
+	collection: z.string(),
+	generation: z.string(),
+	mode: z.enum(['hybrid', 'lexical', 'vector']),
+	degraded: z.string().nullable(),
+	lexical_ms: z.number().nullable(),
+	vector_ms: z.number().nullable(),
+	hits: z.array(hit),
+});
+export type SearchReply = z.output<typeof searchReply>;
+
+const sourceReport = z.object({
+	source: z.string(),
+	seen: z.int(),
+	new: z.int(),
+	changed: z.int(),
+	unchanged: z.int(),
+	deleted: z.int(),
+	failed: z.array(z.object({ document: z.string(), reason: z.string() })),
+	chunks: z.int(),
+	tokens: z.int(),
+	seconds: z.number(),
+});
+
+const ingestReport = z.object({
+	runId: z.string(),
+	collection: z.string(),
+	generation: z.string(),
+	promoted: z.boolean(),
+	sources: z.array(sourceReport),
+}) satisfies z.ZodType<IngestReport>;
+
+const ingestProgress = z.object({
+	source: z.string(),
+	phase: z.enum(['scan', 'write', 'index']),
+	done: z.int(),
+	total: z.int().nullable(),
+}) satisfies z.ZodType<IngestProgress>;
+
+/** One line of an ingestion: progress, then the report. An error comes as `errorReply`. */
+export const ingestLine = z.union([z.object({ report: ingestReport }), z.object({ progress: ingestProgress })]);
+
+const collectionStatus = z.object({
+	collection: z.string(),
+	generation: z.string().nullable(),
+	documents: z.int(),
+	chunks: z.int(),
+}) satisfies z.ZodType<CollectionStatus>;
+
+export const collectionsReply = z.object({ collections: z.array(collectionStatus) });
+
+export interface TracesReply {
+	readonly requests: readonly Omit<RequestTrace, 'steps'>[];
+	readonly stats: readonly FeatureStats[];
+}
+
+export const tracesReply = z.object({
+	requests: z.array(requestSummary),
+	stats: z.array(featureStats),
+}) satisfies z.ZodType<TracesReply>;
+
+const key = z.object({
+	id: z.string(),
+	name: z.string(),
+	tenant: z.string(),
+	scopes: z.array(z.enum(SCOPES)).readonly(),
+	created_at: z.string(),
+	revoked_at: z.string().nullable(),
+});
+export type KeyReply = z.output<typeof key>;
+
+export const keysReply = z.object({ keys: z.array(key) });
+export const newKeyReply = key.extend({ secret: z.string() });
+export type NewKeyReply = z.output<typeof newKeyReply>;
+export const revokedReply = z.object({ id: z.string() });

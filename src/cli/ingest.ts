@@ -1,0 +1,120 @@
+import type { Command } from 'commander';
+import type { Session } from '../app/session.ts';
+import { systemClock } from '../base/clock.ts';
+import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
+import { errorRecord, reportError } from './error-report.ts';
+import { EXIT, EXIT_OF } from './exit-code.ts';
+import { watchInterrupts } from './interrupt.ts';
+import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
+import { Progress } from './progress.ts';
+import { table } from './table.ts';
+import { oneLine, type Terminal } from './terminal.ts';
+import { count, whole } from './units.ts';
+
+/** More failed documents than this are counted, not listed; --json lists all. */
+const FAILURES_SHOWN = 20;
+const UNITS: Readonly<Record<IngestProgress['phase'], string>> = {
+	scan: 'documents',
+	write: 'documents',
+	index: 'steps',
+};
+
+export function addIngest(program: Command, terminal: Terminal): void {
+	const command = program
+		.command('ingest')
+		.argument('[collection]', 'one collection; all of them when left out')
+		.summary('bring collections up to date with their sources')
+		.description(
+			'Reads what is new or changed in a collection’s sources and puts a new index generation in force once it is whole; searches see the old one until then. Exit status 1 when a document or a collection failed.',
+		)
+		.action((collection: string | undefined, options: ServerOptions) => ingest(collection, options, terminal));
+	withJson(withServer(command), 'progress, reports and errors as lines of JSON');
+	example(command, 'plimsoll ingest\nplimsoll ingest docs --json | tail -n 1');
+}
+
+async function ingest(asked: string | undefined, options: ServerOptions, terminal: Terminal): Promise<void> {
+	const interrupts = watchInterrupts();
+	try {
+		await inSession(options, terminal, async (session) => {
+			const names = asked === undefined ? (await session.collections()).map(({ collection }) => collection) : [asked];
+			if (names.length === 0 && !terminal.json) terminal.note('The project has no collections.');
+			for (const name of names) {
+				await ingestOne(session, name, { terminal, signal: interrupts.signal, alone: names.length === 1 });
+			}
+		});
+	} finally {
+		interrupts.stop();
+	}
+}
+
+/** One failed collection does not keep the others from being ingested. */
+async function ingestOne(
+	session: Session,
+	collection: string,
+	{ terminal, signal, alone }: { terminal: Terminal; signal: AbortSignal; alone: boolean },
+): Promise<void> {
+	const progress = new Progress(terminal, systemClock);
+	try {
+		const report = await session.ingest(collection, {
+			signal,
+			onProgress: (state) => {
+				if (terminal.json) terminal.record({ collection, progress: state });
+				else progress.update(progressOf(collection, state));
+			},
+		});
+		progress.clear();
+		if (terminal.json) terminal.record({ collection, report });
+		else showReport(report, terminal);
+		if (report.sources.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failed;
+	} catch (thrown) {
+		progress.clear();
+		const error = asPlimsollError(thrown);
+		if (alone || signal.aborted) throw error;
+		fail(collection, error, terminal);
+	}
+}
+
+function fail(collection: string, error: PlimsollError, terminal: Terminal): void {
+	if (terminal.json) terminal.record({ collection, ...errorRecord(error) });
+	else reportError(error, terminal);
+	process.exitCode = EXIT_OF[error.category];
+}
+
+/** Progress of an ingestion as it is shown everywhere. */
+export function progressOf(collection: string, { source, phase, done, total }: IngestProgress) {
+	return { label: `${collection} · ${source} · ${phase}`, done, total, unit: UNITS[phase] };
+}
+
+function showReport(report: IngestReport, terminal: Terminal): void {
+	const state = report.promoted ? 'generation' : 'unchanged, generation';
+	terminal.line(
+		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${state} ${report.generation}`)}`,
+	);
+	const [head = '', ...lines] = table(COLUMNS, report.sources.map(row));
+	terminal.line(terminal.paint('dim', `  ${head}`));
+	for (const line of lines) terminal.line(`  ${line}`);
+	for (const { source, failed } of report.sources) {
+		for (const { document, reason } of failed.slice(0, FAILURES_SHOWN)) {
+			terminal.note(
+				`  ${terminal.paintNote('yellow', 'failed')} ${oneLine(source)}: ${oneLine(document)}: ${oneLine(reason)}`,
+			);
+		}
+		const more = failed.length - FAILURES_SHOWN;
+		if (more > 0) terminal.note(`  and ${count(more, 'more failed document')} of ${oneLine(source)}; --json lists all`);
+	}
+}
+
+function row({ source, failed, seconds, ...numbers }: SourceReport): string[] {
+	const { seen, changed, unchanged, deleted, chunks, tokens } = numbers;
+	const counts = [seen, numbers.new, changed, unchanged, deleted, failed.length, chunks, tokens];
+	return [oneLine(source), ...counts.map(whole), seconds.toFixed(1)];
+}
+
+const COLUMNS = [
+	{ title: 'source' },
+	...['seen', 'new', 'changed', 'unchanged', 'deleted', 'failed', 'chunks', 'tokens', 'seconds'].map((title) => ({
+		title,
+		right: true,
+	})),
+];

@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { addAsk } from './ask.ts';
+import { addCheck } from './check.ts';
+import { EXIT_HELP } from './exit-code.ts';
+import { addIngest } from './ingest.ts';
+import { addInit } from './init.ts';
+import { addKeys } from './keys.ts';
+import { addSearch } from './search.ts';
+import { addStart } from './start.ts';
+import type { Terminal } from './terminal.ts';
+import { addTrace } from './trace.ts';
+
+/** The whole command line. Parsing it throws CommanderError for help, version and wrong use. */
+export function createProgram(terminal: Terminal, version: string): Command {
+	const program = new Command('plimsoll')
+		.description('Makes LLM features behave like well-run systems: contracts, budgets, retrieval, guards and traces.')
+		.version(version, '-V, --version', 'the version')
+		.helpOption('-h, --help', 'help for a command')
+		.helpCommand('help [command]', 'help for a command')
+		.showHelpAfterError('Try --help.')
+		.configureHelp({ styleTitle: (title) => terminal.paint('bold', title) })
+		.exitOverride()
+		.addHelpText(
+			'after',
+			`
+Every command takes --json: results on stdout as JSON, also errors. Messages and progress go to stderr.
+Environment: PLIMSOLL_URL and PLIMSOLL_API_KEY name a server elsewhere; NO_COLOR switches colours off.
+
+${EXIT_HELP}
+
+Begin with:
+  plimsoll init my-project && cd my-project && plimsoll start`,
+		)
+		.hook('preAction', (_, command) => {
+			terminal.json = command.opts().json === true;
+		});
+	for (const add of [addInit, addCheck, addStart, addAsk, addIngest, addSearch, addTrace, addKeys])
+		add(program, terminal);
+	return program;
+}

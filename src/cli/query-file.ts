@@ -1,0 +1,48 @@
+import { createReadStream } from 'node:fs';
+import { z } from 'zod';
+import { readLines } from '../base/lines.ts';
+import { PlimsollError } from '../spec/errors.ts';
+
+const LINE_BYTES_MAX = 1_048_576;
+
+const queryLine = z.object({
+	id: z.union([z.string().min(1).max(1_024), z.number().transform(String)]),
+	query: z.string().min(1).max(100_000),
+});
+
+/** A line of a query file: a query, or why it is none. */
+export type QueryLine =
+	| { readonly line: number; readonly id: string; readonly query: string }
+	| { readonly line: number; readonly wrong: string };
+
+/** The queries of a file, or of standard input for `-`, one line in memory at a time. Blank lines are passed over. */
+export async function* readQueries(file: string, signal: AbortSignal): AsyncGenerator<QueryLine> {
+	const stream = file === '-' ? process.stdin : createReadStream(file, { signal });
+	try {
+		for await (const { number, bytes } of readLines(stream, LINE_BYTES_MAX)) {
+			if (bytes === null) {
+				yield { line: number, wrong: `longer than ${LINE_BYTES_MAX} bytes` };
+				continue;
+			}
+			const text = bytes.toString('utf8').trim();
+			if (text !== '') yield parsed(text, number);
+		}
+	} catch (thrown) {
+		if (signal.aborted) throw signal.reason;
+		const why = thrown instanceof Error ? thrown.message : String(thrown);
+		throw new PlimsollError('request_invalid', `The queries cannot be read: ${why}`, { cause: thrown });
+	}
+}
+
+function parsed(text: string, line: number): QueryLine {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch {
+		return { line, wrong: 'not JSON' };
+	}
+	const checked = queryLine.safeParse(value);
+	if (checked.success) return { line, ...checked.data };
+	const issue = checked.error.issues[0];
+	return { line, wrong: `${issue?.path.join('.') || 'the line'}: expected {"id": text or number, "query": text}` };
+}
