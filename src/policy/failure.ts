@@ -71,7 +71,10 @@ const BACKOFF_BASE_MS = 200;
  * Decides what follows a failed attempt. `retry` asks the same upstream once more and then the next of the route;
  * `fail_over` asks the next at once. When no attempt, no time or no upstream is left, the request fails.
  */
-export function decideRecovery(attempt: FailedAttempt, onFailure: Readonly<Record<FailureSituation, FailureAction>>): Decision {
+export function decideRecovery(
+	attempt: FailedAttempt,
+	onFailure: Readonly<Record<FailureSituation, FailureAction>>,
+): Decision {
 	const { situation, code } = MEANINGS[attempt.failure];
 	return { recovery: situation === null ? FAIL : recover(attempt, onFailure[situation]), situation, code };
 }

@@ -1,5 +1,5 @@
 import { countTokens } from '../base/tokens.ts';
-import { costOf } from '../models/prices.ts';
+import { costOf } from '../policy/cost.ts';
 import { type Completion, type Model, type ModelRequest, UpstreamError, type Usage } from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
 import type { AnswerSink } from './request.ts';

@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Contract, FailureAction, FailureSituation } from '../contracts/release.ts';
-import { worstCaseCost } from '../models/prices.ts';
+import { worstCaseCost } from '../policy/cost.ts';
 import { type Decision, decideRecovery } from '../policy/failure.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { costOf, UNKNOWN_PRICE, worstCaseCost } from '../../src/models/prices.ts';
+import { costOf, UNKNOWN_PRICE, worstCaseCost } from '../../src/policy/cost.ts';
 import type { Price, Usage } from '../../src/spec/model.ts';
 
 const tokens = fc.nat(2_000_000_000);
