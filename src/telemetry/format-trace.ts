@@ -1,7 +1,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { AttemptTrace, RequestTrace, StepTrace } from '../spec/trace.ts';
 
-export interface TraceFormat {
+interface TraceFormat {
 	readonly colour: boolean;
 	/** Columns of the terminal; at least 60 are used. */
 	readonly width: number;

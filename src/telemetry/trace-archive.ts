@@ -20,7 +20,7 @@ export interface WriteReport {
 	readonly reason: string | null;
 }
 
-export interface ArchiveOptions {
+interface ArchiveOptions {
 	readonly file: string;
 	/** Wall time in milliseconds, for the name of a file that is set aside. */
 	now(): number;

@@ -23,7 +23,7 @@ const WARN_EVERY_MS = 10_000;
 const DAY_MS = 86_400_000;
 
 const DROP_REASONS = ['buffer_full', 'not_a_trace', 'write_failed', 'worker_lost', 'closed'] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+type DropReason = (typeof DROP_REASONS)[number];
 
 export interface TraceStoreOptions {
 	/** The DuckDB file; it and its folder are created when absent. */

@@ -17,7 +17,7 @@ export const startTraceWorker: StartWorker = (workerData) => {
 	return new Worker(new URL(`./trace-worker.${extension}`, import.meta.url), { workerData });
 };
 
-export interface LinkOptions {
+interface LinkOptions {
 	readonly file: string;
 	readonly clock: Clock;
 	readonly startWorker: StartWorker;

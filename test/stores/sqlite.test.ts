@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -159,6 +159,18 @@ describe('record store in a file', () => {
 			await expect(store.listKeys()).rejects.toEqual(refusal('not valid'));
 			await store.close();
 		});
+	});
+
+	const canMount = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0;
+	it.skipIf(!canMount)('says that the disk is full, and works again when there is room (needs unshare)', () => {
+		mkdirSync(join(dir, 'data'));
+		const script = fileURLToPath(new URL('./fixtures/fill-disk.ts', import.meta.url));
+		const mount = 'mount -t tmpfs -o size=2m none "$1" && exec "$2" "$3" "$1"';
+		const args = ['-rm', 'bash', '-c', mount, 'bash', join(dir, 'data'), process.execPath, script];
+		const { errors, ids } = JSON.parse(execFileSync('unshare', args, { encoding: 'utf8' }));
+		const full = { code: 'storage_failed', message: expect.stringMatching(/disk is full/) };
+		expect(errors).toEqual([full, full]);
+		expect(ids).toEqual(['after', 'before']);
 	});
 
 	it('takes an old file to the newest format, each step once', () => {
