@@ -170,10 +170,7 @@ async function main(store: TraceStore, file: string): Promise<void> {
 	print('event-loop delay, recording', delays(run));
 	print('event-loop delay, not recording', delays(bare));
 	print('main thread', `${(run.mainMicros / REQUESTS - bareMicros).toFixed(1)} µs CPU per trace of 8 steps`);
-	print(
-		'whole process',
-		`${((run.allMicros - run.mainMicros) / REQUESTS).toFixed(1)} µs CPU per trace beside the main thread`,
-	);
+	print('worker and database', `${((run.allMicros - run.mainMicros) / REQUESTS).toFixed(1)} µs CPU per trace`);
 	let next = 0;
 	print('find', await timed(LOOKUPS, () => store.find(ids[next++ % ids.length] ?? '', null)));
 	print('find, no such request', await timed(50, () => store.find('req_nobody', null)));

@@ -8,7 +8,7 @@ import { storageError } from './sqlite-file.ts';
 const holderFile = z.object({ pid: z.int().positive(), url: z.string().nullable() });
 
 /** Who uses a data folder. */
-export interface Holder {
+interface Holder {
 	/** Null when the holder has not said (yet). A pid of another container means nothing here. */
 	readonly pid: number | null;
 	/** Where it listens, e.g. `http://127.0.0.1:4600`; null while it starts or when it serves no HTTP. */
