@@ -101,7 +101,7 @@ export class HttpSession implements Session {
 				if ('report' in line) return line.report;
 				onProgress(line.progress);
 			}
-			throw new PlimsollError('upstream_stream_cut', `${this.url} broke off before the ingestion had ended.`);
+			throw new PlimsollError('server_unreachable', `${this.url} broke off before the ingestion had ended.`);
 		});
 	}
 
@@ -204,8 +204,8 @@ export class HttpSession implements Session {
 
 	#notPlimsoll(found: string): PlimsollError {
 		return new PlimsollError(
-			'upstream_nonsense',
-			`${this.url} does not answer as a Plimsoll server of this version does (${found}). Is the address right?`,
+			'server_unreachable',
+			`${this.url} does not answer as a Plimsoll server of this version does (${found}).`,
 		);
 	}
 
@@ -213,7 +213,7 @@ export class HttpSession implements Session {
 		if (cause instanceof SseError) return this.#notPlimsoll(cause.message);
 		const why =
 			cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause);
-		return new PlimsollError('upstream_unavailable', `The server ${this.url} cannot be reached: ${why}`, { cause });
+		return new PlimsollError('server_unreachable', `The server ${this.url} cannot be reached: ${why}`, { cause });
 	}
 }
 
@@ -279,7 +279,7 @@ async function textOf({ body }: Reply): Promise<string> {
 	let bytes = 0;
 	for await (const block of body) {
 		bytes += block.length;
-		if (bytes > REPLY_BYTES_MAX) throw new PlimsollError('upstream_nonsense', 'The reply is larger than 64 MiB.');
+		if (bytes > REPLY_BYTES_MAX) throw new PlimsollError('server_unreachable', 'The reply is larger than 64 MiB.');
 		blocks.push(block);
 	}
 	return Buffer.concat(blocks).toString('utf8');

@@ -19,7 +19,8 @@ export function reportError(error: PlimsollError, terminal: Terminal): void {
 	}
 	terminal.note(`${terminal.paintNote('red', 'plimsoll:')} ${plain(error.message)} (${error.code})`);
 	if (error.internal !== null && error.category === 'internal') terminal.note(plain(error.internal));
-	terminal.note(`  ${terminal.paintNote('dim', ERRORS[error.code].remedy)}`);
+	const { remedy } = ERRORS[error.code];
+	if (!error.message.includes(remedy)) terminal.note(`  ${terminal.paintNote('dim', remedy)}`);
 }
 
 export function errorRecord(error: PlimsollError) {
@@ -27,15 +28,12 @@ export function errorRecord(error: PlimsollError) {
 	return { error: { code, message, param, ...(problems.length > 0 ? { problems } : {}) } };
 }
 
-/** Every problem in the form that editors and terminals can jump to, grouped by file. */
+/** Every problem in the form that editors and terminals can jump to, in the order of the files. */
 export function reportProblems(problems: readonly Problem[], terminal: Terminal): void {
-	const files = Map.groupBy(problems, ({ file }) => file);
+	const files = new Set(problems.map(({ file }) => file));
 	const all = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
 	terminal.note(
 		`${terminal.paintNote('red', 'plimsoll:')} ${all} in ${files.size === 1 ? '1 file' : `${files.size} files`}`,
 	);
-	for (const group of files.values()) {
-		terminal.note('');
-		for (const problem of group) terminal.note(plain(formatProblem(problem)));
-	}
+	for (const problem of problems) terminal.note(plain(formatProblem(problem)));
 }

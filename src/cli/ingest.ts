@@ -14,11 +14,11 @@ import { count, whole } from './units.ts';
 
 /** More failed documents than this are counted, not listed; --json lists all. */
 const FAILURES_SHOWN = 20;
-const UNITS: Readonly<Record<IngestProgress['phase'], string>> = {
-	scan: 'documents',
-	write: 'documents',
-	index: 'steps',
-};
+const UNITS = {
+	scan: ['document', 'documents'],
+	write: ['document', 'documents'],
+	index: ['step', 'steps'],
+} as const satisfies Record<IngestProgress['phase'], readonly [string, string]>;
 
 export function addIngest(program: Command, terminal: Terminal): void {
 	const command = program
@@ -83,7 +83,12 @@ function fail(collection: string, error: PlimsollError, terminal: Terminal): voi
 
 /** Progress of an ingestion as it is shown everywhere. */
 export function progressOf(collection: string, { source, phase, done, total }: IngestProgress) {
-	return { label: `${collection} · ${source} · ${phase}`, done, total, unit: UNITS[phase] };
+	return {
+		label: [collection, source, phase].filter((part) => part !== '').join(' · '),
+		done,
+		total,
+		unit: UNITS[phase],
+	};
 }
 
 function showReport(report: IngestReport, terminal: Terminal): void {

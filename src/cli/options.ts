@@ -38,7 +38,7 @@ export async function inSession<T>(
 	terminal: Terminal,
 	run: (session: Session) => Promise<T>,
 ): Promise<T> {
-	const { hasAddress, openSession } = await import('../app/session.ts');
+	const { hasAddress, openSession } = await import('../app/open-session.ts');
 	const url = options.url ?? null;
 	const dir = hasAddress(url) ? findProject(options.dir) : requireProject(options.dir);
 	const session = await openSession({ dir, url, key: options.key ?? null, log: await createLog('warn', terminal) });

@@ -9,8 +9,8 @@ export interface ProgressState {
 	readonly done: number;
 	/** Null: not known yet. */
 	readonly total: number | null;
-	/** Of what, in the plural, e.g. `documents`. */
-	readonly unit: string;
+	/** Of what, one and many: `['document', 'documents']`. */
+	readonly unit: readonly [string, string];
 }
 
 const REDRAW_MS = 100;
@@ -53,18 +53,17 @@ export class Progress {
 	clear(): void {
 		if (this.#drawn) this.#terminal.redraw('');
 		this.#drawn = false;
-		this.#label = null;
 	}
 }
 
 /** One line: label, bar where the total is known, counts, rate and the time that is left. @param ms since it began. */
-export function progressText({ label, done, total, unit }: ProgressState, ms: number, bar: boolean): string {
+function progressText({ label, done, total, unit }: ProgressState, ms: number, bar: boolean): string {
 	const perSecond = ms >= 500 ? (done / ms) * 1_000 : null;
 	const rate =
 		perSecond === null || done === 0 ? null : `${perSecond >= 10 ? whole(perSecond) : perSecond.toFixed(1)}/s`;
 	const name = oneLine(label);
 	if (total === null || total === 0) {
-		return [name, count(done, unit.replace(/s$/, ''), unit), rate].filter((part) => part !== null).join('  ');
+		return [name, count(done, ...unit), rate].filter((part) => part !== null).join('  ');
 	}
 	const share = Math.min(1, done / total);
 	const filled = Math.round(share * BAR);
@@ -73,7 +72,7 @@ export function progressText({ label, done, total, unit }: ProgressState, ms: nu
 	return [
 		name,
 		bar ? `${'█'.repeat(filled)}${'░'.repeat(BAR - filled)}` : null,
-		`${whole(done)} of ${whole(total)} ${unit}`,
+		`${whole(done)} of ${count(total, ...unit)}`,
 		`${Math.floor(share * 100)} %`,
 		rate,
 		left,

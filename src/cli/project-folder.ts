@@ -12,12 +12,12 @@ export function findProject(asked: string | undefined): string | null {
 	}
 }
 
-/** The same for commands that cannot do without one. Throws `configuration_invalid`. */
+/** The same for commands that cannot do without one. Throws `project_not_found`. */
 export function requireProject(asked: string | undefined): string {
 	const dir = findProject(asked);
 	if (dir !== null) return dir;
 	throw new PlimsollError(
-		'configuration_invalid',
-		`There is no ${PROJECT_FILE} in ${process.cwd()} or any folder above it. Name the project with --dir, or make one with: plimsoll init my-project`,
+		'project_not_found',
+		`There is no ${PROJECT_FILE} in ${process.cwd()} or any folder above it.`,
 	);
 }

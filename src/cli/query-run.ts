@@ -2,15 +2,24 @@ import type { SearchReply } from '../app/gateway-reply.ts';
 import type { Session } from '../app/session.ts';
 import { systemClock } from '../base/clock.ts';
 import { asPlimsollError, type ErrorCode, PlimsollError } from '../spec/errors.ts';
+import type { SearchMode } from '../spec/retrieval.ts';
 import { EXIT } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
-import { inSession } from './options.ts';
+import { inSession, type ServerOptions } from './options.ts';
 import { Progress } from './progress.ts';
 import { type QueryLine, readQueries } from './query-file.ts';
 import { openRunOutput } from './run-file.ts';
-import type { SearchOptions } from './search.ts';
 import { oneLine, type Terminal } from './terminal.ts';
 import { count, duration } from './units.ts';
+
+export interface SearchOptions extends ServerOptions {
+	readonly k: number;
+	readonly mode?: SearchMode;
+	readonly queries?: string;
+	readonly format: 'json' | 'trec';
+	readonly unit: 'document' | 'chunk';
+	readonly out?: string;
+}
 
 /** Enough to keep two cores busy, few enough to leave a server room for others. */
 const AT_ONCE = 8;
@@ -105,7 +114,7 @@ class QueryRun {
 	/** The lines that an outcome adds to the run. Throws what ends the whole run. */
 	#lines(outcome: Outcome): string {
 		this.#done++;
-		this.#progress.update({ label: this.#collection, done: this.#done, total: null, unit: 'queries' });
+		this.#progress.update({ label: this.#collection, done: this.#done, total: null, unit: ['query', 'queries'] });
 		if ('error' in outcome) return this.#failure(outcome);
 		this.#failedInARow = 0;
 		return this.#options.format === 'trec'
@@ -148,7 +157,7 @@ function ranked(id: string, { generation, mode, degraded, hits }: SearchReply) {
  * TREC run format: `qid Q0 docid rank score tag`. Fields are divided by white space, so that white space in an id is
  * percent-encoded.
  */
-export function trecLines(id: string, { hits }: Pick<SearchReply, 'hits'>, unit: 'document' | 'chunk'): string {
+function trecLines(id: string, { hits }: Pick<SearchReply, 'hits'>, unit: 'document' | 'chunk'): string {
 	const seen = new Set<string>();
 	let lines = '';
 	for (const hit of hits) {

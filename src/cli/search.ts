@@ -1,20 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { SearchReply } from '../app/gateway-reply.ts';
-import type { SearchMode } from '../spec/retrieval.ts';
 import { watchInterrupts } from './interrupt.ts';
-import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
-import { searchAll } from './query-run.ts';
+import { example, inSession, integerBetween, withJson, withServer } from './options.ts';
+import { type SearchOptions, searchAll } from './query-run.ts';
 import { cut, oneLine, type Terminal } from './terminal.ts';
 import { duration } from './units.ts';
-
-export interface SearchOptions extends ServerOptions {
-	readonly k: number;
-	readonly mode?: SearchMode;
-	readonly queries?: string;
-	readonly format: 'json' | 'trec';
-	readonly unit: 'document' | 'chunk';
-	readonly out?: string;
-}
 
 export function addSearch(program: Command, terminal: Terminal): void {
 	const command = program

@@ -111,7 +111,7 @@ async function invite({ url, developmentKey, services }: RunningServer, terminal
 		terminal.note(`No index yet for ${waitingFor.join(', ')}: correct what is reported above, and it is tried again.`);
 		return;
 	}
-	const { reachable } = await import('../app/session.ts');
+	const { reachable } = await import('../app/open-session.ts');
 	const contract = [...services.project.releases.values()][0]?.contract;
 	const model = contract?.feature ?? [...services.runtime.snapshot.upstreams.keys()][0];
 	if (model === undefined) return;

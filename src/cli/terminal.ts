@@ -22,7 +22,8 @@ export class Terminal {
 
 	/** Columns of the terminal that results go to. */
 	get columns(): number {
-		return this.#out.columns ?? 100;
+		// A terminal of unknown size says 0.
+		return this.#out.columns || this.#err.columns || 100;
 	}
 
 	get colours(): boolean {

@@ -90,15 +90,15 @@ function outcomeOf({
 	return why === null ? outcome : `${outcome} (${cut(oneLine(why), 40)})`;
 }
 
-function statsRows(
-	{ stats }: TracesReply,
-	objectives: Objectives | null,
-	{ paint }: Pick<Terminal, 'paint'>,
-): string[][] {
+function statsRows({ stats }: TracesReply, objectives: Objectives | null, terminal: Terminal): string[][] {
 	return stats.map((feature) => {
 		const promised = objectives?.get(feature.feature)?.latencyMsP95 ?? null;
 		const kept =
-			promised === null ? '' : feature.latency_ms_p95 <= promised ? paint('green', 'kept') : paint('red', 'broken');
+			promised === null
+				? ''
+				: feature.latency_ms_p95 <= promised
+					? terminal.paint('green', 'kept')
+					: terminal.paint('red', 'broken');
 		return [
 			oneLine(feature.feature),
 			whole(feature.requests),

@@ -1,18 +1,13 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
+import { type Line, readLines } from '../base/lines.ts';
 import type { SourceConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { describe } from './folder-source.ts';
 import type { OpenSource, SourceItem } from './source.ts';
 
 type JsonlConfig = Extract<SourceConfig, { kind: 'jsonl' }>;
-
-/** A line's bytes, or null when it was longer than the cap and skipped. */
-interface Line {
-	readonly number: number;
-	readonly bytes: Buffer | null;
-}
 
 const lineSchema = z.record(z.string(), z.unknown());
 const idSchema = z.union([z.string().min(1).max(1_024), z.number().transform(String)]);
@@ -31,7 +26,7 @@ export async function openJsonl(config: JsonlConfig, signal: AbortSignal): Promi
 		total: null,
 		async *items() {
 			try {
-				for await (const line of readLines(config, signal)) {
+				for await (const line of readLines(createReadStream(config.path, { signal }), config.lineBytesMax)) {
 					const item = toItem(config, line);
 					if (item) yield item;
 				}
@@ -41,37 +36,6 @@ export async function openJsonl(config: JsonlConfig, signal: AbortSignal): Promi
 			}
 		},
 	};
-}
-
-/** Splits at line feeds, keeping at most one line (of at most `lineBytesMax`) in memory. */
-async function* readLines({ path, lineBytesMax }: JsonlConfig, signal: AbortSignal): AsyncGenerator<Line> {
-	const stream = createReadStream(path, { signal, highWaterMark: 65_536 });
-	let parts: Buffer[] = [];
-	let length = 0;
-	let number = 1;
-	const take = (): Line => {
-		const line = { number, bytes: length > lineBytesMax ? null : Buffer.concat(parts) };
-		parts = [];
-		length = 0;
-		number++;
-		return line;
-	};
-	const keep = (part: Buffer) => {
-		length += part.length;
-		if (length <= lineBytesMax) parts.push(part);
-		else parts = [];
-	};
-	for await (const data of stream) {
-		const block = Buffer.isBuffer(data) ? data : Buffer.from(String(data));
-		let start = 0;
-		for (let end = block.indexOf(10); end >= 0; end = block.indexOf(10, start)) {
-			keep(block.subarray(start, end));
-			yield take();
-			start = end + 1;
-		}
-		keep(block.subarray(start));
-	}
-	if (length > 0) yield take();
 }
 
 function toItem(config: JsonlConfig, { number, bytes }: Line): SourceItem | null {

@@ -227,6 +227,18 @@ export const ERRORS = {
 		meaning: 'A database of the data folder could not be read or written: corrupt, locked or no space left.',
 		remedy: 'The message names the file and the cause.',
 	},
+	project_not_found: {
+		category: 'configuration',
+		retryable: false,
+		meaning: 'A command found no plimsoll.yaml in the current folder or any above it.',
+		remedy: 'Name the project with --dir, or make one with plimsoll init.',
+	},
+	server_unreachable: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'No Plimsoll server of this version answers at the address that a command uses.',
+		remedy: 'Check --url or PLIMSOLL_URL; plimsoll start runs a server.',
+	},
 	dependency_missing: {
 		category: 'configuration',
 		retryable: false,
