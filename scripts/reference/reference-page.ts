@@ -19,8 +19,8 @@ const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly s
 			'only be given as `{env: NAME}` or `{file: path}`; a secret written into the file is refused. Variables and secret',
 			'files are read whenever the project is loaded: at the start and after an edit of one of its own files.',
 			'',
-			'An upstream with `optional: true` is left out of every route unless at least one of the environment variables that',
-			'it names is set. So one file serves a machine with a key and a machine without.',
+			'An upstream with `optional: true` is left out of every route unless one of the environment variables that its',
+			'`api_key` or `base_url` names is set. So one file serves a machine with a key and a machine without.',
 		],
 	},
 	'contract.yaml': {

@@ -99,10 +99,15 @@ export function compileProject(
 	};
 }
 
-/** Every upstream by name: false when it is optional and none of the variables that it refers to is set. */
+/** What says where an upstream is and how to enter. Its model, say, may be chosen for a server that is not there. */
+const SWITCHES = new Set<unknown>(['api_key', 'base_url']);
+
+/** Every upstream by name: false when it is optional and none of the variables of its key and address is set. */
 function availability({ tree, references }: Resolved): ReadonlyMap<string, boolean> {
 	const set = new Set<unknown>();
-	for (const { path, state } of references.values()) if (path[0] === 'upstreams' && state === 'set') set.add(path[1]);
+	for (const { path, state } of references.values()) {
+		if (path[0] === 'upstreams' && SWITCHES.has(path[2]) && state === 'set') set.add(path[1]);
+	}
 	const upstreams = Object.entries(membersOf(tree, 'upstreams'));
 	return new Map(upstreams.map(([name, raw]) => [name, valueAt(raw, ['optional']) !== true || set.has(name)]));
 }
@@ -128,7 +133,7 @@ function describeSource(reference: Reference | undefined, path: FieldPath): stri
 /** Whether an upstream is on, and what would switch it on. */
 function switchOf(name: string, { references }: Resolved, available: ReadonlyMap<string, boolean>) {
 	const own = [...references.values()].filter(
-		({ path, kind }) => path[0] === 'upstreams' && path[1] === name && kind === 'env',
+		({ path, kind }) => path[0] === 'upstreams' && path[1] === name && SWITCHES.has(path[2]) && kind === 'env',
 	);
 	// The key first: it is what most people have to set.
 	const [keys, others] = [own.filter(isKey), own.filter((reference) => !isKey(reference))];

@@ -122,7 +122,7 @@ const upstream = z
 				.boolean()
 				.meta({
 					description:
-						'True leaves the upstream out of every route unless at least one environment variable that it names is set.',
+						'True leaves the upstream out of every route unless an environment variable that its `api_key` or `base_url` names is set.',
 				})
 				.default(false),
 			base_url: baseUrl,

@@ -30,7 +30,8 @@ export interface ProjectConfig {
 export interface UpstreamConfig extends Upstream {
 	readonly family: 'openai-compatible' | 'extractive';
 	/**
-	 * False: an `optional: true` upstream none of whose environment variables is set. It is left out of every route.
+	 * False: `optional: true`, and none of the environment variables of its key and address is set. It is left out of
+	 * every route.
 	 */
 	readonly available: boolean;
 	/** The environment variables of which any one, when set, makes an optional upstream available. */

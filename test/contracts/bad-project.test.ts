@@ -242,7 +242,7 @@ test('prices are integers of micro-dollars, and cached input costs as input unle
 	});
 });
 
-test('an optional upstream is available exactly when one of its variables is set', async () => {
+test('an optional upstream is available exactly when a variable of its key or address is set', async () => {
 	const optional = `upstreams:
   a/b:
     family: openai-compatible
@@ -257,6 +257,7 @@ test('an optional upstream is available exactly when one of its variables is set
 		return upstream ? [upstream.available, upstream.baseUrl, upstream.apiKey] : problems.map(formatProblem);
 	};
 	expect(await state({})).toEqual([false, null, null]);
+	expect(await state({ MODEL: 'only-a-name' })).toEqual([false, null, null]);
 	expect(await state({ URL: 'http://127.0.0.1:11434/v1' })).toEqual([true, 'http://127.0.0.1:11434/v1', null]);
 	expect(await state({ URL: 'http://h/v1', KEY: 'k' })).toEqual([true, 'http://h/v1', 'k']);
 	expect(await state({ KEY: 'k' })).toEqual([expect.stringContaining('the environment variable URL is not set')]);
