@@ -61,6 +61,11 @@ export class ChatStream implements AnswerSink {
 
 	/** Ends a stream that broke: a typed error and no `[DONE]`, so that no client takes the part for the whole. */
 	fail(error: PlimsollError): void {
+		// A client that does not read would hold its socket for ever over an error that it never sees.
+		if (this.#response.writableNeedDrain) {
+			this.#response.destroy();
+			return;
+		}
 		this.#write(errorBody(error, this.#envelope.requestId));
 		this.#response.end();
 	}

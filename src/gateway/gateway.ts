@@ -33,11 +33,15 @@ export const ROUTES: readonly Route[] = [
 /** A body must have arrived within this time, milliseconds: a slow sender may not hold a place for ever. */
 const RECEIVE_MS_MAX = 30_000;
 
+/** A socket on which nothing moves for so long is nobody's, milliseconds: above the longest deadline a contract may set. */
+const SILENT_MS_MAX = 660_000;
+
 /** The HTTP surface over a runtime. Listens nowhere until told. */
 export function createGateway(parts: GatewayParts, options: GatewayOptions): FastifyInstance {
 	const app = Fastify({
 		bodyLimit: options.bodyBytesMax,
 		requestTimeout: RECEIVE_MS_MAX,
+		connectionTimeout: SILENT_MS_MAX,
 		logger: false,
 		routerOptions: { maxParamLength: 300 },
 		http: { maxHeaderSize: options.headerBytesMax },
