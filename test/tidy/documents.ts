@@ -64,7 +64,7 @@ export function commandLine(files: readonly SourceFile[]): CommandLine | null {
 	);
 	const words = (pattern: RegExp) => calls.filter(({ method }) => pattern.test(method)).map(({ first }) => first);
 	return {
-		commands: new Set(words(/^(command|Command)$/).map((it) => it.split(' ')[0] ?? '')),
+		commands: new Set(words(/^(command|Command|helpCommand)$/).map((it) => it.split(' ')[0] ?? '')),
 		options: new Set([
 			...words(/^(option|requiredOption|Option)$/).flatMap((it) => it.match(/--[a-z-]+/g) ?? []),
 			'--help',
