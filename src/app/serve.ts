@@ -45,6 +45,7 @@ export async function serve(
 	const { server } = project.config;
 	const gateway = createGateway(
 		{
+			clock: systemClock,
 			runtime: services.runtime,
 			operator: services.operator,
 			identify: (authorization, scope) => services.keyring.identify(authorization, scope),

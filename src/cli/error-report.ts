@@ -10,7 +10,7 @@ export function reportError(error: PlimsollError, terminal: Terminal): void {
 		return;
 	}
 	if (error.category === 'cancelled') {
-		terminal.note(plain(error.message));
+		terminal.note('Interrupted.');
 		return;
 	}
 	if (error.problems.length > 0) {

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { addAbortSignal } from 'node:stream';
 import { z } from 'zod';
 import { readLines } from '../base/lines.ts';
 import { PlimsollError } from '../spec/errors.ts';
@@ -17,7 +18,7 @@ export type QueryLine =
 
 /** The queries of a file, or of standard input for `-`, one line in memory at a time. Blank lines are passed over. */
 export async function* readQueries(file: string, signal: AbortSignal): AsyncGenerator<QueryLine> {
-	const stream = file === '-' ? process.stdin : createReadStream(file, { signal });
+	const stream = addAbortSignal(signal, file === '-' ? process.stdin : createReadStream(file));
 	try {
 		for await (const { number, bytes } of readLines(stream, LINE_BYTES_MAX)) {
 			if (bytes === null) {

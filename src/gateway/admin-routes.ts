@@ -112,7 +112,7 @@ async function listTraces({ request, parts, key }: Exchange): Promise<unknown> {
 	const filter = { tenantId: tenantSeenBy(key), feature: queryParameter(request, 'feature') };
 	const [requests, stats] = await Promise.all([
 		parts.operator.traces.recent({ ...filter, limit }),
-		parts.operator.traces.stats({ ...filter, sinceMs: DAY_MS }),
+		parts.operator.traces.stats({ ...filter, sinceMs: parts.clock.now() - DAY_MS }),
 	]);
 	return { requests, stats };
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
@@ -7,6 +8,7 @@ import type { Operator } from './operator.ts';
 
 /** What handlers work with. */
 export interface GatewayParts {
+	readonly clock: Clock;
 	readonly runtime: Runtime;
 	readonly operator: Operator;
 	/** Who the key in `authorization` belongs to; throws as the keyring does. */

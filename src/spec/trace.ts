@@ -126,5 +126,6 @@ export interface TraceReader {
 	find(requestId: string, tenantId: string | null): Promise<RequestTrace | null>;
 	/** Newest first, without steps. */
 	recent(filter: TraceFilter): Promise<readonly Omit<RequestTrace, 'steps'>[]>;
+	/** What features did since an instant, milliseconds since the epoch. */
 	stats(filter: Omit<TraceFilter, 'limit'> & { readonly sinceMs: number }): Promise<readonly FeatureStats[]>;
 }

@@ -75,6 +75,7 @@ export async function startGateway(options: {
 	const ring = keyring();
 	const gateway = createGateway(
 		{
+			clock: systemClock,
 			runtime,
 			operator: operatorOf(traces, retriever),
 			identify: (authorization, scope) => ring.identify(authorization, scope),

@@ -1,0 +1,130 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createProject } from '../../src/app/new-project.ts';
+import { json, jsonLines, plimsoll, startPlimsoll } from '../support/cli-process.ts';
+
+let cwd = '';
+beforeAll(async () => {
+	cwd = await mkdtemp(join(tmpdir(), 'plimsoll-cli-'));
+	await createProject(cwd);
+});
+afterAll(() => rm(cwd, { recursive: true, force: true }));
+
+describe('without a server, commands open the project themselves', () => {
+	test('before the first ingestion, a search says what to do and ends with 5', async () => {
+		const { code, stderr } = await plimsoll(['search', 'docs', 'warranty'], { cwd });
+		expect(stderr).toContain('plimsoll ingest');
+		expect(code).toBe(5);
+	});
+
+	test('nothing is traced yet, and keys can be made all the same', async () => {
+		const key = await plimsoll(['keys', 'create', '--name', 'early', '--tenant', 'acme'], { cwd });
+		expect(key.stdout).toMatch(/^plim_[0-9a-z]{12}_[0-9a-z]{52}\n$/);
+		const refused = await plimsoll(['keys', 'create', '--name', 'x', '--tenant', 'A C'], { cwd });
+		expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('tenant must be') });
+		expect(json(await plimsoll(['keys', 'list', '--json'], { cwd })).keys).toMatchObject([
+			{ name: 'early', tenant: 'acme', scopes: ['invoke'], revoked_at: null },
+		]);
+	});
+
+	test('ingest --json writes progress and the report as lines', async () => {
+		const done = await plimsoll(['ingest', '--json'], { cwd });
+		expect(done.code).toBe(0);
+		const lines = jsonLines(done);
+		expect(lines[0]).toMatchObject({ collection: 'docs', progress: { source: 'handbook' } });
+		expect(lines.at(-1)).toMatchObject({
+			collection: 'docs',
+			report: { promoted: true, sources: [{ seen: 2, new: 2, failed: [] }] },
+		});
+	});
+
+	test('a second ingestion finds everything unchanged', async () => {
+		const { code, stdout } = await plimsoll(['ingest', 'docs'], { cwd });
+		expect(stdout).toMatch(/docs +unchanged/);
+		expect(stdout).toMatch(/handbook +2 +0 +0 +2 +0 +0/);
+		expect(code).toBe(0);
+	});
+
+	test('ask answers with citations, and trace shows the request', async () => {
+		const asked = await plimsoll(['ask', 'ask-docs', 'How', 'long', 'is', 'the', 'warranty?'], { cwd });
+		expect(asked.stdout).toContain('twelve months');
+		expect(asked.stdout).toMatch(/^\[1\] warranty\.md/m);
+		const id = /req_[0-9a-z]{26}/.exec(asked.stderr)?.[0] ?? '';
+		const shown = await plimsoll(['trace', id], { cwd });
+		for (const stage of ['admit', 'retrieve', 'assemble', 'generate', 'guard']) expect(shown.stdout).toContain(stage);
+		expect(shown.stdout).toContain('promised at p95');
+		expect(json(await plimsoll(['trace', id, '--json'], { cwd }))).toMatchObject({ request_id: id, outcome: 'ok' });
+		const listed = await plimsoll(['trace'], { cwd });
+		expect(listed.stdout).toContain(id);
+		expect(listed.stdout).toMatch(/ask-docs .*kept/);
+	});
+
+	test('a question can come on standard input', async () => {
+		const asked = await plimsoll(['ask', 'ask-docs', '-', '--json'], { cwd, input: 'When is it closed?\n' });
+		expect(json(asked)).toMatchObject({
+			feature: 'ask-docs',
+			upstream: 'local/extractive',
+			answer: expect.stringContaining('Sundays'),
+			citations: [{ number: 1, document: 'opening-hours.md' }],
+		});
+	});
+
+	test('what does not exist ends with 4', async () => {
+		for (const args of [
+			['ask', 'nobody', 'hello'],
+			['search', 'nothing', 'hello'],
+			['ingest', 'nothing'],
+			['trace', 'req_00000000000000000000000000'],
+			['keys', 'revoke', '000000000000'],
+		]) {
+			expect(await plimsoll([...args, '--json'], { cwd })).toMatchObject({ code: 4, stderr: '' });
+		}
+	});
+
+	test('a set of queries runs in the file’s order; what is no query is told by its line, and the status is 1', async () => {
+		await writeFile(
+			join(cwd, 'queries.jsonl'),
+			'{"id":"q 1","query":"warranty"}\nnonsense\n\n{"id":2,"query":"saturday"}\n{"id":"q3"}\n',
+		);
+		const trec = await plimsoll(
+			['search', 'docs', '--queries', 'queries.jsonl', '--format', 'trec', '--out', 'run.txt'],
+			{ cwd },
+		);
+		expect(trec.code).toBe(1);
+		expect(trec.stdout).toBe('');
+		expect(trec.stderr).toContain('line 2: not JSON');
+		expect(trec.stderr).toContain('line 5: query');
+		const { readFile } = await import('node:fs/promises');
+		const run = (await readFile(join(cwd, 'run.txt'), 'utf8')).trim().split('\n');
+		expect(run.map((line) => line.split(' ').slice(0, 4))).toEqual([
+			['q%201', 'Q0', 'warranty.md', '1'],
+			['2', 'Q0', 'opening-hours.md', '1'],
+		]);
+		for (const line of run) expect(line).toMatch(/ \d+(\.\d+)? plimsoll$/);
+		const input = await readFile(join(cwd, 'queries.jsonl'), 'utf8');
+		const lines = jsonLines(await plimsoll(['search', 'docs', '--queries', '-'], { cwd, input }));
+		expect(lines).toMatchObject([
+			{ id: 'q 1', hits: [{ rank: 1, document: 'warranty.md' }] },
+			{ line: 2, error: { code: 'request_invalid' } },
+			{ id: '2', hits: [{ rank: 1, document: 'opening-hours.md' }] },
+			{ line: 5, error: { code: 'request_invalid' } },
+		]);
+	});
+
+	test('a run that fails leaves no file behind', async () => {
+		const failed = await plimsoll(['search', 'nothing', '--queries', 'queries.jsonl', '--out', 'none.txt'], { cwd });
+		expect(failed.code).toBe(4);
+		const { readdir } = await import('node:fs/promises');
+		expect((await readdir(cwd)).filter((name) => name.startsWith('none'))).toEqual([]);
+	});
+
+	test('interrupting a set of queries ends with 130', async () => {
+		const running = startPlimsoll(['search', 'docs', '--queries', '-'], { cwd });
+		running.child.stdin?.write('{"id":1,"query":"warranty"}\n'.repeat(10));
+		await running.saw(/"id":"1"/);
+		running.child.kill('SIGINT');
+		expect(await running.ended).toMatchObject({ code: 130, stderr: expect.stringContaining('Interrupted.') });
+	});
+});

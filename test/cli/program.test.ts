@@ -1,0 +1,80 @@
+import { tmpdir } from 'node:os';
+import { describe, expect, test } from 'vitest';
+import { version } from '../../src/app/version.ts';
+import { plimsoll } from '../support/cli-process.ts';
+
+const cwd = tmpdir();
+const COMMANDS = [
+	['init'],
+	['check'],
+	['start'],
+	['ask'],
+	['ingest'],
+	['search'],
+	['trace'],
+	['keys'],
+	['keys', 'create'],
+	['keys', 'list'],
+	['keys', 'revoke'],
+];
+
+describe('help', () => {
+	test.each(COMMANDS)('%s %s shows its use with examples', async (...command) => {
+		const names = command.filter((name) => typeof name === 'string');
+		const { code, stdout, stderr } = await plimsoll([...names, '--help'], { cwd });
+		expect(code).toBe(0);
+		expect(stderr).toBe('');
+		expect(stdout).toContain(`Usage: plimsoll ${names.join(' ')}`);
+		expect(stdout).toMatch(/Examples:\n {2}\S/);
+		if (names.length === 2 || names[0] !== 'keys') expect(stdout).toContain('--json');
+	});
+
+	test('names every command and every exit status, without colours outside a terminal', async () => {
+		const { code, stdout } = await plimsoll(['--help'], { cwd });
+		expect(code).toBe(0);
+		for (const [name] of COMMANDS) expect(stdout).toContain(`  ${name} `);
+		for (const status of [0, 1, 2, 3, 4, 5, 130]) expect(stdout).toMatch(new RegExp(`^ {2}${status} +\\S`, 'm'));
+		expect(stdout).not.toContain('\u001b');
+	});
+
+	test('the version is the package’s', async () => {
+		expect(await plimsoll(['--version'], { cwd })).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+	});
+});
+
+describe('wrong use ends with 2 and says what was meant', () => {
+	test.each([
+		[['serach', 'docs', 'x'], 'Did you mean search?'],
+		[['search', 'docs', 'x', '--mod', 'lexical'], 'Did you mean --mode?'],
+		[['search', 'docs', 'x', '--mode', 'fuzzy'], 'Allowed choices are hybrid, lexical, vector'],
+		[['search', 'docs', 'x', '--k', '0'], 'whole number from 1 to 1000'],
+		[['search', 'docs'], '--queries'],
+		[['search', 'docs', 'x', '--queries', 'y'], 'not both'],
+		[['search', 'docs', 'x', '--out', 'y'], '--out needs --queries'],
+		[['ask', 'docs'], "missing required argument 'question'"],
+		[['keys', 'create'], "required option '--name <name>' not specified"],
+		[['keys', 'create', '--name', 'x', '--scopes', 'root'], '"root" is not a scope'],
+		[['ask', 'docs', 'x', '--url', 'nonsense'], 'is not the address of a server'],
+		[[], 'Usage: plimsoll'],
+	])('%j', async (args, said) => {
+		const { code, stdout, stderr } = await plimsoll(args, { cwd });
+		expect(stderr).toContain(said);
+		expect(stdout).toBe('');
+		expect(code).toBe(2);
+	});
+});
+
+test('outside a project, a command says how to come to one and ends with 3', async () => {
+	const { code, stderr } = await plimsoll(['check'], { cwd });
+	expect(stderr).toContain('plimsoll init');
+	expect(code).toBe(3);
+});
+
+test('an error with --json is one document on stdout and nothing on stderr', async () => {
+	const { code, stdout, stderr } = await plimsoll(['ask', 'x', 'y', '--url', 'http://127.0.0.1:1', '--json'], { cwd });
+	expect(JSON.parse(stdout)).toEqual({
+		error: { code: 'server_unreachable', message: expect.stringContaining('ECONNREFUSED'), param: null },
+	});
+	expect(stderr).toBe('');
+	expect(code).toBe(5);
+});
