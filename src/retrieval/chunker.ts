@@ -20,6 +20,7 @@ export interface Chunk extends Range {
 /** A run of text that is packed as one, under one heading path. */
 interface Unit extends Range {
 	readonly path: readonly string[];
+	/** Nothing but headings. */
 	readonly isHeading: boolean;
 	readonly tokens: number;
 }
@@ -120,11 +121,16 @@ function explode(
 	return splitText(text, range, kind, Math.max(1, room)).map((piece) => unit(text, piece, path, false));
 }
 
-/** Both as one, or null when that is too large. The heading path is what they have in common. */
+/**
+ * Both as one, or null when that is too large. The heading path is what they have in common; headings alone belong to
+ * the section that follows.
+ */
 function join(text: string, first: Unit, second: Unit, tokensMax: number): Unit | null {
 	// Joining saves at most a few tokens, so that a clear excess needs no counting.
 	if (first.tokens + second.tokens > tokensMax * 1.1 + 8) return null;
-	const joined = unit(text, { start: first.start, end: second.end }, commonPath(first.path, second.path), false);
+	const leads = first.isHeading && isPrefix(first.path, second.path);
+	const path = leads ? second.path : commonPath(first.path, second.path);
+	const joined = unit(text, { start: first.start, end: second.end }, path, leads && second.isHeading);
 	return joined.tokens <= tokensMax ? joined : null;
 }
 

@@ -85,7 +85,7 @@ async function addLink(config: FolderConfig, root: string, id: string, entries: 
 	const target = await realpath(path.join(root, id)).catch((cause: unknown) => ({ reason: describe(cause) }));
 	if (typeof target === 'object') {
 		entries.push({ id, reason: `a symbolic link that leads nowhere: ${target.reason}` });
-	} else if (!target.startsWith(root + path.sep)) {
+	} else if (target !== root && !target.startsWith(root + path.sep)) {
 		entries.push({ id, reason: 'a symbolic link out of the folder is not followed' });
 	} else if ((await lstat(target)).isDirectory()) {
 		entries.push({ id, reason: 'a symbolic link to a folder is not followed' });

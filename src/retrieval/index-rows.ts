@@ -38,13 +38,17 @@ export function indexSchema(dimensions: number | null): Schema {
 	return new Schema(fields);
 }
 
-/** What is searched and embedded for a chunk: its title and headings tell what its text is about. */
+/**
+ * What is searched and embedded for a chunk: its title and headings tell what its text is about. Those that the text
+ * holds itself are not repeated, because BM25 would count them twice.
+ */
 export function searchableBody(chunk: Pick<Passage, 'title' | 'headingPath' | 'text'>): {
 	body: string;
 	textAt: number;
 } {
-	const above = [...new Set([chunk.title, ...chunk.headingPath])].filter(Boolean).join('\n');
-	return { body: `${above}\n\n${chunk.text}`, textAt: above.length + 2 };
+	const names = new Set([chunk.title, ...chunk.headingPath]);
+	const above = [...names].filter((name) => name && !chunk.text.includes(name)).join('\n');
+	return above ? { body: `${above}\n\n${chunk.text}`, textAt: above.length + 2 } : { body: chunk.text, textAt: 0 };
 }
 
 /** Rows as one Arrow table, vectors copied once. */

@@ -3,7 +3,8 @@ import { type DocumentText, plainBlocks } from './document-text.ts';
 
 /** The text layer of a PDF, pages separated by blank lines. Throws when the file is broken or encrypted; scans have no text. */
 export async function readPdf(bytes: Uint8Array, fallbackTitle: string): Promise<DocumentText> {
-	const pdf = await getDocumentProxy(bytes);
+	// The library refuses Node's Buffer, and takes the memory of what it is given.
+	const pdf = await getDocumentProxy(new Uint8Array(bytes), { verbosity: 0 });
 	try {
 		const pages = await extractText(pdf, { mergePages: false });
 		const text = pages.text

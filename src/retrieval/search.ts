@@ -10,6 +10,8 @@ import { sameIdentity } from './manifest.ts';
 /** More words than any question has; beyond it a query only costs time. */
 const QUERY_CHARS_MAX = 8_192;
 const K_MAX = 1_000;
+/** Candidates beyond k that a single leg fetches, so that equal scores at the cut are put in order too. */
+const TIES_MAX = 16;
 
 /** What one leg did. `failure` says why it has no candidates. */
 interface Leg {
@@ -38,7 +40,7 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 			const { mode, degraded } = plan(request, state);
 			const query: Query = {
 				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
-				limit: Math.max(search.candidates, request.k),
+				limit: mode === 'hybrid' ? Math.max(search.candidates, request.k) : request.k + TIES_MAX,
 				timeoutMs: search.timeoutMs,
 				signal: request.signal,
 			};

@@ -92,7 +92,10 @@ export interface RankingFigures {
 }
 
 /** Hit@5, MRR@10 and mean average precision of ranked document ids, one list for each query. */
-export function rankingFigures(queries: readonly RankingQuery[], ranked: readonly (readonly string[])[]): RankingFigures {
+export function rankingFigures(
+	queries: readonly RankingQuery[],
+	ranked: readonly (readonly string[])[],
+): RankingFigures {
 	let hits = 0;
 	let reciprocal = 0;
 	let precision = 0;

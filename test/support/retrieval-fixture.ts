@@ -7,12 +7,17 @@ import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig, EmbedderConfig, SourceConfig } from '../../src/contracts/project.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
-import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
+import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+
+export const RECORD_FILE = 'records.sqlite';
 
 /** A retrieval over real parts in a temporary folder. */
 export interface RetrievalFixture {
+	/** The data folder. */
+	readonly root: string;
+	/** Where the sources are. */
 	readonly dir: string;
 	readonly records: RecordStore;
 	readonly warnings: string[];
@@ -26,7 +31,10 @@ export interface RetrievalFixture {
 	close(): Promise<void>;
 }
 
-export function folderSource(dir: string, overrides: Partial<Extract<SourceConfig, { kind: 'folder' }>> = {}): SourceConfig {
+export function folderSource(
+	dir: string,
+	overrides: Partial<Extract<SourceConfig, { kind: 'folder' }>> = {},
+): SourceConfig {
 	return {
 		name: 'pages',
 		kind: 'folder',
@@ -39,10 +47,21 @@ export function folderSource(dir: string, overrides: Partial<Extract<SourceConfi
 }
 
 export function jsonlSource(file: string): SourceConfig {
-	return { name: 'lines', kind: 'jsonl', path: file, idField: 'id', textField: 'text', titleField: 'title', lineBytesMax: 100_000 };
+	return {
+		name: 'lines',
+		kind: 'jsonl',
+		path: file,
+		idField: 'id',
+		textField: 'text',
+		titleField: 'title',
+		lineBytesMax: 100_000,
+	};
 }
 
-export function collection(sources: readonly SourceConfig[], overrides: Partial<CollectionConfig> = {}): CollectionConfig {
+export function collection(
+	sources: readonly SourceConfig[],
+	overrides: Partial<CollectionConfig> = {},
+): CollectionConfig {
 	return {
 		name: 'docs',
 		sources,
@@ -53,7 +72,10 @@ export function collection(sources: readonly SourceConfig[], overrides: Partial<
 	};
 }
 
-export function retrievalConfig(collections: readonly CollectionConfig[], embedders: readonly EmbedderConfig[] = []): RetrievalConfig {
+export function retrievalConfig(
+	collections: readonly CollectionConfig[],
+	embedders: readonly EmbedderConfig[] = [],
+): RetrievalConfig {
 	return {
 		collections: new Map(collections.map((item) => [item.name, item])),
 		embedders: new Map(embedders.map((item) => [item.name, item])),
@@ -71,7 +93,7 @@ export async function openRetrievalFixture(
 	const dir = path.join(root, 'sources');
 	await mkdir(dir);
 	let config = configure(dir);
-	const records = openSqliteRecords(path.join(root, 'records.sqlite'));
+	const records = openSqliteRecords(path.join(root, RECORD_FILE));
 	const http = createHttpClient({ connectionsMax: 4, connectMs: 1_000 });
 	const warnings: string[] = [];
 	const open = async () => {
@@ -88,6 +110,7 @@ export async function openRetrievalFixture(
 		return retrieval;
 	};
 	const fixture: RetrievalFixture = {
+		root,
 		dir,
 		records,
 		warnings,

@@ -1,0 +1,25 @@
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../src/base/clock.ts';
+import { createHttpClient } from '../../src/base/http.ts';
+import { createIds } from '../../src/base/ids.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import type { CollectionConfig, EmbedderConfig } from '../../src/contracts/project.ts';
+import { createRetrieval } from '../../src/retrieval/retrieval.ts';
+import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+
+/** A process that ingests one collection, for tests that kill it. Its settings come as one line on standard input. */
+for await (const line of createInterface({ input: process.stdin })) {
+	const settings: { root: string; records: string; collection: CollectionConfig; embedder: EmbedderConfig } =
+		JSON.parse(line);
+	const { collection, embedder } = settings;
+	const retrieval = createRetrieval({
+		config: { collections: new Map([[collection.name, collection]]), embedders: new Map([[embedder.name, embedder]]) },
+		dataDir: settings.root,
+		records: openSqliteRecords(settings.records),
+		clock: systemClock,
+		ids: createIds(systemClock, systemRandom),
+		http: createHttpClient({ connectionsMax: 1, connectMs: 1_000 }),
+	});
+	await retrieval.open();
+	await retrieval.ingester.ingest(collection.name, { signal: new AbortController().signal });
+}
