@@ -8,11 +8,15 @@ const NODE_MAJOR_MIN = 24;
 const inCheckout = existsSync(new URL('../src/cli/main.ts', import.meta.url));
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
-	await import(inCheckout ? '../src/cli/main.ts' : '../cli/main.js');
+	await import(inCheckout ? '../src/cli/main.ts' : '../lib/cli/main.js');
 } else {
-	const node = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
-	if (existsSync(node)) runWith(node);
-	else explain();
+	// Of the checkout, or of the project that installed the package.
+	const candidates = ['../node_modules/.bin/node', '../../.bin/node'].map((it) =>
+		fileURLToPath(new URL(it, import.meta.url)),
+	);
+	const node = candidates.find((path) => existsSync(path));
+	if (node === undefined) explain();
+	else runWith(node);
 }
 
 function runWith(node) {
