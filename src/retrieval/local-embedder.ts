@@ -12,7 +12,7 @@ type Config = Extract<EmbedderConfig, { family: 'local' }>;
 
 const PACKAGE = '@huggingface/transformers';
 /** Its native part comes inside the package; the scripts would only fetch GPU libraries. */
-const INSTALL = `npm install --ignore-scripts ${PACKAGE}@4.3.1`;
+const INSTALL = `npm install --save-prod --ignore-scripts ${PACKAGE}@4.3.1`;
 /** Texts that go through the network at once; more costs memory and gains no speed on a CPU. */
 const BATCH_MAX = 16;
 const TOKENS_DEFAULT = 512;
@@ -27,14 +27,13 @@ const packageSchema = z.object({
 	),
 });
 const extractorSchema = z.custom<Extractor>((value) => typeof value === 'function');
-const limitsSchema = z.object({ tokenizer: z.object({ model_max_length: z.number() }) });
-const disposableSchema = z.object({
-	dispose: z.custom<() => Promise<unknown>>((value) => typeof value === 'function'),
-});
 const tensorSchema = z.object({
 	data: z.custom<ArrayLike<number>>((value) => ArrayBuffer.isView(value)),
 	dims: z.array(z.number()),
 });
+
+/** The package keeps its paths in one global object: models are loaded one after the other. */
+let lastLoad: Promise<unknown> = Promise.resolve();
 
 export interface LocalEmbedderOptions {
 	/** Where models from the hub are kept. */
@@ -48,7 +47,13 @@ export interface LocalEmbedderOptions {
  * "Sentence-BERT", 2019). Needs the optional package; throws PlimsollError `dependency_missing` with the command without it,
  * and `configuration_invalid` when the model cannot be loaded or has other dimensions.
  */
-export async function createLocalEmbedder(
+export function createLocalEmbedder(config: Config, options: LocalEmbedderOptions): Promise<Embedder> {
+	const loading = lastLoad.then(() => loadEmbedder(config, options));
+	lastLoad = loading.catch(() => null);
+	return loading;
+}
+
+async function loadEmbedder(
 	config: Config,
 	{ cacheDir, load = importPackage }: LocalEmbedderOptions,
 ): Promise<Embedder> {
@@ -66,11 +71,9 @@ export async function createLocalEmbedder(
 		throw invalid(config, cause instanceof Error ? cause.message : String(cause), cause);
 	});
 	const extract = extractorSchema.parse(loaded);
-	const limits = limitsSchema.safeParse(loaded);
-	const tokensMax =
-		limits.success && limits.data.tokenizer.model_max_length < 1e6
-			? limits.data.tokenizer.model_max_length
-			: TOKENS_DEFAULT;
+	const limit = read(read(loaded, 'tokenizer'), 'model_max_length');
+	// A tokenizer without a limit says 1e30.
+	const tokensMax = typeof limit === 'number' && limit < 1e6 ? limit : TOKENS_DEFAULT;
 	const embedder: Embedder = {
 		identity: {
 			provider: 'local',
@@ -88,18 +91,25 @@ export async function createLocalEmbedder(
 			for (let start = 0; start < texts.length; start += BATCH_MAX) {
 				signal?.throwIfAborted();
 				const batch = texts.slice(start, start + BATCH_MAX).map((text) => (prefix + text).toWellFormed());
-				vectors.push(...rows(config, batch.length, await extract(batch, { pooling: 'mean', normalize: true })));
+				vectors.push(...rows(config, batch.length, await extract(batch, { pooling: 'mean', normalize: false })));
 			}
 			return vectors;
 		},
 		async close() {
-			const disposable = disposableSchema.safeParse(loaded);
-			if (disposable.success) await disposable.data.dispose.call(loaded);
+			const dispose = read(loaded, 'dispose');
+			if (typeof dispose === 'function') await dispose.call(loaded);
 		},
 	};
 	// A first text shows at once whether the model is what the configuration says.
 	await embedder.embed(['plimsoll'], 'query', null);
 	return embedder;
+}
+
+/** A member of what the package returned: its objects are functions with members. */
+function read(target: unknown, member: string): unknown {
+	return (typeof target === 'object' && target !== null) || typeof target === 'function'
+		? Reflect.get(target, member)
+		: undefined;
 }
 
 function importPackage(name: string): Promise<unknown> {

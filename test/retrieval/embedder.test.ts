@@ -199,20 +199,3 @@ describe('an OpenAI-compatible embedder', () => {
 		await expect((await make(config())).embed(['a'], 'query', controller.signal)).rejects.toThrow('left');
 	});
 });
-
-it('a local embedder without the optional package fails with the command that installs it', async () => {
-	const { createLocalEmbedder } = await import('../../src/retrieval/local-embedder.ts');
-	const config = {
-		name: 'minilm',
-		family: 'local',
-		model: 'Xenova/all-MiniLM-L6-v2',
-		dimensions: 384,
-		queryPrefix: '',
-		documentPrefix: '',
-	} as const;
-	const load = () => Promise.reject(new Error('Cannot find package'));
-	await expect(createLocalEmbedder(config, { cacheDir: '/nonexistent', load })).rejects.toMatchObject({
-		code: 'dependency_missing',
-		message: expect.stringContaining('npm install --ignore-scripts @huggingface/transformers@'),
-	});
-});
