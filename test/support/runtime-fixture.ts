@@ -26,7 +26,9 @@ export const ON_FAILURE: Readonly<Record<FailureSituation, FailureAction>> = {
 };
 
 type Change = {
-	readonly [K in keyof Contract]?: NonNullable<Contract[K]> extends object ? Partial<NonNullable<Contract[K]>> : Contract[K];
+	readonly [K in keyof Contract]?: NonNullable<Contract[K]> extends object
+		? Partial<NonNullable<Contract[K]>>
+		: Contract[K];
 };
 
 /** A small contract, with what a test wants to be different. */
