@@ -27,7 +27,10 @@ if (tsc.status === 0) {
 	process.exitCode = 1;
 }
 
-/** package.json without what only the checkout needs. */
+/**
+ * package.json without what only the checkout needs. Optional packages become optional peers; in the checkout they must
+ * be none, since npm then takes the command that installs one for done.
+ */
 function published() {
 	const {
 		private: _private,
@@ -35,8 +38,13 @@ function published() {
 		devDependencies,
 		overrides,
 		allowScripts,
+		optionalPackages,
 		...rest
 	} = JSON.parse(readFileSync(path('package.json'), 'utf8'));
-	const index = { types: './lib/index.d.ts', default: './lib/index.js' };
-	return { ...rest, exports: { ...rest.exports, '.': index } };
+	return {
+		...rest,
+		exports: { ...rest.exports, '.': { types: './lib/index.d.ts', default: './lib/index.js' } },
+		peerDependencies: optionalPackages,
+		peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPackages).map((name) => [name, { optional: true }])),
+	};
 }

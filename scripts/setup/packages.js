@@ -25,7 +25,7 @@ function hasDevelopmentPackages(root) {
 
 /** Optional packages that the user added stay: npm would otherwise take them for leftovers. */
 function optionalPackagesInUse(root) {
-	return Object.keys(manifest(root).peerDependencies ?? {}).flatMap((name) => {
+	return Object.keys(manifest(root).optionalPackages ?? {}).flatMap((name) => {
 		const path = join(root, 'node_modules', name, 'package.json');
 		return existsSync(path) ? [`${name}@${JSON.parse(readFileSync(path, 'utf8')).version}`] : [];
 	});

@@ -135,7 +135,7 @@ describe('the set-up', () => {
 			type: 'module',
 			dependencies: {},
 			devDependencies: { node: '24.0.0' },
-			peerDependencies: { extra: '^2.0.0' },
+			optionalPackages: { extra: '2.0.0' },
 		});
 		mkdirSync(join(root, 'node_modules/extra'), { recursive: true });
 		write('node_modules/extra/package.json', { version: '2.3.4' });
