@@ -28,7 +28,7 @@ if (tsc.status === 0) {
 }
 
 /**
- * package.json without what only the checkout needs. Optional packages become optional peers; in the checkout they must
+ * package.json without what only the checkout needs; a checkout brings its own Node where the machine's is older. Optional packages become optional peers; in the checkout they must
  * be none, since npm then takes the command that installs one for done.
  */
 function published() {
@@ -43,6 +43,7 @@ function published() {
 	} = JSON.parse(readFileSync(path('package.json'), 'utf8'));
 	return {
 		...rest,
+		engines: { node: '>=24' },
 		exports: { ...rest.exports, '.': { types: './lib/index.d.ts', default: './lib/index.js' } },
 		peerDependencies: optionalPackages,
 		peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPackages).map((name) => [name, { optional: true }])),
