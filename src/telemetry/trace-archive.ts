@@ -1,13 +1,10 @@
 import { chmod } from 'node:fs/promises';
-import { type DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import type { FeatureStats, RequestTrace, TraceFilter } from '../spec/trace.ts';
-import { TABLE_NAMES, TraceRows } from './trace-columns.ts';
-import { isDamaged, openTraceFile, setAside, type TraceFile, traceFileError } from './trace-file.ts';
+import { isDamaged, openToWrite, setAside, traceFileError, type WritableTraceFile } from './trace-file.ts';
+import { traceLine } from './trace-line.ts';
 import { findTrace, recentRequests, type StatsFilter, statsByFeature } from './trace-queries.ts';
 import type { RequestSummary } from './trace-schema.ts';
-
-/** DuckDB's vector size: the most rows that one chunk holds. */
-const CHUNK_ROWS = 2048;
 
 /** What became of a batch. */
 export interface WriteReport {
@@ -34,9 +31,9 @@ interface ArchiveOptions {
  */
 export class TraceArchive {
 	readonly #options: ArchiveOptions;
-	#open: TraceFile | null = null;
+	#open: WritableTraceFile | null = null;
 	#reads: Promise<unknown> = Promise.resolve();
-	#opening: Promise<TraceFile> | null = null;
+	#opening: Promise<WritableTraceFile> | null = null;
 	/** What the last failure calls for before the next call. */
 	#remedy: 'none' | 'reopen' | 'set aside' = 'none';
 
@@ -58,25 +55,27 @@ export class TraceArchive {
 
 	/** Writes traces, given as JSON, in one transaction. Never throws: what was not written is in the report. */
 	async write(traces: readonly string[]): Promise<WriteReport> {
-		const rows = new TraceRows();
-		let invalid = 0;
+		const lines: string[] = [];
 		let reason: string | null = null;
 		for (const trace of traces) {
 			try {
-				rows.add(trace);
+				lines.push(traceLine(trace));
 			} catch (thrown) {
-				invalid++;
-				reason ??= `not a valid trace: ${thrown instanceof Error ? thrown.message : thrown}`;
+				reason ??= `not a valid trace: ${messageOf(thrown)}`;
 			}
 		}
-		const valid = traces.length - invalid;
-		if (valid === 0) return { written: 0, invalid, failed: 0, reason };
+		const invalid = traces.length - lines.length;
+		if (lines.length === 0) return { written: 0, invalid, failed: 0, reason };
 		try {
-			const { writer } = await this.#file();
-			await this.#transaction(writer, () => insert(writer, rows));
-			return { written: valid, invalid, failed: 0, reason };
+			await this.#insert(lines);
+			return { written: lines.length, invalid, failed: 0, reason };
 		} catch (thrown) {
-			return { written: 0, invalid, failed: valid, reason: traceFileError(thrown, this.#options.file).message };
+			return {
+				written: 0,
+				invalid,
+				failed: lines.length,
+				reason: traceFileError(thrown, this.#options.file).message,
+			};
 		}
 	}
 
@@ -121,7 +120,7 @@ export class TraceArchive {
 		this.#open = null;
 	}
 
-	async #file(): Promise<TraceFile> {
+	async #file(): Promise<WritableTraceFile> {
 		if (this.#open && this.#remedy === 'none') return this.#open;
 		this.#opening ??= this.#reopen().finally(() => {
 			this.#opening = null;
@@ -129,7 +128,7 @@ export class TraceArchive {
 		return this.#opening;
 	}
 
-	async #reopen(): Promise<TraceFile> {
+	async #reopen(): Promise<WritableTraceFile> {
 		// A connection must not be closed under a query that runs on it.
 		for (let seen: unknown = null; seen !== this.#reads; ) {
 			seen = this.#reads;
@@ -145,13 +144,13 @@ export class TraceArchive {
 		return this.#open;
 	}
 
-	async #openOrSetAside(): Promise<TraceFile> {
+	async #openOrSetAside(): Promise<WritableTraceFile> {
 		try {
-			return await openTraceFile(this.#options.file, 'write');
+			return await openToWrite(this.#options.file);
 		} catch (thrown) {
 			if (!isDamaged(thrown)) throw thrown;
 			this.#setAside(messageOf(thrown));
-			return openTraceFile(this.#options.file, 'write');
+			return openToWrite(this.#options.file);
 		}
 	}
 
@@ -159,6 +158,17 @@ export class TraceArchive {
 		const { file, now, warn } = this.#options;
 		const name = setAside(file, now());
 		warn(`${why} It was set aside as ${name} and a new trace store was started; older traces are in that file.`);
+	}
+
+	async #insert(lines: readonly string[]): Promise<void> {
+		const { writer, batch } = await this.#file();
+		try {
+			await batch.fill(lines);
+			await this.#transaction(writer, () => batch.insert());
+		} finally {
+			// What is left is overwritten by the next batch and removed when the file is opened or closed.
+			await batch.clear().catch((thrown) => this.#options.warn(messageOf(thrown)));
+		}
 	}
 
 	async #transaction(writer: DuckDBConnection, work: () => Promise<unknown>): Promise<void> {
@@ -204,19 +214,4 @@ export class TraceArchive {
 
 function messageOf(thrown: unknown): string {
 	return thrown instanceof Error ? thrown.message : String(thrown);
-}
-
-async function insert(writer: DuckDBConnection, rows: TraceRows): Promise<void> {
-	for (const name of TABLE_NAMES) {
-		const { types, columns, count } = rows.tables[name];
-		if (count === 0) continue;
-		const appender = await writer.createAppender(name);
-		for (let start = 0; start < count; start += CHUNK_ROWS) {
-			const chunk = DuckDBDataChunk.create(types, Math.min(CHUNK_ROWS, count - start));
-			chunk.setColumns(columns.map((values) => values.slice(start, start + CHUNK_ROWS)));
-			appender.appendDataChunk(chunk);
-		}
-		appender.flushSync();
-		appender.closeSync();
-	}
 }

@@ -1,54 +1,75 @@
-import {
-	BIGINT,
-	BOOLEAN,
-	DOUBLE,
-	type DuckDBListValue,
-	type DuckDBType,
-	type DuckDBValue,
-	LIST,
-	listValue,
-	VARCHAR,
-} from '@duckdb/node-api';
 import type { AttemptTrace, RequestTrace, StepTrace } from '../spec/trace.ts';
 
-/** How one member of a trace is stored: its type in SQL, and its way into a DuckDB value, which refuses wrong types. */
-interface Column {
-	readonly sql: string;
-	readonly type: DuckDBType;
-	encode(value: unknown): DuckDBValue;
+/** How one member of a trace is stored, and how its JSON is told from another type's. */
+export interface Column {
+	/** The type in DuckDB. */
+	readonly type: string;
+	readonly nullable: boolean;
+	/** A regular expression that matches the JSON of this type; it relies on the text being JSON. */
+	readonly pattern: string;
+	/** The members of each item of a list of objects. */
+	readonly members: Members | null;
 }
 
-function column(sql: string, type: DuckDBType, encode: (value: unknown) => DuckDBValue): Column {
-	return { sql: `${sql} NOT NULL`, type, encode };
+export type Members = Readonly<Record<string, Column>>;
+
+// The loops are unrolled so that a mismatch is found in linear time. A lone surrogate (`\ud8…`) does not match: DuckDB
+// takes no text with one.
+const STRING = String.raw`"[^"\\]*(?:\\(?:[^u]|u[^dD])[^"\\]*)*"`;
+const REAL = String.raw`-?\d[\d.eE+-]*`;
+const INTEGER = `-?(?:\\d{1,15}|${upTo(String(Number.MAX_SAFE_INTEGER))})`;
+const FLAT_OBJECT = object(`${STRING}:(?:${STRING}|${REAL}|true|false|null)`);
+
+/** The numbers of as many digits as `max`, up to it. */
+function upTo(max: string): string {
+	const below = [...max].flatMap((digit, at) =>
+		digit === '0' ? [] : [`${max.slice(0, at)}[0-${Number(digit) - 1}]\\d{${max.length - at - 1}}`],
+	);
+	return [...below, max].join('|');
 }
 
-function orNull({ sql, type, encode }: Column): Column {
-	return { sql: sql.replace(' NOT NULL', ''), type, encode: (value) => (value == null ? null : encode(value)) };
+function object(member: string): string {
+	return String.raw`\{(?:${member}(?:,(?=")|(?=\})))*\}`;
 }
 
-function refuse(expected: string, value: unknown): never {
-	throw new TypeError(`expected ${expected}, got ${value === null ? 'null' : typeof value}`);
+function array(item: string): string {
+	return String.raw`\[(?:${item}(?:,(?!\])|(?=\])))*\]`;
 }
 
-const text = column('VARCHAR', VARCHAR, (value) => (typeof value === 'string' ? value : refuse('a text', value)));
-const real = column('DOUBLE', DOUBLE, (value) => (typeof value === 'number' ? value : refuse('a number', value)));
-const flag = column('BOOLEAN', BOOLEAN, (value) =>
-	typeof value === 'boolean' ? value : refuse('true or false', value),
-);
-const integer = column('BIGINT', BIGINT, (value) =>
-	typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : refuse('a whole number', value),
-);
-const texts = column('VARCHAR[]', LIST(VARCHAR), (value) => list(value, 'string'));
-const reals = column('DOUBLE[]', LIST(DOUBLE), (value) => list(value, 'number'));
-/** Kept as text: `detail ->> 'hits'` and the like work on it. */
-const json = column('VARCHAR', VARCHAR, (value) =>
-	typeof value === 'object' && value !== null ? JSON.stringify(value) : refuse('an object or a list', value),
-);
-
-function list(value: unknown, of: 'string' | 'number'): DuckDBListValue {
-	if (!Array.isArray(value) || !value.every((item) => typeof item === of)) return refuse(`a list of ${of}s`, value);
-	return listValue(value);
+function column(type: string, pattern: string): Column {
+	return { type, nullable: false, pattern, members: null };
 }
+
+function orNull({ pattern, ...column }: Column): Column {
+	return { ...column, nullable: true, pattern: `(?:${pattern}|null)` };
+}
+
+function listOf(members: Members): Column {
+	const fields = Object.entries(members).map(([name, { type }]) => `${name} ${type}`);
+	return {
+		type: `STRUCT(${fields.join(', ')})[]`,
+		nullable: false,
+		pattern: array(objectOf(members)),
+		members,
+	};
+}
+
+/** Matches an object with exactly these members in this order. */
+export function objectOf(members: Members): string {
+	return String.raw`\{${Object.entries(members)
+		.map(([name, { pattern }]) => `"${name}":${pattern}`)
+		.join(',')}\}`;
+}
+
+const text = column('VARCHAR', STRING);
+const real = column('DOUBLE', REAL);
+const flag = column('BOOLEAN', '(?:true|false)');
+const integer = column('BIGINT', INTEGER);
+const texts = column('VARCHAR[]', array(STRING));
+const reals = column('DOUBLE[]', array(REAL));
+// Kept as text: `detail ->> 'hits'` and the like work on it.
+const flatObject = column('VARCHAR', FLAT_OBJECT);
+const flatObjects = column('VARCHAR', array(FLAT_OBJECT));
 
 const REQUESTS = {
 	request_id: text,
@@ -81,7 +102,7 @@ const REQUESTS = {
 	retrieval_generation: orNull(text),
 	retrieval_doc_ids: texts,
 	retrieval_scores: reals,
-	guard_verdicts: json,
+	guard_verdicts: flatObjects,
 	escalated_from: orNull(text),
 	degraded: flag,
 	degraded_reason: orNull(text),
@@ -90,26 +111,17 @@ const REQUESTS = {
 	finish_reason: orNull(text),
 } satisfies Record<keyof Omit<RequestTrace, 'steps'>, Column>;
 
-/**
- * What ties steps and attempts to their request. The request's time stands in every row because DuckDB skips whole row
- * groups by the smallest and largest value of a column: a lookup reads one group and not the table.
- */
-const OF_REQUEST = { request_id: text, request_started_at: integer };
-
 const STEPS = {
-	...OF_REQUEST,
 	seq: integer,
 	stage: text,
 	started_ms: real,
 	latency_ms: real,
 	outcome: text,
 	error_code: orNull(text),
-	detail: json,
-} satisfies Record<keyof Omit<StepTrace, 'attempts'> | keyof typeof OF_REQUEST, Column>;
+	detail: flatObject,
+} satisfies Record<keyof Omit<StepTrace, 'attempts'>, Column>;
 
 const ATTEMPTS = {
-	...OF_REQUEST,
-	step_seq: integer,
 	seq: integer,
 	upstream: text,
 	model_name: orNull(text),
@@ -122,97 +134,49 @@ const ATTEMPTS = {
 	tokens_in: integer,
 	tokens_out: integer,
 	cost_usd_micros: integer,
-} satisfies Record<keyof AttemptTrace | keyof typeof OF_REQUEST | 'step_seq', Column>;
+} satisfies Record<keyof AttemptTrace, Column>;
 
-const TABLES = { requests: REQUESTS, steps: STEPS, attempts: ATTEMPTS } as const;
-type TableName = keyof typeof TABLES;
-export const TABLE_NAMES = ['requests', 'steps', 'attempts'] as const satisfies TableName[];
+/** A whole trace, as it is recorded. */
+export const TRACE: Members = {
+	...REQUESTS,
+	steps: listOf({ ...STEPS, attempts: listOf(ATTEMPTS) }),
+} satisfies Record<keyof RequestTrace, Column>;
+
+/**
+ * What ties steps and attempts to their request. The request's time stands in every row because DuckDB skips whole row
+ * groups by the smallest and largest value of a column: a lookup reads one group and not the table.
+ */
+const OF_REQUEST = { request_id: text, request_started_at: integer };
+
+const TABLES = {
+	requests: REQUESTS,
+	steps: { ...OF_REQUEST, ...STEPS },
+	attempts: { ...OF_REQUEST, step_seq: integer, ...ATTEMPTS },
+};
 
 /** The statement that creates a table. */
-export function createTable(name: TableName): string {
-	const columns = Object.entries<Column>(TABLES[name]).map(([column, { sql }]) => `${column} ${sql}`);
-	return `CREATE TABLE ${name} (${columns.join(', ')})`;
+export function createTable(name: keyof typeof TABLES): string {
+	const columns = Object.entries<Column>(TABLES[name]);
+	return `CREATE TABLE ${name} (${columns.map(([name, { type, nullable }]) => `${name} ${type}${nullable ? '' : ' NOT NULL'}`).join(', ')})`;
 }
 
-type Members = Readonly<Record<string, unknown>>;
+/** A temporary table of whole traces. */
+export const CREATE_BATCH = `CREATE TEMP TABLE batch (${Object.entries(TRACE)
+	.map(([name, { type }]) => `${name} ${type}`)
+	.join(', ')})`;
 
-/** Rows of one table, collected by column: that is how DuckDB takes them fastest. */
-class Rows {
-	readonly types: readonly DuckDBType[];
-	readonly columns: DuckDBValue[][];
-	readonly #names: readonly string[];
-	readonly #encoders: readonly Column[];
+/** What takes a batch apart into rows. */
+export const INSERT_BATCH: readonly string[] = [
+	`INSERT INTO requests SELECT ${Object.keys(REQUESTS).join(', ')} FROM batch`,
+	`INSERT INTO steps SELECT request_id, started_at, ${fieldsOf('step', STEPS)}
+		FROM (SELECT request_id, started_at, unnest(steps) AS step FROM batch)`,
+	`INSERT INTO attempts SELECT request_id, started_at, step_seq, ${fieldsOf('attempt', ATTEMPTS)}
+		FROM (SELECT request_id, started_at, step.seq AS step_seq, unnest(step.attempts) AS attempt
+			FROM (SELECT request_id, started_at, unnest(steps) AS step FROM batch))`,
+];
 
-	constructor(name: TableName) {
-		const columns: Readonly<Record<string, Column>> = TABLES[name];
-		this.#names = Object.keys(columns);
-		this.#encoders = Object.values(columns);
-		this.types = this.#encoders.map(({ type }) => type);
-		this.columns = this.#names.map(() => []);
-	}
-
-	get count(): number {
-		// The last column, so that a row that failed half way does not count.
-		return this.columns.at(-1)?.length ?? 0;
-	}
-
-	/** @param of members that the row takes from its request or step. */
-	push(row: Members, of: Members): void {
-		for (let index = 0; index < this.#names.length; index++) {
-			const name = this.#names[index] ?? '';
-			const value = name in of ? of[name] : row[name];
-			try {
-				this.columns[index]?.push(this.#encoders[index]?.encode(value) ?? null);
-			} catch (thrown) {
-				throw new TypeError(`${name}: ${thrown instanceof Error ? thrown.message : thrown}`, { cause: thrown });
-			}
-		}
-	}
-
-	cutTo(count: number): void {
-		for (const values of this.columns) values.length = count;
-	}
-}
-
-/** Traces on their way into the database. */
-export class TraceRows {
-	readonly tables: Readonly<Record<TableName, Rows>> = {
-		requests: new Rows('requests'),
-		steps: new Rows('steps'),
-		attempts: new Rows('attempts'),
-	};
-
-	/** Adds one trace, given as JSON, whole or not at all. Throws TypeError or SyntaxError when it is not a trace. */
-	add(text: string): void {
-		const { requests, steps, attempts } = this.tables;
-		const before = [requests.count, steps.count, attempts.count] as const;
-		try {
-			const trace = members(JSON.parse(text));
-			const of = { request_id: trace.request_id, request_started_at: trace.started_at };
-			requests.push(trace, {});
-			for (const item of items(trace.steps)) {
-				const step = members(item);
-				steps.push(step, of);
-				const ofStep = { ...of, step_seq: step.seq };
-				for (const attempt of items(step.attempts)) attempts.push(members(attempt), ofStep);
-			}
-		} catch (thrown) {
-			requests.cutTo(before[0]);
-			steps.cutTo(before[1]);
-			attempts.cutTo(before[2]);
-			throw thrown;
-		}
-	}
-}
-
-function members(value: unknown): Members {
-	return isMembers(value) ? value : refuse('an object', value);
-}
-
-function isMembers(value: unknown): value is Members {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function items(value: unknown): readonly unknown[] {
-	return Array.isArray(value) ? value : refuse('a list', value);
+function fieldsOf(struct: string, members: Members): string {
+	return Object.keys(members)
+		.map((name) => `${struct}.${name}`)
+		.join(', ');
 }

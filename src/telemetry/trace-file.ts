@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { PlimsollError } from '../spec/errors.ts';
+import { TraceBatch } from './trace-batch.ts';
 import { createTable } from './trace-columns.ts';
 
 /** `migrations[n]` takes the file from format n to n + 1; never edited. */
@@ -17,8 +18,8 @@ const SETTINGS = {
 	// A checkpoint rewrites the last, unfinished row group of every column. At DuckDB's own 16 MB it does so every
 	// 7,000 traces; at 64 MB writing 1,000,000 steps takes a fifth less CPU and a third less disk.
 	checkpoint_threshold: '64MB',
-	// The file is data, never a way to reach others or the network.
-	enable_external_access: 'false',
+	// The batch's file is written anew each time: a cache of it would be memory for nothing, or worse.
+	enable_external_file_cache: 'false',
 	autoinstall_known_extensions: 'false',
 	autoload_known_extensions: 'false',
 };
@@ -28,6 +29,30 @@ export interface TraceFile {
 	readonly writer: DuckDBConnection;
 	readonly reader: DuckDBConnection;
 	close(): void;
+}
+
+/** A trace file with the way in for traces. */
+export interface WritableTraceFile extends TraceFile {
+	readonly batch: TraceBatch;
+}
+
+/** Opens a trace file as `openTraceFile` does, to write traces. */
+export async function openToWrite(file: string): Promise<WritableTraceFile> {
+	const opened = await openTraceFile(file, 'write');
+	try {
+		const batch = await TraceBatch.open(opened.writer, file);
+		return {
+			...opened,
+			batch,
+			close() {
+				batch.close();
+				opened.close();
+			},
+		};
+	} catch (thrown) {
+		opened.close();
+		throw traceFileError(thrown, file);
+	}
 }
 
 /**
@@ -41,6 +66,8 @@ export async function openTraceFile(file: string, access: 'write' | 'read'): Pro
 		instance = await DuckDBInstance.create(file, {
 			...SETTINGS,
 			access_mode: access === 'write' ? 'READ_WRITE' : 'READ_ONLY',
+			// The file is data, never a way to reach others or the network. To write, the batch turns it off.
+			enable_external_access: access === 'write' ? 'true' : 'false',
 		});
 		const opened = instance;
 		const writer = await instance.connect();
@@ -104,10 +131,10 @@ export function isDamaged(error: unknown): boolean {
 /** DuckDB gives no codes: its messages are the interface. */
 const CAUSES: readonly (readonly [RegExp, string])[] = [
 	[/Conflicting lock|Could not set lock/, 'is in use by another process; ask that one, or stop it.'],
-	[/No space left on device/, 'could not be written because the disk is full; free some space.'],
-	[/Read-only file system/, 'lies on a read-only file system; choose another data_dir.'],
-	[/Permission denied/, 'may not be opened by this user; check the permissions of the file and its folder.'],
-	[/Is a directory/, 'is a folder, not a file; move it away or choose another data_dir.'],
+	[/No space left on device/i, 'could not be written because the disk is full; free some space.'],
+	[/Read-only file system/i, 'lies on a read-only file system; choose another data_dir.'],
+	[/Permission denied/i, 'may not be opened by this user; check the permissions of the file and its folder.'],
+	[/Is a directory/i, 'is a folder, not a file; move it away or choose another data_dir.'],
 	[/No such file|database does not exist/, 'does not exist.'],
 	[/Interrupt/, 'took too long to answer and the query was stopped; ask for less.'],
 ];

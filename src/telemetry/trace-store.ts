@@ -9,6 +9,8 @@ import { type StartWorker, startTraceWorker, TraceWorkerLink } from './trace-wor
 const BATCH_TRACES = 512;
 /** When the worker is behind, larger batches cost it less. */
 const BATCH_TRACES_MAX = 1_024;
+/** Far above that many traces of usual size; bounds what the worker holds at once. */
+const BATCH_CHARS_MAX = 8 * 1024 * 1024;
 const FLUSH_MS = 250;
 const BATCHES_IN_FLIGHT_MAX = 3;
 /** Room for a worker that stalls for some seconds at full load (a checkpoint takes up to one). */
@@ -202,12 +204,23 @@ class DuckDbTraceStore implements TraceStore {
 	/** Hands full or due batches to the worker, a bounded number at a time; the rest stays in the buffer. */
 	#send(): void {
 		while (this.#link.up && this.#inFlight < BATCHES_IN_FLIGHT_MAX && this.#hasBatch()) {
-			const traces = this.#buffer.splice(0, BATCH_TRACES_MAX);
-			for (const text of traces) this.#bufferChars -= text.length;
+			const traces = this.#takeBatch();
 			this.#taken += traces.length;
 			this.#inFlight++;
 			void this.#write(traces);
 		}
+	}
+
+	#takeBatch(): string[] {
+		let count = 0;
+		let chars = 0;
+		for (const text of this.#buffer) {
+			if (count === BATCH_TRACES_MAX || (count > 0 && chars + text.length > BATCH_CHARS_MAX)) break;
+			chars += text.length;
+			count++;
+		}
+		this.#bufferChars -= chars;
+		return this.#buffer.splice(0, count);
 	}
 
 	#hasBatch(): boolean {
