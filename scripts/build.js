@@ -28,8 +28,8 @@ if (tsc.status === 0) {
 }
 
 /**
- * package.json without what only the checkout needs; a checkout brings its own Node where the machine's is older. Optional packages become optional peers; in the checkout they must
- * be none, since npm then takes the command that installs one for done.
+ * package.json without what only the checkout needs. A checkout fetches Node 24 itself; a package cannot. Optional
+ * packages become optional peers; in the checkout they must be none, since npm then takes installing them for done.
  */
 function published() {
 	const {

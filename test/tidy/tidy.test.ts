@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { FAILURE_POLICIES } from '../../src/contracts/release.ts';
+import { STAGES } from '../../src/spec/trace.ts';
 import {
 	brokenLinks,
 	commandLine,
@@ -108,6 +110,21 @@ describe('the documents keep pace with the code', () => {
 
 	test('HTTP paths that they mention are served', () => {
 		expect(unknownRoutes(pages, routePaths(files))).toEqual([]);
+	});
+
+	test('the failure policies in the manual are those of the code, with the default first', () => {
+		const rows = Object.entries(FAILURE_POLICIES).map(([situation, actions]) => ({
+			situation: `| \`${situation}\` |`,
+			actions: `| ${actions.map((action) => `\`${action}\``).join(', ')} |`,
+		}));
+		const lines = document('docs/concepts/failure-policies.md').text.split('\n');
+		for (const { situation, actions } of rows) {
+			expect(lines.find((line) => line.startsWith(situation))).toMatch(new RegExp(`${RegExp.escape(actions)}$`));
+		}
+	});
+
+	test('the stages in the manual are those of the code, in their order', () => {
+		expect(document('docs/concepts/life-of-a-request.md').text).toContain(STAGES.join(' → '));
 	});
 
 	test('the changelog has the current version', () => {
