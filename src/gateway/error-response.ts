@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { PlimsollError } from '../spec/errors.ts';
 import { STATUS } from './status.ts';
@@ -15,7 +17,7 @@ export function errorBody(error: PlimsollError, requestId: string | null) {
 	};
 }
 
-export function statusOf(error: PlimsollError): number {
+function statusOf(error: PlimsollError): number {
 	return STATUS[error.category].status;
 }
 
@@ -23,7 +25,7 @@ export function statusOf(error: PlimsollError): number {
  * Tells clients whether to come back. The official OpenAI and Anthropic SDKs obey `x-should-retry` and
  * `retry-after-ms`; without them they retry on their own judgement and add to a storm.
  */
-export function retryHeaders(error: PlimsollError): Record<string, string> {
+function retryHeaders(error: PlimsollError): Record<string, string> {
 	if (error.retryAfterMs === null) return error.retryable ? {} : { 'x-should-retry': 'false' };
 	return {
 		'retry-after': String(Math.ceil(error.retryAfterMs / 1000)),
@@ -54,5 +56,31 @@ export function fromFastify(thrown: unknown): PlimsollError | null {
 			return new PlimsollError('request_invalid', 'The path is not a valid URL path.');
 		default:
 			return null;
+	}
+}
+
+/** Answers what is not an HTTP request at all, so that no route ever sees it: in our shape, and the socket closes. */
+export function refuseMalformed(fault: Error & { readonly code?: string }, socket: Socket): void {
+	if (fault.code === 'ECONNRESET' || !socket.writable) {
+		socket.destroy();
+		return;
+	}
+	const error = malformed(fault.code);
+	const body = JSON.stringify(errorBody(error, null));
+	const { status } = STATUS[error.category];
+	socket.end(
+		`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
+			`content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+	);
+}
+
+function malformed(code: string | undefined): PlimsollError {
+	switch (code) {
+		case 'HPE_HEADER_OVERFLOW':
+			return new PlimsollError('headers_too_large', 'The headers are larger than server.header_bytes_max.');
+		case 'ERR_HTTP_REQUEST_TIMEOUT':
+			return new PlimsollError('request_invalid', 'The request did not arrive in time.');
+		default:
+			return new PlimsollError('request_invalid', 'This is not a valid HTTP request.');
 	}
 }

@@ -3,7 +3,7 @@ import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
-import { fromFastify, sendError } from './error-response.ts';
+import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
 import { parseJsonBody } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
@@ -47,6 +47,7 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		http: { maxHeaderSize: options.headerBytesMax },
 		// A client that leaves must not wait for the drain, and a keep-alive socket is not a request.
 		forceCloseConnections: 'idle',
+		clientErrorHandler: refuseMalformed,
 	});
 	app.removeAllContentTypeParsers();
 	app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {

@@ -46,6 +46,12 @@ export const ERRORS = {
 		meaning: 'The body is larger than server.body_bytes_max, or nested deeper than 64 levels.',
 		remedy: 'Send less, or raise the cap.',
 	},
+	headers_too_large: {
+		category: 'too_large',
+		retryable: false,
+		meaning: 'The headers are larger than server.header_bytes_max.',
+		remedy: 'Send fewer or shorter headers, or raise the cap.',
+	},
 	key_missing: {
 		category: 'unauthenticated',
 		retryable: false,

@@ -118,6 +118,23 @@ describe('bad input', () => {
 		expect(JSON.stringify(answer.body)).not.toContain('nonsense');
 	});
 
+	it.each([
+		['no HTTP at all', 'hello\r\n\r\n', 400, 'request_invalid'],
+		[
+			'headers above the cap',
+			`GET /healthz HTTP/1.1\r\nhost: x\r\nx-pad: ${'x'.repeat(20_000)}\r\n\r\n`,
+			413,
+			'headers_too_large',
+		],
+	])('answers %s in the shape of every error, and closes', async (_, sent, status, code) => {
+		const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+		socket.end(sent);
+		let answer = '';
+		for await (const chunk of socket) answer += String(chunk);
+		expect(answer).toContain(`HTTP/1.1 ${status} `);
+		expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({ error: { code } });
+	});
+
 	it('survives a client that leaves in the middle of its body, and traces it', async () => {
 		const traced = gateway.traces.traces.length;
 		const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
