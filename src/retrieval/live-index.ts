@@ -6,6 +6,9 @@ import { PASSAGE_COLUMNS, toPassage } from './index-rows.ts';
 import { readDocuments } from './index-table.ts';
 import type { Manifest } from './manifest.ts';
 
+/** A large table's vectors lie in about √chunks partitions; one in so many of them is looked at. A table without partitions is scanned whole. */
+const PARTITIONS_PER_PROBE = 4;
+
 /** An index generation opened for reading, pinned to its dataset version whatever is written meanwhile. */
 export class LiveIndex {
 	readonly manifest: Manifest;
@@ -47,6 +50,7 @@ export class LiveIndex {
 			.nearestTo(vector)
 			.column('vector')
 			.distanceType('dot')
+			.nprobes(Math.max(20, Math.ceil(Math.sqrt(this.manifest.chunks) / PARTITIONS_PER_PROBE)))
 			.select(['chunk_id', '_distance'])
 			.withRowId()
 			.limit(limit)
