@@ -229,6 +229,20 @@ describe('trace store', () => {
 		expect(await store.find('before', null)).toEqual(sampleTrace({ request_id: 'before' }));
 	});
 
+	it('keeps lone surrogates as U+FFFD', async () => {
+		store.record(sampleTrace({ request_id: 'lone', feature: 'cut \ud83d' }));
+		expect(await store.find('lone', null)).toEqual(sampleTrace({ request_id: 'lone', feature: 'cut \ufffd' }));
+	});
+
+	it('writes large traces in several batches and counts one that is too large', async () => {
+		for (let n = 0; n < 20; n++) store.record(sampleTrace({ request_id: `r${n}`, feature: '名'.repeat(900_000) }));
+		store.record(sampleTrace({ request_id: 'larger', feature: '名'.repeat(1_100_000) }));
+		await store.flush();
+		expect(store.droppedBy).toMatchObject({ not_a_trace: 1, write_failed: 0 });
+		expect(warnings[0]).toMatch(/not a valid trace: it has 110\d{4} characters, of 1048576 at most/);
+		expect((await store.stats({ tenantId: null, feature: null, sinceMs: 0 }))[0]?.requests).toBe(20);
+	});
+
 	it('takes nothing after close, and counts that', async () => {
 		await store.close();
 		store.record(sampleTrace());
