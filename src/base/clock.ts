@@ -34,3 +34,8 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 		signal?.addEventListener('abort', stop, { once: true });
 	});
 }
+
+/** Resolves after what waits on the event loop had its turn: for long computations that must not stall requests. */
+export function nextTurn(): Promise<void> {
+	return new Promise((resolve) => setImmediate(resolve));
+}

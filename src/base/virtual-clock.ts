@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { type Clock, nextTurn } from './clock.ts';
 
 interface Timer {
 	at: number;
@@ -34,15 +34,15 @@ export class VirtualClock implements Clock {
 	/** Moves time forward by `ms`, firing what falls due; promises settle between timers. */
 	async advance(ms: number): Promise<void> {
 		const end = this.#ms + ms;
-		await settle();
+		await nextTurn();
 		for (let next = this.#next(end); next; next = this.#next(end)) {
 			this.#timers.delete(next);
 			this.#ms = next.at;
 			next.run();
-			await settle();
+			await nextTurn();
 		}
 		this.#ms = end;
-		await settle();
+		await nextTurn();
 	}
 
 	/** How many timers wait: zero after a well-behaved operation ended. */
@@ -58,8 +58,4 @@ export class VirtualClock implements Clock {
 		}
 		return best;
 	}
-}
-
-function settle(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
 }

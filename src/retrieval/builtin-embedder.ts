@@ -1,4 +1,5 @@
 import { stemmer } from 'stemmer';
+import { nextTurn } from '../base/clock.ts';
 import type { Embedder } from '../spec/retrieval.ts';
 import { unitVector } from './unit-vector.ts';
 
@@ -41,7 +42,7 @@ export function createBuiltinEmbedder(dimensions: number): Embedder {
 		async embed(texts, _kind, signal) {
 			const vectors: Float32Array[] = [];
 			for (const text of texts) {
-				if (vectors.length > 0 && vectors.length % TEXTS_PER_TURN === 0) await breathe();
+				if (vectors.length > 0 && vectors.length % TEXTS_PER_TURN === 0) await nextTurn();
 				signal?.throwIfAborted();
 				vectors.push(hashedVector(text, dimensions));
 			}
@@ -49,10 +50,6 @@ export function createBuiltinEmbedder(dimensions: number): Embedder {
 		},
 		async close() {},
 	};
-}
-
-function breathe(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
 }
 
 function hashedVector(text: string, dimensions: number): Float32Array {

@@ -3,7 +3,7 @@ import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promise
 import path from 'node:path';
 import type { SourceConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { DocumentFormat, OpenSource, SourceItem } from './source.ts';
+import type { DocumentFormat, OpenSource, SourceItem } from './source-item.ts';
 
 type FolderConfig = Extract<SourceConfig, { kind: 'folder' }>;
 

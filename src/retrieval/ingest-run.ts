@@ -8,7 +8,8 @@ import type { DocumentReader } from './document-reader.ts';
 import { type IndexRow, searchableBody } from './index-rows.ts';
 import { documentKey, type IndexTable } from './index-table.ts';
 import type { ChunkedDocument } from './read-document.ts';
-import { type OpenSource, openSource, type SourceDocument } from './source.ts';
+import { openSource } from './source.ts';
+import type { OpenSource, SourceDocument } from './source-item.ts';
 
 /** Chunks that are embedded and written at once: large enough that a commit costs little, small enough for memory. */
 const BATCH_CHUNKS = 512;

@@ -5,7 +5,7 @@ import { type Line, readLines } from '../base/lines.ts';
 import type { SourceConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { describe } from './folder-source.ts';
-import type { OpenSource, SourceItem } from './source.ts';
+import type { OpenSource, SourceItem } from './source-item.ts';
 
 type JsonlConfig = Extract<SourceConfig, { kind: 'jsonl' }>;
 

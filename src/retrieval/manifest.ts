@@ -8,7 +8,7 @@ import type { EmbeddingIdentity } from '../spec/retrieval.ts';
 import { CHUNKER_REVISION } from './chunker.ts';
 
 /** Lance scores with these; they are not adjustable. */
-export const BM25 = { k1: 1.2, b: 0.75 } as const;
+const BM25 = { k1: 1.2, b: 0.75 } as const;
 
 /** How the full-text index reads text: split at white space and punctuation, folded, stemmed (Snowball), English stop words out. */
 export const TOKENIZER = {
@@ -85,7 +85,6 @@ const manifestSchema = z.strictObject({
 /** How an index generation was built and how it is searched; stored with its pointer. */
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ChunkerIdentity = Manifest['chunker'];
-export type TablePlace = z.infer<typeof placeSchema>;
 
 /** The manifest behind a pointer. Throws PlimsollError `index_not_ready` when it is not one that this version wrote. */
 export function parseManifest(pointer: IndexPointer): Manifest {

@@ -3,7 +3,7 @@ import { type DocumentText, plainBlocks } from './document-text.ts';
 import { readHtml } from './html.ts';
 import { readMarkdown } from './markdown.ts';
 import { readPdf } from './pdf.ts';
-import type { SourceDocument } from './source.ts';
+import type { SourceDocument } from './source-item.ts';
 
 export interface ChunkedDocument {
 	readonly title: string;

@@ -1,29 +1,7 @@
 import type { SourceConfig } from '../contracts/project.ts';
 import { openFolder } from './folder-source.ts';
 import { openJsonl } from './jsonl-source.ts';
-
-export type DocumentFormat = 'markdown' | 'html' | 'text' | 'pdf';
-
-/** A document as its source holds it: bytes that still have to be read. */
-export interface SourceDocument {
-	readonly id: string;
-	readonly format: DocumentFormat;
-	readonly bytes: Uint8Array;
-	/** What the source calls it; the document's own title, where it has one, wins. */
-	readonly title: string;
-}
-
-/** What a source yields: a document, or why there is none. */
-export type SourceItem =
-	| { readonly document: SourceDocument }
-	| { readonly failed: { readonly document: string; readonly reason: string } };
-
-export interface OpenSource {
-	/** How many items there are; null when only reading to the end can tell. */
-	readonly total: number | null;
-	/** One document at a time, in a stable order. */
-	items(): AsyncIterable<SourceItem>;
-}
+import type { OpenSource } from './source-item.ts';
 
 /** Lists a source. Throws PlimsollError `source_unusable` when it is missing or unreadable as a whole. */
 export function openSource(config: SourceConfig, signal: AbortSignal): Promise<OpenSource> {

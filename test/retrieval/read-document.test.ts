@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readHtml } from '../../src/retrieval/html.ts';
 import { readDocument } from '../../src/retrieval/read-document.ts';
-import type { DocumentFormat } from '../../src/retrieval/source.ts';
+import type { DocumentFormat } from '../../src/retrieval/source-item.ts';
 import { tinyPdf } from '../support/tiny-pdf.ts';
 
 const CHUNKER = { kind: 'structure', tokensMax: 200, tokensMin: 10 } as const;

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SourceConfig } from '../../src/contracts/project.ts';
-import { openSource, type SourceItem } from '../../src/retrieval/source.ts';
+import { openSource } from '../../src/retrieval/source.ts';
+import type { SourceItem } from '../../src/retrieval/source-item.ts';
 import { folderSource, jsonlSource } from '../support/retrieval-fixture.ts';
 
 let root: string;
