@@ -166,7 +166,7 @@ export class TraceArchive {
 			await batch.fill(lines);
 			await this.#transaction(writer, () => batch.insert());
 		} finally {
-			// What is left is overwritten by the next batch and removed when the file is opened or closed.
+			// What is left is overwritten by the next batch, or removed when the file is opened anew.
 			await batch.clear().catch((thrown) => this.#options.warn(messageOf(thrown)));
 		}
 	}

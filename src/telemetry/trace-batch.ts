@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
@@ -7,33 +6,41 @@ import { LINE_BYTES_MAX } from './trace-line.ts';
 
 /**
  * The way of traces into the tables: a file of JSON lines beside the database, which DuckDB reads by itself. That takes
- * half the CPU time of rows handed over by the client. The file holds something only while a batch is written.
+ * far less CPU time than rows handed over by the client. The file is empty but while a batch is written.
  */
 export class TraceBatch {
 	readonly #path: string;
-	readonly #statements: readonly DuckDBPreparedStatement[];
-
+	readonly #statements: DuckDBPreparedStatement[] = [];
 	/** Kept from batch to batch: fresh memory costs more than what is written into it. */
 	#bytes = Buffer.alloc(0);
+	#lines = 0;
 
-	private constructor(path: string, statements: readonly DuckDBPreparedStatement[]) {
+	private constructor(path: string) {
 		this.#path = path;
-		this.#statements = statements;
 	}
 
 	/** @param file the database's. From here on no statement reaches any other file than that and the batch's. */
 	static async open(connection: DuckDBConnection, file: string): Promise<TraceBatch> {
-		const path = `${resolve(file)}.batch`;
+		const batch = new TraceBatch(`${resolve(file)}.batch`);
+		try {
+			await batch.#open(connection);
+			return batch;
+		} catch (thrown) {
+			batch.close();
+			throw thrown;
+		}
+	}
+
+	async #open(connection: DuckDBConnection): Promise<void> {
 		// What a crash may have left, with whatever permissions.
-		await rm(path, { force: true });
-		await writeFile(path, '', { mode: 0o600, flag: 'wx' });
-		await connection.run(`SET allowed_paths = [${quoted(path)}]`);
+		await rm(this.#path, { force: true });
+		await writeFile(this.#path, '', { mode: 0o600, flag: 'wx' });
+		await connection.run(`SET allowed_paths = [${quoted(this.#path)}]`);
 		await connection.run('SET enable_external_access = false');
 		await connection.run(CREATE_BATCH);
-		const statements: DuckDBPreparedStatement[] = [];
-		for (const sql of [readLines(path), ...INSERT_BATCH, 'TRUNCATE batch'])
-			statements.push(await connection.prepare(sql));
-		return new TraceBatch(path, statements);
+		for (const sql of [readLines(this.#path), ...INSERT_BATCH, 'TRUNCATE batch']) {
+			this.#statements.push(await connection.prepare(sql));
+		}
 	}
 
 	async fill(lines: readonly string[]): Promise<void> {
@@ -46,21 +53,24 @@ export class TraceBatch {
 			end += this.#bytes.write('\n', end);
 		}
 		await writeFile(this.#path, this.#bytes.subarray(0, end));
+		this.#lines = lines.length;
 	}
 
 	/** Inserts what the file holds; the caller's transaction makes it all or nothing. */
 	async insert(): Promise<void> {
-		for (const statement of this.#statements) await statement.run();
+		const [read, ...rest] = this.#statements;
+		const rows = (await read?.run())?.rowsChanged;
+		if (rows !== this.#lines) throw new Error(`${rows} traces were read of ${this.#lines} in ${this.#path}`);
+		for (const statement of rest) await statement.run();
 	}
 
 	async clear(): Promise<void> {
 		await truncate(this.#path);
 	}
 
-	/** A statement that is left keeps the database open. */
+	/** A statement that is left would keep the database open. */
 	close(): void {
 		for (const statement of this.#statements) statement.destroySync();
-		rmSync(this.#path, { force: true });
 	}
 }
 

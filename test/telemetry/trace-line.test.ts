@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { traceLine } from '../../src/telemetry/trace-line.ts';
+import { feature, hit, KEY, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
+import { ScriptedModel } from '../support/scripted-model.ts';
 import { anyTrace, sampleTrace } from './sample-trace.ts';
 
 const line = (fields: Record<string, unknown>) => traceLine(JSON.stringify({ ...sampleTrace(), ...fields }));
@@ -20,6 +23,35 @@ describe('trace line', () => {
 				expect(traceLine(ordered)).toBe(ordered);
 			}),
 		);
+	});
+
+	it('is the very text of what the runtime records: none is parsed on the way to the disk', async () => {
+		const clock = new VirtualClock();
+		const route = [
+			new ScriptedModel(clock, [
+				{ kind: 'fail', afterMs: 1, failure: 'server_error' },
+				{ kind: 'answer', afterMs: 1, text: 'Hi.' },
+			]),
+		];
+		const { runtime, traces } = runtimeOf(clock, [feature({ retrieval: {} }, { route })], {
+			retriever: retrieverOf([hit(1, 'Say hello.')]),
+		});
+		const context = runtime.open();
+		await runtime.admit(context, { kind: 'authorization', header: `Bearer ${KEY}`, scope: 'invoke' });
+		const messages = [{ role: 'user' as const, content: 'Hello?' }];
+		const answered = runtime.chat(context, {
+			model: 'greet',
+			messages,
+			variables: {},
+			parameters: {},
+			sink: null,
+			user: 'ada',
+		});
+		await clock.advance(10_000);
+		await answered;
+		const text = JSON.stringify(traces.last);
+		expect(traces.last.steps.flatMap(({ attempts }) => attempts)).toHaveLength(2);
+		expect(traceLine(text)).toBe(text);
 	});
 
 	it('puts members in order and leaves out what is none, at every level', () => {

@@ -171,8 +171,6 @@ describe('trace store in trouble', () => {
 		opened.record(sampleTrace());
 		expect(await opened.find(sampleTrace().request_id, 'acme')).toEqual(sampleTrace());
 		expect(statSync(batch)).toMatchObject({ size: 0, mode: 0o100600 });
-		await opened.close();
-		expect(readdirSync(odd)).toEqual(['traces.duckdb']);
 	});
 
 	it('lets no statement reach another file', async () => {
