@@ -45,17 +45,21 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const completion = plan.sink ? await streamTo(plan.sink, plan, progress) : await plan.model.complete(plan.request);
 		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
 		const { micros, source } = costOf(usage, upstream.price);
-		notes.attempts.push(progress.record(plan, { outcome: 'ok', error: null, completion, usage, micros }));
+		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
 		return { ok: true, completion, usage, costMicros: micros, costSource: source };
 	} catch (thrown) {
-		const error = asUpstreamError(thrown, upstream.name, context.signal);
+		const error = asUpstreamError(thrown, upstream.name);
 		const usage = wasProcessed(error) ? estimatedUsage(plan, progress.text) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
-		notes.attempts.push(
-			progress.record(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }),
-		);
+		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
+		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
+		if (error !== thrown && !context.signal.aborted) throw thrown;
 		return { ok: false, error, answerStarted: progress.sent, costMicros: micros };
 	}
+}
+
+function note({ attempts }: StepNotes, attempt: Omit<AttemptTrace, 'seq'>): void {
+	attempts.push({ seq: attempts.length, ...attempt });
 }
 
 /** What is known of a call while it runs. */
@@ -81,12 +85,11 @@ class Progress {
 		this.text += text;
 	}
 
-	record(
+	end(
 		plan: AttemptPlan,
 		end: { outcome: string; error: string | null; completion: Completion | null; usage: Usage | null; micros: number },
-	): AttemptTrace {
+	): Omit<AttemptTrace, 'seq'> {
 		return {
-			seq: 0,
 			upstream: plan.model.upstream.name,
 			model_name: end.completion?.served.model ?? plan.model.upstream.model,
 			provider_response_id: end.completion?.served.responseId ?? null,
@@ -150,8 +153,7 @@ function wasProcessed(error: UpstreamError): boolean {
 	}
 }
 
-function asUpstreamError(thrown: unknown, upstream: string, signal: AbortSignal): UpstreamError {
+function asUpstreamError(thrown: unknown, upstream: string): UpstreamError {
 	if (thrown instanceof UpstreamError) return thrown;
-	if (signal.aborted) return new UpstreamError('cancelled', upstream, 'The request ended first.', { cause: thrown });
-	throw thrown;
+	return new UpstreamError('cancelled', upstream, 'The request ended first.', { cause: thrown });
 }

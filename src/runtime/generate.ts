@@ -1,6 +1,6 @@
 import { type Clock, sleep } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import type { Contract, FailureAction, FailureSituation } from '../contracts/release.ts';
+import type { Contract } from '../contracts/release.ts';
 import { worstCaseCost } from '../policy/cost.ts';
 import { type Decision, decideRecovery } from '../policy/failure.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
@@ -24,8 +24,8 @@ export interface GenerationPlan {
 	readonly onFailure: Contract['onFailure'];
 	/** Null: no cap. */
 	readonly costMicrosMax: number | null;
-	/** The most that generation may take, milliseconds; the request's deadline stands above it. */
-	readonly timeMsMax: number;
+	/** When generation must have ended, milliseconds since the request entered; the deadline stands above it. */
+	readonly endsMs: number;
 	/** Where a stream goes while it is made; null: nothing is sent before the whole is known. */
 	readonly sink: AnswerSink | null;
 }
@@ -46,9 +46,18 @@ const RESERVE_MS = 25;
 /** generate: asks upstreams until one answers or the contract's policy says to stop. */
 export function generate(context: RequestContext, plan: GenerationPlan, parts: GenerationParts): Promise<Generation> {
 	return context.step('generate', async (notes) => {
-		parts.retryBudget.earn();
+		if (context.attempts === 0) parts.retryBudget.earn();
 		const run = new Run(context, plan, notes);
 		for (;;) {
+			const tooDear = run.overBudget();
+			if (tooDear !== null) {
+				const policy = plan.onFailure.budget_exceeded;
+				if (policy.action === 'fall_back') {
+					return { kind: 'fallen_back', answer: policy.answer, degraded: 'budget_exceeded: fall_back' };
+				}
+				if (policy.action !== 'escalate' || !run.escalate()) throw tooDear;
+				continue;
+			}
 			const result = await run.attempt();
 			if (result.ok) return run.produced(result);
 			context.throwIfOver();
@@ -71,25 +80,20 @@ class Run {
 	readonly #context: RequestContext;
 	readonly #plan: GenerationPlan;
 	readonly #notes: StepNotes;
-	readonly #startedMs: number;
 	#model: Model;
 	#index = 0;
 	#failuresHere = 0;
-	#attempts = 0;
-	#spentMicros = 0;
 	#degraded: string | null = null;
 
 	constructor(context: RequestContext, plan: GenerationPlan, notes: StepNotes) {
 		this.#context = context;
 		this.#plan = plan;
 		this.#notes = notes;
-		this.#startedMs = context.elapsedMs();
 		this.#model = plan.candidates[0] as Model;
 	}
 
 	async attempt(): Promise<AttemptResult> {
-		this.#reserve();
-		this.#attempts++;
+		this.#context.attempts++;
 		const result = await attempt(
 			this.#context,
 			{
@@ -112,10 +116,10 @@ class Run {
 				failure: failed.error.kind,
 				retryAfterMs: failed.error.retryAfterMs,
 				failuresHere: this.#failuresHere,
-				attempts: this.#attempts,
+				attempts: this.#context.attempts,
 				attemptsMax: this.#plan.attemptsMax,
 				hasNext: this.#index + 1 < this.#plan.candidates.length,
-				canEscalate: this.#plan.escalateTo !== null && this.#model !== this.#plan.escalateTo,
+				canEscalate: this.#canEscalate(),
 				answerStarted: failed.answerStarted,
 				remainingMs: this.#remainingMs(),
 				draw,
@@ -125,42 +129,53 @@ class Run {
 	}
 
 	follow({ recovery, situation }: Decision): void {
-		if (recovery.action === 'fail_over')
-			this.#moveTo(this.#plan.candidates[++this.#index] as Model, situation, 'fail_over');
-		if (recovery.action === 'escalate') this.#moveTo(this.#plan.escalateTo as Model, situation, 'escalate');
+		if (recovery.action === 'escalate') this.escalate();
+		if (recovery.action !== 'fail_over') return;
+		this.#degraded = `${situation}: fail_over`;
+		this.#moveTo(this.#plan.candidates[++this.#index] as Model);
+	}
+
+	/** False when there is nobody to escalate to, or who would be asked already is. */
+	escalate(): boolean {
+		const { escalateTo } = this.#plan;
+		if (escalateTo === null || !this.#canEscalate()) return false;
+		this.#context.trace.escalated_from = this.#model.upstream.name;
+		this.#moveTo(escalateTo);
+		return true;
 	}
 
 	produced(result: Produced): Generation {
 		return { kind: 'produced', model: this.#model, degraded: this.#degraded, ...result };
 	}
 
-	#moveTo(model: Model, situation: FailureSituation | null, action: FailureAction['action']): void {
-		if (action === 'escalate') this.#context.trace.escalated_from = this.#model.upstream.name;
-		else this.#degraded = `${situation}: ${action}`;
+	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
+	overBudget(): PlimsollError | null {
+		const { costMicrosMax, countTokensIn, call } = this.#plan;
+		if (costMicrosMax === null) return null;
+		const { upstream } = this.#model;
+		const worst = worstCaseCost(countTokensIn(), call.tokensOutMax ?? upstream.tokensOutMax, upstream.price);
+		const spent = this.#context.trace.cost_usd_micros;
+		if (spent + worst <= costMicrosMax) return null;
+		return new PlimsollError(
+			'budget_cost_exceeded',
+			`A call to ${upstream.name} could cost ${usd(worst)}${spent > 0 ? ` on top of ${usd(spent)} spent` : ''}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
+		);
+	}
+
+	#canEscalate(): boolean {
+		return this.#plan.escalateTo !== null && this.#model !== this.#plan.escalateTo;
+	}
+
+	#moveTo(model: Model): void {
 		this.#model = model;
 		this.#failuresHere = 0;
 	}
 
-	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
-	#reserve(): void {
-		const { costMicrosMax, countTokensIn, call } = this.#plan;
-		if (costMicrosMax === null) return;
-		const { upstream } = this.#model;
-		const worst = worstCaseCost(countTokensIn(), call.tokensOutMax ?? upstream.tokensOutMax, upstream.price);
-		if (this.#spentMicros + worst > costMicrosMax) {
-			throw new PlimsollError(
-				'budget_cost_exceeded',
-				`A call to ${upstream.name} could cost ${usd(worst)}${this.#spentMicros > 0 ? ` on top of ${usd(this.#spentMicros)} spent` : ''}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
-			);
-		}
-	}
-
 	#settle(result: AttemptResult): void {
 		const { trace } = this.#context;
-		this.#spentMicros += result.costMicros;
 		trace.cost_usd_micros += result.costMicros;
 		trace.price_version = this.#model.upstream.price?.version ?? null;
-		trace.retries += this.#attempts > 1 ? 1 : 0;
+		trace.retries = this.#context.attempts - 1;
 		if (!result.ok) {
 			if (result.costMicros > 0) trace.cost_source = 'estimated';
 			return;
@@ -190,8 +205,7 @@ class Run {
 	}
 
 	#remainingMs(): number {
-		const spentHere = this.#context.elapsedMs() - this.#startedMs;
-		return Math.min(this.#context.deadline.remainingMs(), this.#plan.timeMsMax - spentHere);
+		return Math.min(this.#context.deadline.remainingMs(), this.#plan.endsMs - this.#context.elapsedMs());
 	}
 }
 

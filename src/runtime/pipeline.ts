@@ -73,6 +73,7 @@ async function answerAsFeature(
 		call,
 		question: input.question,
 		sink: held ? null : request.sink,
+		startsMs: context.elapsedMs(),
 	});
 	const final = await generateGuarded(context, feature, { plan, prompt, question: input.question, parts });
 	// A failure policy's answer was not streamed either: it is known only now.
@@ -102,6 +103,7 @@ function featurePlan(ask: {
 	call: CallParameters;
 	question: string;
 	sink: AnswerSink | null;
+	startsMs: number;
 }): GenerationPlan {
 	const { contract } = ask.feature.release;
 	return {
@@ -114,7 +116,7 @@ function featurePlan(ask: {
 		attemptsMax: contract.models.attemptsMax,
 		onFailure: contract.onFailure,
 		costMicrosMax: contract.budget.costMicrosMax,
-		timeMsMax: contract.budget.deadlineMs * contract.budget.stepShare.generate,
+		endsMs: ask.startsMs + contract.budget.deadlineMs * contract.budget.stepShare.generate,
 		sink: ask.sink,
 	};
 }
@@ -127,7 +129,7 @@ async function generateGuarded(
 ): Promise<Answer> {
 	const { passages } = ask.prompt;
 	let { plan } = ask;
-	for (let round = 1; ; round++) {
+	for (;;) {
 		const generation = await generate(context, plan, ask.parts);
 		markDegraded(context, generation.degraded);
 		if (generation.kind === 'fallen_back') return fallbackAnswer(context, generation.answer, generation.degraded);
@@ -137,10 +139,11 @@ async function generateGuarded(
 
 		const policy = feature.release.contract.onFailure.invalid_output;
 		if (policy.action === 'fall_back' && plan.sink === null) {
-			return fallbackAnswer(context, policy.answer, `invalid_output: ${failed.guard}`);
+			return fallbackAnswer(context, policy.answer, 'invalid_output: fall_back');
 		}
-		const again = plan.sink === null && round < plan.attemptsMax ? nextPlan(plan, policy, generation.model) : null;
-		if (again === null) {
+		const mayAsk = plan.sink === null && context.attempts < plan.attemptsMax;
+		const again = mayAsk ? nextPlan(plan, policy, generation.model) : null;
+		if (again === null || !ask.parts.retryBudget.spend()) {
 			throw new PlimsollError('guard_rejected', `The answer failed the guard "${failed.guard}": ${failed.reason}.`);
 		}
 		if (policy.action === 'escalate') context.trace.escalated_from = generation.model.upstream.name;
@@ -178,7 +181,7 @@ async function answerAsUpstream(
 			attemptsMax: bare.attemptsMax,
 			onFailure: BARE_POLICIES,
 			costMicrosMax: null,
-			timeMsMax: bare.deadlineMs,
+			endsMs: bare.deadlineMs,
 			sink: request.sink,
 		},
 		parts,

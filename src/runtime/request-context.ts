@@ -15,6 +15,8 @@ export interface StepNotes {
 export class RequestContext {
 	readonly trace: Draft;
 	readonly deadline: Deadline;
+	/** Attempts at upstreams so far: the contract caps them for the request, however often it generates. */
+	attempts = 0;
 	readonly #clock: Clock;
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];

@@ -255,6 +255,54 @@ describe('the life of a request', () => {
 		expect(traces.last.guard_verdicts.map(({ verdict }) => verdict)).toEqual(['fail', 'pass']);
 	});
 
+	it('asks again after a guard under the same caps: attempts, cost and retries are the request’s', async () => {
+		const clock = new VirtualClock();
+		const never: Guard = {
+			name: 'never',
+			check: () => ({ guard: 'never', verdict: 'fail', reason: 'it never passes' }),
+		};
+		const again = { onFailure: { invalid_output: { action: 'retry' } } } as const;
+		const flaky = new ScriptedModel(clock, [failing('connect'), HELLO]);
+		const counted = runtimeOf(clock, [feature(again, { route: [flaky], guards: [never] })]);
+		expect((await ask(clock, counted.runtime)).error?.code).toBe('guard_rejected');
+		expect(flaky.calls).toBe(3);
+		expect(counted.traces.last).toMatchObject({ retries: 2 });
+		const attempts = counted.traces.last.steps.map((step) => step.attempts.map(({ seq }) => seq));
+		expect(attempts.filter((seqs) => seqs.length > 0)).toEqual([[0, 1], [0]]);
+
+		const dear = new ScriptedModel(clock, [HELLO]);
+		// 5 tokens in and at most 100 out: one call fits, a second one on top of what the first cost does not.
+		const worst = 5 + 4 * 100;
+		const capped = runtimeOf(clock, [
+			feature({ ...again, budget: { costMicrosMax: worst } }, { route: [dear], guards: [never] }),
+		]);
+		expect((await ask(clock, capped.runtime)).error?.code).toBe('budget_cost_exceeded');
+		expect(dear.calls).toBe(1);
+		expect(capped.traces.last.cost_usd_micros).toBeGreaterThan(0);
+		expect(capped.traces.last.cost_usd_micros).toBeLessThanOrEqual(worst);
+	});
+
+	it('follows the policy for an exceeded budget when the call could cost too much', async () => {
+		const clock = new VirtualClock();
+		const dear = new ScriptedModel(clock, [HELLO]);
+		const free = new ScriptedModel(clock, [HELLO], {
+			name: 'test/free',
+			price: { version: 'free', inputMicrosPerMillion: 0, cachedInputMicrosPerMillion: 0, outputMicrosPerMillion: 0 },
+		});
+		const budget = { costMicrosMax: 1 };
+		const fallBack = { onFailure: { budget_exceeded: { action: 'fall_back', answer: 'Too dear.' } } } as const;
+		const first = runtimeOf(clock, [feature({ budget, ...fallBack }, { route: [dear] })]);
+		expect(await ask(clock, first.runtime)).toMatchObject({
+			answer: { text: 'Too dear.', degraded: 'budget_exceeded: fall_back' },
+		});
+		const escalate = { onFailure: { budget_exceeded: { action: 'escalate' } } } as const;
+		const second = runtimeOf(clock, [feature({ budget, ...escalate }, { route: [dear], escalateTo: free })]);
+		expect((await ask(clock, second.runtime)).answer?.upstream).toBe('test/free');
+		const third = runtimeOf(clock, [feature({ budget, ...escalate }, { route: [dear], escalateTo: dear })]);
+		expect((await ask(clock, third.runtime)).error?.code).toBe('budget_cost_exceeded');
+		expect(dear.calls).toBe(0);
+	});
+
 	it('turns away the request above the cap, and lets the next in when one has left', async () => {
 		const clock = new VirtualClock();
 		const model = new ScriptedModel(clock, [HELLO]);
