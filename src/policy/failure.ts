@@ -40,6 +40,8 @@ export interface FailedAttempt {
 	/** Whether the route has another upstream behind this one. */
 	readonly hasNext: boolean;
 	readonly canEscalate: boolean;
+	/** Whether the retry budget allows to ask the same upstream again. */
+	readonly mayRetry: boolean;
 	/** Whether any of the answer has reached the client: then nothing may start again. */
 	readonly answerStarted: boolean;
 	readonly remainingMs: number;
@@ -68,8 +70,8 @@ const ATTEMPT_MS_MIN = 20;
 const BACKOFF_BASE_MS = 200;
 
 /**
- * Decides what follows a failed attempt. `retry` asks the same upstream once more and then the next of the route;
- * `fail_over` asks the next at once. When no attempt, no time or no upstream is left, the request fails.
+ * Decides what follows a failed attempt. `retry` asks the same upstream once more, if the retry budget allows it, and
+ * then the next of the route; `fail_over` asks the next at once. When no attempt, no time or no upstream is left, the request fails.
  */
 export function decideRecovery(
 	attempt: FailedAttempt,
@@ -86,7 +88,7 @@ function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 	if (policy.action === 'fall_back') return { action: 'fall_back', answer: policy.answer };
 	if (attempt.attempts >= attempt.attemptsMax || attempt.remainingMs < ATTEMPT_MS_MIN) return FAIL;
 	if (policy.action === 'escalate') return attempt.canEscalate ? { action: 'escalate' } : FAIL;
-	if (policy.action === 'retry' && attempt.failuresHere < 2) {
+	if (policy.action === 'retry' && attempt.mayRetry && attempt.failuresHere < 2) {
 		const afterMs = attempt.retryAfterMs ?? attempt.draw * BACKOFF_BASE_MS * 2 ** (attempt.failuresHere - 1);
 		if (afterMs + ATTEMPT_MS_MIN < attempt.remainingMs) return { action: 'retry', afterMs };
 	}

@@ -1,6 +1,8 @@
 /**
- * Bounds what retries can add to a storm: every request earns `ratio` of a retry, every further attempt costs one, and
- * a small floor lets a quiet system retry at all. (Finagle's and Envoy's retry budget.)
+ * Bounds what retries can add to a storm: every request earns `ratio` of a retry, asking an upstream again costs one, and
+ * a small floor lets a quiet system retry at all. (Finagle's and Envoy's retry budget.) A request's first attempt at an
+ * upstream costs nothing: no upstream gets more than one such from a request, and an outage of one would otherwise
+ * spend in a moment what the fail-over to a healthy one needs.
  */
 export class RetryBudget {
 	readonly #ratio: number;
@@ -18,9 +20,13 @@ export class RetryBudget {
 		this.#balance = Math.min(this.#max, this.#balance + this.#ratio);
 	}
 
-	/** True, and one retry is spent, when the budget allows another attempt. */
+	get allows(): boolean {
+		return this.#balance >= 1;
+	}
+
+	/** True, and one retry is spent, when the budget allows to ask an upstream again. */
 	spend(): boolean {
-		if (this.#balance < 1) return false;
+		if (!this.allows) return false;
 		this.#balance -= 1;
 		return true;
 	}

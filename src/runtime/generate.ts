@@ -2,7 +2,7 @@ import { type Clock, sleep } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Contract } from '../contracts/release.ts';
 import { worstCaseCost } from '../policy/cost.ts';
-import { type Decision, decideRecovery } from '../policy/failure.ts';
+import { type Decision, decideRecovery, type Recovery } from '../policy/failure.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { ChatMessage, Model, ModelRequest, UpstreamError } from '../spec/model.ts';
@@ -61,12 +61,14 @@ export function generate(context: RequestContext, plan: GenerationPlan, parts: G
 			const result = await run.attempt();
 			if (result.ok) return run.produced(result);
 			context.throwIfOver();
-			const decision = run.decide(result, parts.random.next());
+			const decision = run.decide(result, { draw: parts.random.next(), mayRetry: parts.retryBudget.allows });
 			const { recovery } = decision;
 			if (recovery.action === 'fall_back') {
 				return { kind: 'fallen_back', answer: recovery.answer, degraded: `${decision.situation}: fall_back` };
 			}
-			if (recovery.action === 'fail' || !parts.retryBudget.spend()) throw failure(decision, result.error);
+			if (recovery.action === 'fail' || (run.repeats(recovery) && !parts.retryBudget.spend())) {
+				throw failure(decision, result.error);
+			}
 			run.follow(decision);
 			if (recovery.action === 'retry' && recovery.afterMs > 0) {
 				await sleep(parts.clock, recovery.afterMs, context.signal);
@@ -80,6 +82,7 @@ class Run {
 	readonly #context: RequestContext;
 	readonly #plan: GenerationPlan;
 	readonly #notes: StepNotes;
+	readonly #asked = new Set<Model>();
 	#model: Model;
 	#index = 0;
 	#failuresHere = 0;
@@ -94,6 +97,7 @@ class Run {
 
 	async attempt(): Promise<AttemptResult> {
 		this.#context.attempts++;
+		this.#asked.add(this.#model);
 		const result = await attempt(
 			this.#context,
 			{
@@ -109,7 +113,7 @@ class Run {
 		return result;
 	}
 
-	decide(failed: Extract<AttemptResult, { ok: false }>, draw: number): Decision {
+	decide(failed: Extract<AttemptResult, { ok: false }>, chance: { draw: number; mayRetry: boolean }): Decision {
 		this.#failuresHere++;
 		return decideRecovery(
 			{
@@ -122,10 +126,17 @@ class Run {
 				canEscalate: this.#canEscalate(),
 				answerStarted: failed.answerStarted,
 				remainingMs: this.#remainingMs(),
-				draw,
+				...chance,
 			},
 			this.#plan.onFailure,
 		);
+	}
+
+	/** Whether following it asks an upstream again that this run has asked before: only that can feed a storm. */
+	repeats(recovery: Recovery): boolean {
+		if (recovery.action === 'retry') return true;
+		const next = recovery.action === 'escalate' ? this.#plan.escalateTo : this.#plan.candidates[this.#index + 1];
+		return next != null && this.#asked.has(next);
 	}
 
 	follow({ recovery, situation }: Decision): void {

@@ -159,6 +159,33 @@ describe('the life of a request', () => {
 		expect(traces.last.cost_usd_micros).toBeGreaterThan(0);
 	});
 
+	it.each(['fail_over', 'retry'] as const)(
+		'answers every request of a long outage from the next upstream (%s), and asks the dead one again only within the retry budget',
+		async (action) => {
+			const clock = new VirtualClock();
+			const down = new ScriptedModel(clock, [failing('connect')]);
+			const second = new ScriptedModel(clock, [HELLO], { name: 'test/second' });
+			const { runtime } = runtimeOf(clock, [
+				feature({ onFailure: { upstream_outage: { action } } }, { route: [down, second] }),
+			]);
+			const requests = 100;
+			for (let i = 0; i < requests; i++) {
+				expect((await ask(clock, runtime)).answer?.degraded).toBe('upstream_outage: fail_over');
+			}
+			expect(second.calls).toBe(requests);
+			expect(down.calls).toBeLessThanOrEqual(requests + 10 + requests / 5);
+			expect(down.calls > requests).toBe(action === 'retry');
+		},
+	);
+
+	it('asks a dead upstream again only as often as the retry budget allows when nobody else can answer', async () => {
+		const clock = new VirtualClock();
+		const down = new ScriptedModel(clock, [failing('connect')]);
+		const { runtime } = runtimeOf(clock, [feature({}, { route: [down] })]);
+		for (let i = 0; i < 100; i++) expect((await ask(clock, runtime)).error?.code).toBe('upstream_unavailable');
+		expect(down.calls).toBeLessThanOrEqual(100 + 10 + 20);
+	});
+
 	it('starts a cut stream again when nothing of it has left the house', async () => {
 		const clock = new VirtualClock();
 		const cut = new ScriptedModel(clock, [failing('cut', 'Hello to'), HELLO]);
