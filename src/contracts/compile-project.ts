@@ -83,7 +83,9 @@ export function compileProject(
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),
 					embedders: compiledMap(value.embedders, (name, raw) => embedderOf(name, raw, dir)),
-					collections: compiledMap(value.collections, (name, raw) => collectionOf(name, raw, dir)),
+					collections: compiledMap(value.collections, (name, raw) =>
+						collectionOf(name, raw, { dir, embedders: value.embedders }),
+					),
 				})
 			: null;
 	const folder = (key: string, fallback: string) => {
@@ -200,15 +202,25 @@ function embedderOf(name: string, raw: RawEmbedder, dir: string): EmbedderConfig
 	};
 }
 
-function collectionOf(name: string, raw: RawCollection, dir: string): CollectionConfig {
+interface CollectionOrigin {
+	readonly dir: string;
+	readonly embedders: Readonly<Record<string, { readonly family: string }>>;
+}
+
+/** The built-in embedder's vectors made every ranking worse that was measured (docs/concepts/retrieval.md). */
+function defaultVectorWeight(embedder: string | null, { embedders }: CollectionOrigin): number {
+	return embedder === null || embedders[embedder]?.family === 'builtin' ? 0 : 0.5;
+}
+
+function collectionOf(name: string, raw: RawCollection, from: CollectionOrigin): CollectionConfig {
 	return {
 		name,
-		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, dir)),
+		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
 		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
 		embedder: raw.embedder,
 		search: {
 			fusion: raw.search.fusion,
-			vectorWeight: raw.search.vector_weight ?? (raw.embedder === null ? 0 : 0.5),
+			vectorWeight: raw.search.vector_weight ?? defaultVectorWeight(raw.embedder, from),
 			rrfK: raw.search.rrf_k,
 			candidates: raw.search.candidates,
 			timeoutMs: raw.search.timeout_ms,

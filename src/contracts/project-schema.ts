@@ -272,7 +272,7 @@ const collection = z
 					.default('convex'),
 				vector_weight: decimal(0, 1, {
 					description: 'Weight of the vector leg; 0 is BM25 alone.',
-					'x-default': '0.5 when the collection names an embedder, else 0',
+					'x-default': '0.5 when the collection names an embedder that is not `builtin`, else 0',
 					examples: [0.5],
 				}).optional(),
 				rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),

@@ -263,6 +263,23 @@ test('an optional upstream is available exactly when a variable of its key or ad
 	expect(await state({ KEY: 'k' })).toEqual([expect.stringContaining('the environment variable URL is not set')]);
 });
 
+test('vectors weigh in by default only where an embedder is named that measured better than words alone', async () => {
+	const weightOf = async (embedder: string) => {
+		const { value } = await load(`upstreams:
+  local/extractive: {family: extractive}
+embedders:
+  words: {family: builtin}
+  small: {family: local, model: Xenova/all-MiniLM-L6-v2, dimensions: 384}
+collections:
+  docs: {sources: {manual: {kind: folder, path: docs}}${embedder}}
+`);
+		return value?.config.collections.get('docs')?.search.vectorWeight;
+	};
+	expect(await weightOf('')).toBe(0);
+	expect(await weightOf(', embedder: words')).toBe(0);
+	expect(await weightOf(', embedder: small')).toBe(0.5);
+});
+
 test('an unknown key anywhere is refused at its line', async () => {
 	const document = parseDocument(FULL);
 	const mappings: readonly (readonly string[])[] = [

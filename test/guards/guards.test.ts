@@ -219,7 +219,7 @@ test('the same answer gets the same verdict again', () => {
 	);
 });
 
-it('lets an abstention pass without a citation, and nothing that only begins like one', () => {
+test('lets an abstention pass without a citation, and nothing that only begins like one', () => {
 	const abstention = 'The manual does not say.';
 	const guards = createGuards({ ...OPEN, citations: 'required', abstention });
 	const verdicts = (answer: string) =>
