@@ -117,7 +117,7 @@ async function listTraces({ request, parts, key }: Exchange): Promise<unknown> {
 	return { requests, stats };
 }
 
-async function ingest({ request, reply, parts }: Exchange): Promise<unknown> {
+async function ingest({ request, reply, parts, failed }: Exchange): Promise<unknown> {
 	const collection = pathParameter(request, 'collection');
 	const known = parts.operator.retriever.status().map((status) => status.collection);
 	if (!known.includes(collection)) {
@@ -138,7 +138,9 @@ async function ingest({ request, reply, parts }: Exchange): Promise<unknown> {
 		});
 		line({ report });
 	} catch (thrown) {
-		line(errorBody(asPlimsollError(thrown), null));
+		const error = asPlimsollError(thrown);
+		failed(error);
+		line(errorBody(error, null));
 	}
 	reply.raw.end();
 	return reply;

@@ -70,7 +70,9 @@ async function chat(exchange: Exchange): Promise<unknown> {
 	} catch (thrown) {
 		if (!events.started) throw thrown;
 		reply.hijack();
-		events.fail(asPlimsollError(thrown));
+		const error = asPlimsollError(thrown);
+		exchange.failed(error);
+		events.fail(error);
 	}
 	return reply;
 }

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { PlimsollError } from '../spec/errors.ts';
@@ -67,9 +66,9 @@ export function refuseMalformed(fault: Error & { readonly code?: string }, socke
 	}
 	const error = malformed(fault.code);
 	const body = JSON.stringify(errorBody(error, null));
-	const { status } = STATUS[error.category];
+	// A reason phrase may be empty (RFC 9112, section 4), and nobody should rely on one.
 	socket.end(
-		`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
+		`HTTP/1.1 ${statusOf(error)} \r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\n` +
 			`content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
 	);
 }

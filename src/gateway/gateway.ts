@@ -96,7 +96,9 @@ function register(
 			handled.add(request);
 			const identified = !route.traced && route.scope !== null;
 			const key = identified ? parts.identify(request.headers.authorization, route.scope) : null;
-			return route.handle({ request, reply, parts, context: contexts.get(request) ?? null, key });
+			const context = contexts.get(request) ?? null;
+			const failed = (error: PlimsollError) => reportFault(error, context, options);
+			return route.handle({ request, reply, parts, context, key, failed });
 		},
 		errorHandler: (thrown, request, reply) =>
 			answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),
@@ -109,7 +111,11 @@ function answerError(
 ): void {
 	const error = fromFastify(thrown) ?? asPlimsollError(thrown);
 	context?.end(error);
-	if (error.category === 'internal') options.onFault(error, context?.id ?? null);
+	reportFault(error, context, options);
 	if (error.category === 'cancelled') reply.raw.destroy();
 	else sendError(reply, error, context?.id ?? null);
+}
+
+function reportFault(error: PlimsollError, context: RequestContext | null, options: GatewayOptions): void {
+	if (error.category === 'internal') options.onFault(error, context?.id ?? null);
 }

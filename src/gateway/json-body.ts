@@ -5,7 +5,7 @@ import { PlimsollError } from '../spec/errors.ts';
 const DEPTH_MAX = 64;
 
 /** A member that code which copies objects could take for their prototype, also when it is written with escapes. */
-const PROTOTYPE_MEMBER = /"(?:_|\\u005f){2}proto(?:_|\\u005f){2}"\s*:/i;
+const PROTOTYPE_MEMBER = new RegExp(`"${[...'__proto__'].map(orEscaped).join('')}"\\s*:`);
 
 /** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
 export function parseJsonBody(text: string): unknown {
@@ -39,6 +39,12 @@ function dotted(path: readonly PropertyKey[]): string {
 		.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
 		.join('')
 		.replace(/^\./, '');
+}
+
+function orEscaped(letter: string): string {
+	const code = letter.charCodeAt(0).toString(16).padStart(4, '0');
+	const escaped = code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+	return `(?:${letter}|\\\\u${escaped})`;
 }
 
 /** Deepest nesting of brackets outside strings. */

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { PlimsollError } from '../spec/errors.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
 import type { Operator } from './operator.ts';
 
@@ -24,6 +25,8 @@ export interface Exchange {
 	readonly context: RequestContext | null;
 	/** Set on the other routes that need a key. */
 	readonly key: KeyRecord | null;
+	/** Told about a failure after the head of the response was sent, which no error handler sees any more. */
+	readonly failed: (error: PlimsollError) => void;
 }
 
 /** One row of the route table: it makes the Fastify route and the OpenAPI operation. */

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ROUTES } from '../../src/gateway/gateway.ts';
+import type { Guard } from '../../src/spec/guard.ts';
 import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
 import { feature, hit, KEY, retrieverOf } from '../support/runtime-fixture.ts';
 
@@ -84,6 +85,13 @@ describe('bad input', () => {
 		[
 			'a prototype',
 			'{"model":"ask","messages":[{"role":"user","content":"x"}],"__proto__":{"admin":true}}',
+			400,
+			'request_invalid',
+			null,
+		],
+		[
+			'a prototype in escapes',
+			'{"model":"ask","messages":[{"role":"user","content":"x"}],"__pr\\u006Fto_\\u005f" :1}',
 			400,
 			'request_invalid',
 			null,
@@ -185,5 +193,31 @@ describe('routes', () => {
 		expect(document.paths['/v1/chat/completions'].post.requestBody.content['application/json'].schema.required).toEqual(
 			['model', 'messages'],
 		);
+	});
+});
+
+describe('a fault of our own after the answer has begun', () => {
+	it('is told to the operator, and to the client without its internals', async () => {
+		const broken: Guard = {
+			name: 'broken',
+			check() {
+				throw new Error('the guard lost its mind');
+			},
+		};
+		const own = await startGateway({ features: (model) => [feature({}, { route: [model], guards: [broken] })] });
+		try {
+			const response = await fetch(`${own.url}/v1/chat/completions`, {
+				method: 'POST',
+				headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+				body: '{"model":"greet","stream":true,"messages":[{"role":"user","content":"x"}]}',
+			});
+			const text = await response.text();
+			expect(response.status).toBe(200);
+			expect(text).toContain('internal_error');
+			expect(text).not.toMatch(/lost its mind|\[DONE\]/);
+			expect(own.faults).toEqual([expect.stringContaining('the guard lost its mind')]);
+		} finally {
+			await own.close();
+		}
 	});
 });

@@ -115,7 +115,7 @@ function bodyHint(body: string, tidy: (text: string) => string): string {
 }
 
 /** Milliseconds from `retry-after-ms`, or from `Retry-After` in seconds or as an HTTP date (RFC 9110, 10.2.3); null when absent or unreadable. */
-export function retryAfterMs(headers: ResponseHeaders, nowMs: number): number | null {
+function retryAfterMs(headers: ResponseHeaders, nowMs: number): number | null {
 	const ms = positive(headers['retry-after-ms']);
 	if (ms !== null) return Math.ceil(ms);
 	const seconds = positive(headers['retry-after']);
