@@ -1,9 +1,9 @@
 import pino, { type Logger } from 'pino';
 import type { Answer } from '../runtime/request.ts';
-import type { RequestContext } from '../runtime/request-context.ts';
 import { configurationError } from '../spec/errors.ts';
 import type { IngestProgress, IngestReport, SearchMode, SearchResult } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
+import { inProcess } from './in-process.ts';
 import { loadProject } from './load-project.ts';
 import { openServices, type Services } from './services.ts';
 
@@ -60,34 +60,26 @@ export async function createRuntime(options: RuntimeOptions): Promise<InProcessR
 	if (!loaded.ok) throw configurationError(loaded.problems);
 	const log = options.log ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 	const services = await openServices(loaded.value, log);
-	return inProcess(services, options.tenant ?? 'default');
+	return overServices(services, options.tenant ?? 'default');
 }
 
-function inProcess(services: Services, tenantId: string): InProcessRuntime {
+function overServices(services: Services, tenantId: string): InProcessRuntime {
 	const { runtime, operator } = services;
-	const enter = async (signal: AbortSignal | undefined): Promise<RequestContext> => {
-		const context = runtime.open();
-		await runtime.admit(context, { kind: 'in_process', tenantId });
-		if (signal?.aborted) context.clientLeft();
-		signal?.addEventListener('abort', () => context.clientLeft(), { once: true });
-		return context;
-	};
 	return {
-		async ask(feature, { question, history = [], input = {}, user, onText, signal }) {
-			const context = await enter(signal);
-			const answer = await runtime.chat(context, {
-				model: feature,
-				messages: [...history, { role: 'user', content: question }],
-				variables: input,
-				parameters: {},
-				sink: onText ? { chunk: ({ text }) => (text === '' ? undefined : onText(text)) } : null,
-				user: user ?? null,
-			});
-			return { ...answer, requestId: context.id };
-		},
-		async search(collection, query, { k = 10, mode, signal } = {}) {
-			return runtime.search(await enter(signal), { collection, query, k, mode: mode ?? null });
-		},
+		ask: (feature, { question, history = [], input = {}, user, onText, signal }) =>
+			inProcess(runtime, { tenantId, signal }, async (context) => {
+				const answer = await runtime.chat(context, {
+					model: feature,
+					messages: [...history, { role: 'user', content: question }],
+					variables: input,
+					parameters: {},
+					sink: onText ? { chunk: ({ text }) => (text === '' ? undefined : onText(text)) } : null,
+					user: user ?? null,
+				});
+				return { ...answer, requestId: context.id };
+			}),
+		search: (collection, query, { k = 10, mode = null, signal } = {}) =>
+			inProcess(runtime, { tenantId, signal }, (context) => runtime.search(context, { collection, query, k, mode })),
 		ingest: (collection, { onProgress, signal } = {}) =>
 			operator.ingest(collection, {
 				signal: signal ?? new AbortController().signal,

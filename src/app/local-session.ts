@@ -9,7 +9,6 @@ import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { checkBody } from '../gateway/json-body.ts';
 import { searchResponse } from '../gateway/search-response.ts';
 import { Keyring } from '../runtime/keyring.ts';
-import type { RequestContext } from '../runtime/request-context.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
@@ -18,6 +17,7 @@ import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
 import type { AskReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import { inProcess } from './in-process.ts';
 import { KeyAdmin } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
@@ -45,7 +45,7 @@ export class LocalSession implements Session {
 
 	async ask(feature: string, { question, onRequestId, onText, signal }: SessionAsk): Promise<AskReply> {
 		const { runtime } = await this.#open();
-		return this.#within(signal, async (context) => {
+		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) => {
 			onRequestId?.(context.id);
 			const answer = await runtime.chat(context, {
 				model: feature,
@@ -67,7 +67,7 @@ export class LocalSession implements Session {
 
 	async search(collection: string, { query, k, mode, signal }: SessionSearch): Promise<SearchReply> {
 		const { runtime } = await this.#open();
-		return this.#within(signal, async (context) =>
+		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) =>
 			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode })),
 		);
 	}
@@ -113,21 +113,6 @@ export class LocalSession implements Session {
 
 	async close(): Promise<void> {
 		await this.#opened.disposeAsync();
-	}
-
-	/** Admits a request of this process; it ends early when the caller's signal aborts. */
-	async #within<T>(signal: AbortSignal | undefined, run: (context: RequestContext) => Promise<T>): Promise<T> {
-		const { runtime } = await this.#open();
-		const context = runtime.open();
-		await runtime.admit(context, { kind: 'in_process', tenantId: TENANT });
-		const leave = () => context.clientLeft();
-		if (signal?.aborted) leave();
-		signal?.addEventListener('abort', leave, { once: true });
-		try {
-			return await run(context);
-		} finally {
-			signal?.removeEventListener('abort', leave);
-		}
 	}
 
 	#open(): Promise<Services> {

@@ -5,44 +5,43 @@ import type { UpstreamConfig } from '../contracts/project.ts';
 import { createModel } from '../models/create-model.ts';
 import type { Model } from '../spec/model.ts';
 
-/** How long a replaced model stays open for requests that began with it, milliseconds: above any sane deadline. */
-const RETIRE_AFTER_MS = 600_000;
+/** How long a replaced model stays open for requests that began with it, milliseconds: above the longest deadline. */
+const RETIRE_AFTER_MS = 660_000;
+
+interface OpenModel {
+	readonly settings: string;
+	readonly model: Model;
+}
 
 /** The open models, by upstream. A reload keeps those whose settings did not change, with their connections. */
 export class ModelPool {
 	readonly #clock: Clock;
-	readonly #open = new Map<string, { readonly settings: string; readonly model: Model }>();
 	readonly #retired = new Set<Model>();
+	#open: ReadonlyMap<string, OpenModel> = new Map();
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
 	}
 
-	/** The models of all available upstreams. */
+	/** The models of all available upstreams. Throws what `createModel` throws, and then changes nothing. */
 	update(upstreams: ReadonlyMap<string, UpstreamConfig>): ReadonlyMap<string, Model> {
-		const wanted = new Map([...upstreams].filter(([, upstream]) => upstream.available));
-		for (const [name, { model }] of this.#open) {
-			const upstream = wanted.get(name);
-			if (upstream && this.#open.get(name)?.settings === settingsOf(upstream)) continue;
-			this.#open.delete(name);
-			this.#retire(model);
+		const next = new Map<string, OpenModel>();
+		for (const [name, upstream] of upstreams) {
+			if (!upstream.available) continue;
+			const settings = settingsOf(upstream);
+			const known = this.#open.get(name);
+			const kept = known?.settings === settings ? known : null;
+			next.set(name, kept ?? { settings, model: createModel(upstream, { clock: this.#clock }) });
 		}
-		for (const [name, upstream] of wanted) {
-			if (this.#open.has(name)) continue;
-			this.#open.set(name, { settings: settingsOf(upstream), model: createModel(upstream, { clock: this.#clock }) });
-		}
-		return new Map(
-			[...wanted.keys()].flatMap((name) => {
-				const entry = this.#open.get(name);
-				return entry ? [[name, entry.model] as const] : [];
-			}),
-		);
+		for (const [name, known] of this.#open) if (next.get(name) !== known) this.#retire(known.model);
+		this.#open = next;
+		return new Map([...next].map(([name, { model }]) => [name, model]));
 	}
 
 	async close(): Promise<void> {
 		const models = [...this.#retired, ...[...this.#open.values()].map(({ model }) => model)];
 		this.#retired.clear();
-		this.#open.clear();
+		this.#open = new Map();
 		await Promise.all(models.map((model) => model.close()));
 	}
 

@@ -10,6 +10,9 @@ import { openServices, type Services } from './services.ts';
 import { version } from './version.ts';
 import { watchProject } from './watch-project.ts';
 
+/** How long requests whose sockets were closed may take to notice, milliseconds. */
+const CUT_OFF_MS = 1_000;
+
 /** What a start tells whoever watches it. */
 export interface ServeEvents {
 	onIngestProgress(collection: string, progress: IngestProgress): void;
@@ -58,10 +61,12 @@ export async function serve(
 				parts.log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
 		},
 	);
-	opened.defer(() => {
+	opened.defer(async () => {
 		// Whoever is still connected had the drain's time to finish.
 		gateway.server.closeAllConnections();
-		return gateway.close();
+		await gateway.close();
+		// What still ran has lost its client and ends now; its trace must come before the trace store closes.
+		await drain(services, CUT_OFF_MS);
 	});
 	const url = await listen(gateway, { host: options.host ?? server.host, port: options.port ?? server.port });
 	services.dataFolder.publish({ pid: process.pid, url });
@@ -108,6 +113,7 @@ class Ingestion {
 	readonly #events: ServeEvents;
 	readonly #signal: AbortSignal;
 	#last: Promise<void> = Promise.resolve();
+	#waiting: Promise<void> | null = null;
 
 	constructor(services: Services, events: ServeEvents, signal: AbortSignal) {
 		this.#services = services;
@@ -115,11 +121,14 @@ class Ingestion {
 		this.#signal = signal;
 	}
 
+	/** Resolves when a pass that began after this call has ended: the one that waits already serves any number of calls. */
 	runAll(): Promise<void> {
-		this.#last = this.#last.then(async () => {
+		this.#waiting ??= this.#last.then(async () => {
+			this.#waiting = null;
 			for (const name of this.#services.project.config.collections.keys()) await this.#run(name);
 		});
-		return this.#last;
+		this.#last = this.#waiting;
+		return this.#waiting;
 	}
 
 	settled(): Promise<void> {
@@ -147,17 +156,32 @@ async function listen(
 	try {
 		await gateway.listen({ host, port });
 	} catch (thrown) {
-		if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE')) throw thrown;
-		throw new PlimsollError(
-			'address_in_use',
-			`Something else listens on ${host}:${port}. Stop it, or start with --port.`,
-			{
-				cause: thrown,
-			},
-		);
+		throw asListenError(thrown, `${host}:${port}`);
 	}
 	const { address, port: bound, family } = gateway.server.address() as AddressInfo;
 	return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
+}
+
+/** What the system says about an address, as an error that names what to change. */
+function asListenError(thrown: unknown, at: string): unknown {
+	const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+	const options = { cause: thrown };
+	switch (code) {
+		case 'EADDRINUSE':
+			return new PlimsollError(
+				'address_in_use',
+				`Something else listens on ${at}. Stop it, or start with --port.`,
+				options,
+			);
+		case 'EACCES':
+			return new PlimsollError('address_unusable', `The system does not let this user listen on ${at}.`, options);
+		case 'EADDRNOTAVAIL':
+		case 'ENOTFOUND':
+		case 'EAI_AGAIN':
+			return new PlimsollError('address_unusable', `${at} is no address of this machine.`, options);
+		default:
+			return thrown;
+	}
 }
 
 /** Running requests end by themselves; past the limit, closing their sockets ends them. */

@@ -81,7 +81,10 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			createKey: (ask) => keys.create(ask),
 			revokeKey: (id) => keys.revoke(id),
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
-			readiness: () => readiness(current, retrieval.retriever.status()),
+			readiness: () => {
+				const { ready, waitingFor } = readiness(current, retrieval.retriever.status());
+				return { ready: ready && !runtime.draining, waitingFor };
+			},
 		},
 		get project() {
 			return current;
@@ -117,6 +120,7 @@ async function openRetrieval(
 		clock: parts.clock,
 		ids: createIds(parts.clock, parts.random),
 		http,
+		warn: (message) => parts.log.warn(message),
 	});
 	await retrieval.open();
 	return retrieval;

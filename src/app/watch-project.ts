@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../contracts/environment.ts';
 import { isDropping } from '../contracts/feature-folder.ts';
 import { PROJECT_FILE } from '../contracts/project.ts';
+import { FEATURES_DIR } from '../contracts/project-schema.ts';
 import { fileProblem } from '../contracts/source-file.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
 import { type LoadedProject, loadProject } from './load-project.ts';
@@ -30,7 +31,7 @@ interface WatchOptions {
  */
 export function watchProject(dir: string, env: Environment, options: WatchOptions): { close(): Promise<void> } {
 	const root = resolve(dir);
-	const watched = new Set([join(root, PROJECT_FILE), options.current?.config.featuresDir ?? join(root, 'features')]);
+	const watched = new Set([join(root, PROJECT_FILE), options.current?.config.featuresDir ?? join(root, FEATURES_DIR)]);
 	const watcher = watch([...watched], {
 		// The first scan tells of every file: an edit between a load and the scan is thereby seen.
 		ignoreInitial: false,

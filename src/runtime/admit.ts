@@ -10,7 +10,11 @@ const FULL_RETRY_AFTER_MS = 1000;
 export class Door {
 	#inside = 0;
 	#closed = false;
-	#whenEmpty: (() => void) | null = null;
+	readonly #empty = Promise.withResolvers<void>();
+
+	get closed(): boolean {
+		return this.#closed;
+	}
 
 	get inside(): number {
 		return this.#inside;
@@ -31,16 +35,14 @@ export class Door {
 
 	leave(): void {
 		this.#inside--;
-		if (this.#inside === 0) this.#whenEmpty?.();
+		if (this.#closed && this.#inside === 0) this.#empty.resolve();
 	}
 
-	/** Lets nobody in any more; resolves when the last one has left. */
+	/** Lets nobody in any more; resolves when the last one has left. Further calls wait for the same. */
 	close(): Promise<void> {
 		this.#closed = true;
-		return new Promise((resolve) => {
-			if (this.#inside === 0) resolve();
-			else this.#whenEmpty = resolve;
-		});
+		if (this.#inside === 0) this.#empty.resolve();
+		return this.#empty.promise;
 	}
 }
 
