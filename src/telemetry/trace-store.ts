@@ -6,9 +6,9 @@ import type { RequestSummary } from './trace-schema.ts';
 import { type StartWorker, startTraceWorker, TraceWorkerLink } from './trace-worker-link.ts';
 
 /** A batch leaves when it has this many traces, or `FLUSH_MS` after its first one. */
-const BATCH_TRACES = 512;
+const BATCH_TRACES = 1_024;
 /** When the worker is behind, larger batches cost it less. */
-const BATCH_TRACES_MAX = 1_024;
+const BATCH_TRACES_MAX = 2_048;
 /** Far above that many traces of usual size; bounds what the worker holds at once. */
 const BATCH_CHARS_MAX = 8 * 1024 * 1024;
 const FLUSH_MS = 250;
