@@ -93,7 +93,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		scope: null,
 		traced: false,
 		summary:
-			'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then.',
+			'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then, and while the server stops.',
 		body: null,
 		handle: ready,
 	},
@@ -107,8 +107,12 @@ async function findTrace({ request, parts, key }: Exchange): Promise<unknown> {
 	return trace;
 }
 
+const ListQuery = z.object({
+	limit: z.coerce.number('expected a whole number from 1 to 500').int().min(1).max(500),
+});
+
 async function listTraces({ request, parts, key }: Exchange): Promise<unknown> {
-	const limit = checkBody(z.coerce.number().int().min(1).max(500), queryParameter(request, 'limit') ?? '20');
+	const { limit } = checkBody(ListQuery, { limit: queryParameter(request, 'limit') ?? '20' });
 	const filter = { tenantId: tenantSeenBy(key), feature: queryParameter(request, 'feature') };
 	const [requests, stats] = await Promise.all([
 		parts.operator.traces.recent({ ...filter, limit }),

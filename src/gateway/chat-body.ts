@@ -2,22 +2,25 @@ import { z } from 'zod';
 import type { ChatRequest } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
-const Message = z.looseObject({ role: z.string('role must be a string') });
+const Message = z.looseObject({ role: z.string('expected a string') });
 
 /** `POST /v1/chat/completions`. What is not named here goes on to the model, or is refused by the feature by name. */
 export const ChatBody = z.looseObject({
-	model: z.string('model must be the name of a feature or an upstream').min(1).max(200),
-	messages: z.array(Message, 'messages must be a list').min(1, 'messages is empty').max(2000),
-	stream: z.boolean('stream must be true or false').nullish(),
+	model: z.string('expected the name of a feature or an upstream').min(1).max(200),
+	messages: z
+		.array(Message, 'expected a list of messages')
+		.min(1, 'is empty, expected at least the user’s question')
+		.max(2000, 'holds more than 2,000 messages'),
+	stream: z.boolean('expected true or false').nullish(),
 	stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
-	user: z.string('user must be a string').max(512).nullish(),
+	user: z.string('expected a string of at most 512 characters').max(512).nullish(),
 });
 
 export type ChatBody = z.output<typeof ChatBody>;
 
 /** `POST /v1/features/{feature}/invoke`. */
 export const InvokeBody = z.strictObject({
-	input: z.looseObject({ question: z.string('input.question must be a string').optional() }).default({}),
+	input: z.looseObject({ question: z.string('expected a string').optional() }).default({}),
 	history: z
 		.array(z.strictObject({ role: z.enum(['user', 'assistant']), content: z.string() }))
 		.max(2000)
@@ -28,8 +31,8 @@ export const InvokeBody = z.strictObject({
 
 /** `POST /v1/collections/{collection}/search`. */
 export const SearchBody = z.strictObject({
-	query: z.string('query must be a string').max(100_000),
-	k: z.int('k must be an integer').min(1).max(1000).default(10),
+	query: z.string('expected a string of at most 100,000 characters').max(100_000),
+	k: z.int('expected an integer from 1 to 1000').min(1).max(1000).default(10),
 	mode: z.enum(['hybrid', 'lexical', 'vector']).nullish(),
 });
 
@@ -38,7 +41,7 @@ export const KeyBody = z.strictObject({
 	name: z.string().min(1).max(100),
 	tenant: z
 		.string()
-		.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'tenant must be lower-case letters, digits, dots and dashes')
+		.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'expected lower-case letters, digits, dots and dashes')
 		.default('default'),
 	scopes: z.array(z.enum(['invoke', 'ingest', 'read', 'admin'])).min(1),
 });

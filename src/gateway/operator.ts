@@ -20,6 +20,6 @@ export interface Operator {
 	revokeKey(id: string): Promise<void>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
-	/** Names of features that clients can call and of collections whose index they need. */
+	/** Whether new requests can be answered, and the collections whose index they wait for. Never while the server stops. */
 	readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
 }

@@ -92,6 +92,11 @@ export class Runtime {
 		return this.#door.inside;
 	}
 
+	/** Whether new requests are turned away because the server stops. */
+	get draining(): boolean {
+		return this.#door.closed;
+	}
+
 	/** Lets nobody in any more; resolves when the last request has ended. */
 	drain(): Promise<void> {
 		return this.#door.close();

@@ -227,6 +227,13 @@ export const ERRORS = {
 		meaning: 'Another process listens on the address.',
 		remedy: 'Stop it, or choose another server.port.',
 	},
+	address_unusable: {
+		category: 'configuration',
+		retryable: false,
+		meaning:
+			'The server cannot listen on the address: this machine does not have it, or its user may not use the port.',
+		remedy: 'Correct server.host or server.port; ports below 1024 may need rights.',
+	},
 	storage_failed: {
 		category: 'unavailable',
 		retryable: true,

@@ -139,6 +139,14 @@ describe('with a server, commands talk to it', () => {
 		await rm(other, { recursive: true });
 	});
 
+	test('an address that this machine does not have is refused by name', async () => {
+		const other = await newProject();
+		const { code, stderr } = await plimsoll(['start', '--host', '192.0.2.1', '--port', '0'], { cwd: other });
+		expect(stderr).toContain('192.0.2.1:0 is no address of this machine. (address_unusable)');
+		expect(code).toBe(3);
+		await rm(other, { recursive: true });
+	});
+
 	test('a broken edit is told and the last good files serve on, also for commands; its repair is told too', async () => {
 		const file = join(cwd, 'features', 'ask-docs', 'contract.yaml');
 		const good = await readFile(file, 'utf8');
@@ -174,6 +182,8 @@ describe('stopping', () => {
 		await double.arrived(before + 1);
 		running.child.kill('SIGTERM');
 		await running.saw(/"event":"stopping","running":1/);
+		const [, at] = await running.saw(/"url":"(http[^"]+)"/);
+		expect((await fetch(`${at}/readyz`)).status).toBe(503);
 		expect(json(await asked)).toMatchObject({ upstream: 'openai/default', answer: expect.stringContaining('[1]') });
 		expect(await running.ended).toMatchObject({ code: 0 });
 		await rm(dir, { recursive: true });

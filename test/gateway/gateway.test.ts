@@ -107,6 +107,24 @@ describe('bad input', () => {
 		expect(answer.body.error.request_id).toBe(gateway.traces.last.request_id);
 	});
 
+	it.each([
+		['/v1/collections/docs/search', '{"query":"x","k":0}', 'k: expected an integer from 1 to 1000.'],
+		['/v1/collections/docs/search', '{"query":"x","k":1.5}', 'k: expected an integer from 1 to 1000.'],
+		['/v1/features/ask/invoke', '{"input":{"question":5}}', 'input.question: expected a string.'],
+		['/v1/chat/completions', '{"messages":[]}', 'model: expected the name of a feature or an upstream.'],
+	])('says to %s %s what it expected, and where', async (path, body, message) => {
+		expect((await post(path, body)).body.error.message).toBe(message);
+	});
+
+	it('names a query parameter that is wrong', async () => {
+		const response = await fetch(`${gateway.url}/admin/traces?limit=all`, {
+			headers: { authorization: `Bearer ${KEY}` },
+		});
+		expect(await response.json()).toMatchObject({
+			error: { code: 'request_invalid', param: 'limit', message: 'limit: expected a whole number from 1 to 500.' },
+		});
+	});
+
 	it('refuses another content type', async () => {
 		expect((await post('/v1/chat/completions', 'x', { 'content-type': 'text/plain' })).body.error.code).toBe(
 			'request_invalid',
