@@ -1,3 +1,4 @@
+import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256 } from '../base/hash.ts';
 import { countTokens } from '../base/tokens.ts';
@@ -34,6 +35,7 @@ class CompiledPrompt implements Prompt {
 	readonly #defaults: Values;
 	readonly #declared: readonly string[];
 	readonly #required: ReadonlySet<string>;
+	readonly #validate: ValidateFunction | null;
 	readonly #fitter = new BudgetFitter();
 
 	constructor(name: string, head: FrontMatter & { version: string }, render: Render) {
@@ -46,6 +48,8 @@ class CompiledPrompt implements Prompt {
 		const { properties, required } = head.inputSchema ?? {};
 		this.#declared = Object.keys(isMapping(properties) ? properties : {});
 		this.#required = new Set(Array.isArray(required) ? required.map(String) : []);
+		this.#validate =
+			head.inputSchema && new Ajv2020({ strict: false, validateFormats: false }).compile(head.inputSchema);
 	}
 
 	assemble(input: PromptInput, budget: PromptBudget): AssembledPrompt {
@@ -80,7 +84,17 @@ class CompiledPrompt implements Prompt {
 				});
 			}
 		}
+		if (this.#validate && !this.#validate(variables)) throw this.#misfit(this.#validate.errors?.[0]);
 		return variables;
+	}
+
+	/** Names the variable and its place inside, never its value. */
+	#misfit({ instancePath = '', message = 'it does not' }: Partial<ErrorObject> = {}): PlimsollError {
+		const [, param = '', ...inside] = instancePath.split('/');
+		const what = param === '' ? 'The input' : `The variable ${param}`;
+		const where = inside.length > 0 ? ` at /${inside.join('/').slice(0, 100)}` : '';
+		const text = `${what} of the prompt ${this.name} does not fit its schema${where}: ${message}.`;
+		return new PlimsollError('request_invalid', text, param ? { param } : {});
 	}
 
 	#sections(values: Values): readonly Section[] {

@@ -6,7 +6,7 @@ export interface PromptInput {
 	readonly question: string;
 	/** Earlier turns, oldest first: `user` and `assistant` with text only. */
 	readonly history: readonly { readonly role: 'user' | 'assistant'; readonly content: string }[];
-	/** Variables of a typed invocation, already valid against the prompt's input schema. */
+	/** Variables of a typed invocation, as the client sent them. */
 	readonly variables: Readonly<Record<string, unknown>>;
 	/** In rank order, best first. */
 	readonly passages: readonly Passage[];
@@ -43,7 +43,7 @@ export interface Prompt {
 	/**
 	 * Renders and fits the prompt to the budget: drops the lowest-ranked passages first, then the oldest turns, never
 	 * the system part or the question. Throws PlimsollError `budget_tokens_in_exceeded` when even that does not fit,
-	 * `request_invalid` when a variable is missing.
+	 * `request_invalid` when a variable is missing or does not fit the schema.
 	 */
 	assemble(input: PromptInput, budget: PromptBudget): AssembledPrompt;
 }

@@ -76,6 +76,26 @@ describe('an assembled prompt', () => {
 		expect(withDefault.assemble(input({ variables: {} }), AMPLE).messages[0]?.content).toBe('any: What now?');
 	});
 
+	test('refuses a value that does not fit its schema, naming the variable and not the value', () => {
+		const typed = prompt(
+			'{{#each tags}}{{this}}{{/each}} {{question}}',
+			'input:\n  schema:\n    tags(array): string\n',
+		);
+		const refusal = (tags: unknown) => {
+			try {
+				return typed.assemble(input({ variables: { tags } }), AMPLE);
+			} catch (thrown) {
+				return thrown;
+			}
+		};
+		expect(refusal('secret')).toMatchObject({ code: 'request_invalid', param: 'tags' });
+		expect(refusal(['ok', { secret: 1 }])).toMatchObject({
+			message: 'The variable tags of the prompt answer does not fit its schema at /1: must be string.',
+		});
+		expect(String(refusal('secret'))).not.toContain('secret');
+		expect(refusal(['a', 'b'])).toMatchObject({ messages: [{ role: 'user', content: 'ab What now?' }] });
+	});
+
 	test('lets no variable stand in for the question or the passages', () => {
 		const variables = { product: 'x', question: 'another', passages: [{ text: 'another' }] };
 		const assembled = answer.assemble(input({ variables }), AMPLE);
