@@ -79,7 +79,7 @@ class Progress {
 	add(text: string): void {
 		if (text === '') return;
 		if (this.firstTokenMs === null) {
-			this.firstTokenMs = this.#context.elapsedMs() - this.#startedMs;
+			this.firstTokenMs = this.#context.sinceMs(this.#startedMs);
 			this.#context.markFirstToken();
 		}
 		this.text += text;
@@ -94,7 +94,7 @@ class Progress {
 			model_name: end.completion?.served.model ?? plan.model.upstream.model,
 			provider_response_id: end.completion?.served.responseId ?? null,
 			started_ms: this.#startedMs,
-			latency_ms: this.#context.elapsedMs() - this.#startedMs,
+			latency_ms: this.#context.sinceMs(this.#startedMs),
 			time_to_first_token_ms: this.firstTokenMs,
 			outcome: end.outcome,
 			error: end.error,

@@ -47,7 +47,12 @@ export class RequestContext {
 
 	/** Milliseconds since the request entered. */
 	elapsedMs(): number {
-		return this.#clock.monotonic() - this.#start;
+		return round(this.#clock.monotonic() - this.#start);
+	}
+
+	/** Milliseconds since an instant that `elapsedMs` gave. */
+	sinceMs(startedMs: number): number {
+		return round(this.elapsedMs() - startedMs);
 	}
 
 	/** Runs one stage and records exactly one step for it, whatever happens inside. */
@@ -66,8 +71,8 @@ export class RequestContext {
 			this.#steps.push({
 				seq: this.#steps.length,
 				stage,
-				started_ms: round(startedMs),
-				latency_ms: round(this.elapsedMs() - startedMs),
+				started_ms: startedMs,
+				latency_ms: this.sinceMs(startedMs),
 				outcome: errorCode === null ? 'ok' : 'failed',
 				error_code: errorCode,
 				detail: notes.detail,
@@ -87,7 +92,7 @@ export class RequestContext {
 	}
 
 	markFirstToken(): void {
-		this.trace.time_to_first_token_ms ??= round(this.elapsedMs());
+		this.trace.time_to_first_token_ms ??= this.elapsedMs();
 	}
 
 	/** Gives the request its outcome and hands over its trace. Only the first call counts. */
@@ -95,7 +100,7 @@ export class RequestContext {
 		if (this.#ended) return;
 		this.#ended = true;
 		this.deadline.dispose();
-		this.trace.latency_ms = round(this.elapsedMs());
+		this.trace.latency_ms = this.elapsedMs();
 		this.trace.error_code = error?.code ?? null;
 		this.trace.outcome = outcomeOf(error, this.trace.degraded);
 		this.#leave?.();
