@@ -5,7 +5,7 @@ import { reportProblems } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
 import { example, type ProjectOption, withJson, withProject } from './options.ts';
 import { requireProject } from './project-folder.ts';
-import { table } from './table.ts';
+import { showTable, table } from './table.ts';
 import { oneLine, type Terminal } from './terminal.ts';
 import { count, dollars, duration, whole } from './units.ts';
 
@@ -90,9 +90,7 @@ function describe(project: LoadedProject, terminal: Terminal): void {
 	terminal.line(`${terminal.paint('green', 'ok')}  ${sum.join(', ')}`);
 	if (features.length > 0) {
 		terminal.line();
-		const [head = '', ...lines] = table(FEATURE_COLUMNS, features);
-		terminal.line(terminal.paint('dim', head));
-		for (const line of lines) terminal.line(line);
+		showTable(FEATURE_COLUMNS, features, terminal);
 	}
 	terminal.line();
 	const upstreams = [...config.upstreams.values()].map((upstream) => [

@@ -8,7 +8,7 @@ import { EXIT, EXIT_OF } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
 import { Progress } from './progress.ts';
-import { table } from './table.ts';
+import { showTable } from './table.ts';
 import { oneLine, type Terminal } from './terminal.ts';
 import { count, whole } from './units.ts';
 
@@ -96,9 +96,7 @@ function showReport(report: IngestReport, terminal: Terminal): void {
 	terminal.line(
 		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${state} ${report.generation}`)}`,
 	);
-	const [head = '', ...lines] = table(COLUMNS, report.sources.map(row));
-	terminal.line(terminal.paint('dim', `  ${head}`));
-	for (const line of lines) terminal.line(`  ${line}`);
+	showTable(COLUMNS, report.sources.map(row), terminal, '  ');
 	for (const { source, failed } of report.sources) {
 		for (const { document, reason } of failed.slice(0, FAILURES_SHOWN)) {
 			terminal.note(

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { SCOPES, type Scope } from '../spec/records.ts';
 import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
-import { table } from './table.ts';
+import { showTable } from './table.ts';
 import { oneLine, type Terminal } from './terminal.ts';
 
 interface CreateOptions extends ServerOptions {
@@ -80,9 +80,7 @@ async function listKeys(options: ServerOptions, terminal: Terminal): Promise<voi
 		day(key.created_at),
 		key.revoked_at === null ? '' : terminal.paint('yellow', `revoked ${day(key.revoked_at)}`),
 	]);
-	const [head = '', ...lines] = table(COLUMNS, rows);
-	terminal.line(terminal.paint('dim', head));
-	for (const line of lines) terminal.line(line);
+	showTable(COLUMNS, rows, terminal);
 }
 
 async function revokeKey(id: string, options: ServerOptions, terminal: Terminal): Promise<void> {

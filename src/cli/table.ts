@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util';
+import type { Terminal } from './terminal.ts';
 
 interface Column {
 	readonly title: string;
@@ -20,6 +21,18 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
 			.join('  ')
 			.trimEnd(),
 	);
+}
+
+/** The same on the terminal, the titles dimmed. */
+export function showTable(
+	columns: readonly Column[],
+	rows: readonly (readonly string[])[],
+	terminal: Terminal,
+	indent = '',
+): void {
+	const [head = '', ...lines] = table(columns, rows);
+	terminal.line(terminal.paint('dim', indent + head));
+	for (const line of lines) terminal.line(indent + line);
 }
 
 function widthOf(cell: string): number {

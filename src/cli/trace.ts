@@ -4,7 +4,7 @@ import type { Release } from '../contracts/release.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
 import { findProject } from './project-folder.ts';
-import { table } from './table.ts';
+import { showTable } from './table.ts';
 import { cut, oneLine, type Terminal } from './terminal.ts';
 import { dollars, duration, whole } from './units.ts';
 
@@ -92,13 +92,7 @@ function outcomeOf({
 
 function statsRows({ stats }: TracesReply, objectives: Objectives | null, terminal: Terminal): string[][] {
 	return stats.map((feature) => {
-		const promised = objectives?.get(feature.feature)?.latencyMsP95 ?? null;
-		const kept =
-			promised === null
-				? ''
-				: feature.latency_ms_p95 <= promised
-					? terminal.paint('green', 'kept')
-					: terminal.paint('red', 'broken');
+		const objective = objectives?.get(feature.feature) ?? null;
 		return [
 			oneLine(feature.feature),
 			whole(feature.requests),
@@ -106,12 +100,29 @@ function statsRows({ stats }: TracesReply, objectives: Objectives | null, termin
 			whole(feature.degraded),
 			duration(feature.latency_ms_p50),
 			duration(feature.latency_ms_p95),
-			promised === null ? '-' : duration(promised),
-			kept,
+			objective === null ? '-' : duration(objective.latencyMsP95),
+			objective === null ? '' : verdictOn(objective, feature, terminal),
 			feature.time_to_first_token_ms_p95 === null ? '-' : duration(feature.time_to_first_token_ms_p95),
 			dollars(feature.cost_usd_micros),
 		];
 	});
+}
+
+/** Whether a feature kept what its contract promises, and what it broke. */
+function verdictOn(
+	objective: Release['contract']['objective'],
+	feature: TracesReply['stats'][number],
+	terminal: Terminal,
+): string {
+	const { latencyMsP95, timeToFirstTokenMsP95, availability } = objective;
+	const firstToken = feature.time_to_first_token_ms_p95;
+	const broken = [
+		feature.latency_ms_p95 > latencyMsP95 && 'p95',
+		timeToFirstTokenMsP95 !== null && firstToken !== null && firstToken > timeToFirstTokenMsP95 && 'first token',
+		// What was refused is the caller's doing.
+		feature.requests - feature.failed < feature.requests * availability && 'availability',
+	].filter((name) => name !== false);
+	return broken.length === 0 ? terminal.paint('green', 'kept') : terminal.paint('red', `broken: ${broken.join(', ')}`);
 }
 
 /** What this project's contracts promise; null without a project, or with one that has problems: `check` tells those. */
@@ -123,16 +134,6 @@ async function objectivesOf({ dir }: ServerOptions): Promise<Objectives | null> 
 	const loaded = await loadProject(root, environment());
 	if (!loaded.ok) return null;
 	return new Map([...loaded.value.releases].map(([name, { contract }]) => [name, contract.objective]));
-}
-
-function showTable(
-	columns: Parameters<typeof table>[0],
-	rows: readonly (readonly string[])[],
-	terminal: Terminal,
-): void {
-	const [head = '', ...lines] = table(columns, rows);
-	terminal.line(terminal.paint('dim', head));
-	for (const line of lines) terminal.line(line);
 }
 
 const REQUEST_COLUMNS = [

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,7 +23,7 @@ describe('without a server, commands open the project themselves', () => {
 		const key = await plimsoll(['keys', 'create', '--name', 'early', '--tenant', 'acme'], { cwd });
 		expect(key.stdout).toMatch(/^plim_[0-9a-z]{12}_[0-9a-z]{52}\n$/);
 		const refused = await plimsoll(['keys', 'create', '--name', 'x', '--tenant', 'A C'], { cwd });
-		expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('tenant must be') });
+		expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('tenant: expected lower-case') });
 		expect(json(await plimsoll(['keys', 'list', '--json'], { cwd })).keys).toMatchObject([
 			{ name: 'early', tenant: 'acme', scopes: ['invoke'], revoked_at: null },
 		]);
@@ -59,6 +59,12 @@ describe('without a server, commands open the project themselves', () => {
 		const listed = await plimsoll(['trace'], { cwd });
 		expect(listed.stdout).toContain(id);
 		expect(listed.stdout).toMatch(/ask-docs .*kept/);
+
+		const contract = join(cwd, 'features/ask-docs/contract.yaml');
+		const before = await readFile(contract, 'utf8');
+		await writeFile(contract, before.replace(/latency_ms_p95: \d+/, '$&\n  time_to_first_token_ms_p95: 1'));
+		expect((await plimsoll(['trace'], { cwd })).stdout).toMatch(/ask-docs .*broken: first token/);
+		await writeFile(contract, before);
 	});
 
 	test('a question can come on standard input', async () => {
