@@ -32,8 +32,9 @@ async function init(folder: string, terminal: Terminal): Promise<void> {
 	for (const file of created.value) terminal.line(`  ${file}`);
 	terminal.line();
 	terminal.line('Next:');
-	const go =
-		shown === '' ? '' : `cd ${/^[\w./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`} && `;
-	terminal.line(`  ${go}plimsoll check`);
-	terminal.line('  plimsoll start');
+	// Through npx and from this folder: what just ran is found again, wherever it is installed.
+	const at =
+		shown === '' ? '' : ` --dir ${/^[\w./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`}`;
+	terminal.line(`  npx plimsoll check${at}`);
+	terminal.line(`  npx plimsoll start${at}`);
 }

@@ -129,7 +129,8 @@ function collectionProblems(checking: Checking, name: string, raw: unknown): Pro
 /** The words for a name that nothing has. */
 export function dangling(kind: string, name: string, known: readonly string[]) {
 	const close = nearest(name, known);
-	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `a ${kind}, and plimsoll.yaml has none`;
+	const expected =
+		known.length > 0 ? `one of ${known.join(', ')}` : `one that plimsoll.yaml names, and it names no ${kind}`;
 	return { message: `there is no ${kind} ${name}`, expected, hint: close ? `did you mean ${close}?` : null };
 }
 

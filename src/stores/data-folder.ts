@@ -67,9 +67,9 @@ export function lockDataFolder(dir: string): DataFolder {
 export function readHolder(dir: string): Holder | null {
 	const path = resolve(dir);
 	const file = join(path, LOCK_FILE);
-	if (!statSync(file, { throwIfNoEntry: false })) return null;
 	let lock: DatabaseSync | null = null;
 	try {
+		if (!statSync(file, { throwIfNoEntry: false })) return null;
 		lock = new DatabaseSync(file, { readOnly: true });
 		// Any read asks for a shared lock, which an exclusive one refuses.
 		lock.prepare('SELECT count(*) FROM sqlite_schema').get();

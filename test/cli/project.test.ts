@@ -14,8 +14,8 @@ test('init writes a project that check finds nothing wrong with, from any folder
 	const cwd = await temporary();
 	const made = await plimsoll(['init', 'my shop'], { cwd });
 	expect(made.code).toBe(0);
-	expect(made.stdout).toContain("cd 'my shop' && plimsoll check");
-	expect(made.stdout).toContain('plimsoll start');
+	expect(made.stdout).toContain("npx plimsoll check --dir 'my shop'");
+	expect(made.stdout).toContain("npx plimsoll start --dir 'my shop'");
 	const checked = await plimsoll(['check'], { cwd: join(cwd, 'my shop', 'docs') });
 	expect(checked.stderr).toBe('');
 	expect(checked.stdout).toContain('ask-docs');

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +37,14 @@ describe('data folder', () => {
 		expect(statSync(join(dir, 'lock.db')).mode & 0o777).toBe(0o600);
 		expect(statSync(join(dir, 'holder.json')).mode & 0o777).toBe(0o600);
 		folder.release();
+	});
+
+	it('that cannot even be looked into is a storage error, also for who only asks who holds it', () => {
+		const loop = join(root, 'loop');
+		symlinkSync(loop, loop);
+		const refusal = expect.objectContaining({ code: 'storage_failed', message: expect.stringContaining(loop) });
+		expect(() => readHolder(loop)).toThrow(refusal);
+		expect(() => lockDataFolder(loop)).toThrow(refusal);
 	});
 
 	it('is refused to a second process, by the name and address of the first', async () => {
