@@ -1,5 +1,6 @@
 import type { Problem } from '../spec/problem.ts';
 import type { ProjectNames } from './compile-project.ts';
+import { K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
 import { dangling } from './project-checks.ts';
 import { FAILURE_POLICIES } from './release.ts';
 import { valueAt } from './schema-node.ts';
@@ -28,7 +29,7 @@ export function checkContract(document: YamlDocument, around: Surroundings): rea
 	};
 	checkModels(document.value, around.project, report);
 	checkRetrieval(document.value, around.project, report);
-	const prompt = valueAt(document.value, ['prompt']) ?? 'answer';
+	const prompt = valueAt(document.value, ['prompt']) ?? PROMPT_DEFAULT;
 	if (typeof prompt === 'string') {
 		const [name = '', version = null] = prompt.split('@', 2);
 		if (!around.prompts.has(name, null)) report(['prompt'], missingPrompt(name, around.prompts.names));
@@ -84,7 +85,7 @@ function checkRetrieval(contract: unknown, project: ProjectNames | null, report:
 	if (project && typeof collection === 'string' && !project.collections.includes(collection)) {
 		report(['retrieval', 'collection'], dangling('collection', collection, project.collections));
 	}
-	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? 5, valueAt(retrieval, ['hits_min'])];
+	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? K_DEFAULT, valueAt(retrieval, ['hits_min'])];
 	if (typeof k === 'number' && typeof hitsMin === 'number' && hitsMin > k) {
 		report(['retrieval', 'hits_min'], {
 			message: `${hitsMin} hits can never be reached`,
@@ -99,7 +100,7 @@ function checkRetrieval(contract: unknown, project: ProjectNames | null, report:
 }
 
 function checkBudget(contract: unknown, report: Report): void {
-	const total = valueAt(contract, ['budget', 'tokens_in_max']) ?? 6_000;
+	const total = valueAt(contract, ['budget', 'tokens_in_max']) ?? TOKENS_IN_DEFAULT;
 	const passages = valueAt(contract, ['retrieval', 'tokens_max']);
 	if (typeof total === 'number' && typeof passages === 'number' && passages > total) {
 		const expected = `at most budget.tokens_in_max (${total})`;

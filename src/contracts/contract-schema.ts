@@ -9,6 +9,11 @@ const OWN_PARAMETERS = ['model', 'messages', 'stream', 'stream_options', 'n'];
 const OUTPUT_LIMITS = ['max_tokens', 'max_completion_tokens'];
 const DEFAULT_CLIENT_PARAMETERS = [...OUTPUT_LIMITS, 'temperature', 'top_p', 'stop', 'seed'];
 
+/** Shared with the checks that compare two fields, one of which may be left out. */
+export const K_DEFAULT = 5;
+export const TOKENS_IN_DEFAULT = 6_000;
+export const PROMPT_DEFAULT = 'answer';
+
 const parameterName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/);
 
 const objective = z
@@ -44,7 +49,7 @@ const budget = z
 		tokens_in_max: integer(16, 2_000_000, {
 			description: 'The assembled prompt is trimmed to this size; what cannot be trimmed to it is refused.',
 			'x-unit': TOKENS,
-		}).default(6_000),
+		}).default(TOKENS_IN_DEFAULT),
 		tokens_out_max: integer(1, 200_000, {
 			description: 'The longest answer. Sent to the upstream as its limit; a client can ask for less, never for more.',
 			'x-unit': TOKENS,
@@ -75,7 +80,7 @@ const retrieval = z
 			description: 'Where passages come from: a name under `collections` in plimsoll.yaml.',
 			examples: ['docs'],
 		}),
-		k: integer(1, 200, { description: 'How many passages are asked for.' }).default(5),
+		k: integer(1, 200, { description: 'How many passages are asked for.' }).default(K_DEFAULT),
 		mode: z
 			.enum(['hybrid', 'lexical', 'vector'])
 			.meta({ description: 'Which legs of the search run; null leaves it to the collection.' })
@@ -235,7 +240,7 @@ export const contractSchema = z
 				description: 'Name of a file under `prompts/` without its ending; with @version to pin one of several.',
 				'x-expected': 'a prompt’s name such as answer, or answer@1.2.0',
 			})
-			.default('answer'),
+			.default(PROMPT_DEFAULT),
 		models,
 		guards,
 		stream: z

@@ -7,7 +7,7 @@ import { fileProblem, readFailure, readSourceFile, type SourceFile } from './sou
 /** Files of one kind in one feature: a folder with more is a mistake, such as a link to somewhere large. */
 const FILES_MAX = 200;
 
-/** What a feature's folder may hold, see DESIGN: other names are either harmless droppings or mistakes. */
+/** What a feature's folder may hold: other names are either harmless droppings or mistakes. */
 const FILES = ['contract.yaml', 'canaries.jsonl', 'README.md'];
 const FOLDERS = ['prompts', 'schemas', 'golden'];
 

@@ -5,6 +5,9 @@ import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink }
 
 type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
 
+/** Of what an operator is told in a failed step, beside the code. */
+const REASON_CHARS_MAX = 300;
+
 /** A step while it runs: what it wants to say in the trace. */
 export interface StepNotes {
 	readonly detail: Record<string, string | number | boolean | null>;
@@ -66,6 +69,10 @@ export class RequestContext {
 		} catch (thrown) {
 			const error = asPlimsollError(thrown);
 			errorCode = error.code;
+			// A fault of our own goes to the log, with its stack.
+			if (error.internal !== null && error.category !== 'internal') {
+				notes.detail.reason = error.internal.slice(0, REASON_CHARS_MAX);
+			}
 			throw error;
 		} finally {
 			this.#steps.push({

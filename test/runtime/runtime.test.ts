@@ -249,6 +249,20 @@ describe('the life of a request', () => {
 		expect(traces.last.latency_ms).toBe(3000);
 	});
 
+	it('tells the operator in the trace, and not the client, why retrieval failed', async () => {
+		const clock = new VirtualClock();
+		const model = new ScriptedModel(clock, [HELLO]);
+		const internal = `the vector leg failed: ${'x'.repeat(1000)}`;
+		const { runtime, traces } = runtimeOf(clock, [feature({ retrieval: {} }, { route: [model] })], {
+			retriever: retrieverOf([], async () => {
+				throw new PlimsollError('retrieval_failed', 'The search in docs failed.', { internal });
+			}),
+		});
+		expect((await ask(clock, runtime)).error?.message).toBe('The search in docs failed.');
+		const step = traces.last.steps.find(({ stage }) => stage === 'retrieve');
+		expect(step).toMatchObject({ error_code: 'retrieval_failed', detail: { reason: internal.slice(0, 300) } });
+	});
+
 	it('follows the floor’s policy when retrieval finds too little', async () => {
 		const clock = new VirtualClock();
 		const model = new ScriptedModel(clock, [HELLO]);

@@ -4,6 +4,7 @@ import {
 	type CompletionChunk,
 	type Model,
 	type ModelRequest,
+	type ServedBy,
 	type Upstream,
 	UpstreamError,
 	type Usage,
@@ -19,15 +20,23 @@ export const ABSTENTION = 'I could not find an answer to that in the given passa
  */
 const CONFIDENCE_MIN = 0.4;
 
-const SERVED = Object.freeze({ model: 'local/extractive', responseId: null, fingerprint: 'extractive-1' });
+const FINGERPRINT = 'extractive-1';
+
+interface Reply {
+	/** One a sentence, each with its citation. */
+	readonly pieces: readonly string[];
+	readonly confidence: number;
+	readonly usage: Usage;
+}
 
 /**
  * Answers in process by quoting the passages' best sentences with their citations, or says that it found none. Not a
  * language model: it does not follow instructions, combine facts, count or infer, and it ignores parameters.
  */
 export function createExtractiveModel(upstream: Upstream): Model {
-	/** One piece a sentence, each with its citation. */
-	const answer = (request: ModelRequest): { pieces: string[]; confidence: number; usage: Usage } => {
+	const served: ServedBy = { model: upstream.model, responseId: null, fingerprint: FINGERPRINT };
+
+	const answer = (request: ModelRequest): Reply => {
 		if (request.signal.aborted) {
 			throw new UpstreamError('cancelled', upstream.name, `${upstream.name} was cancelled by the caller`, {
 				cause: request.signal.reason,
@@ -55,24 +64,23 @@ export function createExtractiveModel(upstream: Upstream): Model {
 		async complete(request): Promise<Completion> {
 			const { pieces, confidence, usage } = answer(request);
 			const text = pieces.join('');
-			return { text, finishReason: 'stop', toolCalls: null, usage, served: SERVED, confidence, raw: null };
+			return { text, finishReason: 'stop', toolCalls: null, usage, served, confidence, raw: null };
 		},
 		async stream(request): Promise<AsyncIterable<CompletionChunk>> {
-			const { pieces, confidence, usage } = answer(request);
-			return chunksOf(pieces, confidence, usage);
+			return chunksOf(answer(request), served);
 		},
 		async close() {},
 	};
 }
 
-async function* chunksOf(pieces: readonly string[], confidence: number, usage: Usage): AsyncGenerator<CompletionChunk> {
+async function* chunksOf({ pieces, confidence, usage }: Reply, served: ServedBy): AsyncGenerator<CompletionChunk> {
 	for (const [i, text] of pieces.entries()) {
 		const last = i === pieces.length - 1;
 		yield {
 			text,
 			finishReason: last ? 'stop' : null,
 			usage: last ? usage : null,
-			served: i === 0 ? SERVED : null,
+			served: i === 0 ? served : null,
 			confidence: last ? confidence : null,
 			raw: null,
 		};

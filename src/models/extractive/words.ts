@@ -39,7 +39,6 @@ const STEMS_MAX = 20_000;
 /** The words of one sentence, in order, at most `max`. */
 export function wordsOf(sentence: string, max: number): Word[] {
 	const words: Word[] = [];
-	WORD.lastIndex = 0;
 	for (const [text] of sentence.matchAll(WORD)) {
 		words.push(toWord(text.length > WORD_CHARS_MAX ? text.slice(0, WORD_CHARS_MAX) : text, words.length === 0));
 		if (words.length === max) break;
