@@ -20,7 +20,7 @@ export function chatCompletion(envelope: Envelope, answer: Answer) {
 		choices: [
 			{
 				index: 0,
-				message: { role: 'assistant', content: answer.text, refusal: null },
+				message: messageOf(answer),
 				logprobs: null,
 				finish_reason: answer.finishReason,
 			},
@@ -28,6 +28,17 @@ export function chatCompletion(envelope: Envelope, answer: Answer) {
 		usage: openAiUsage(answer.usage),
 		plimsoll: extras(envelope, answer),
 	};
+}
+
+/** A model that calls tools says nothing, which OpenAI writes as null. */
+function messageOf({ text, toolCalls }: Answer) {
+	const message = { role: 'assistant', content: text, refusal: null };
+	return toolCalls === null ? message : { ...message, content: text || null, tool_calls: toolCalls };
+}
+
+/** The delta that holds all tool calls of an answer, numbered as in a stream. */
+export function toolCallDelta(toolCalls: readonly unknown[]): Record<string, unknown> {
+	return { tool_calls: toolCalls.map((call, index) => (typeof call === 'object' ? { index, ...call } : call)) };
 }
 
 /** One `chat.completion.chunk`; `delta` and `finishReason` as OpenAI has them. */

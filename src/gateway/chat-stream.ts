@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { Answer, AnswerSink } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { CompletionChunk } from '../spec/model.ts';
-import { chatChunk, type Envelope, extras, openAiUsage } from './chat-response.ts';
+import { chatChunk, type Envelope, extras, openAiUsage, toolCallDelta } from './chat-response.ts';
 import { errorBody } from './error-response.ts';
 
 const DONE = 'data: [DONE]\n\n';
@@ -43,13 +43,20 @@ export class ChatStream implements AnswerSink {
 		if (this.#relays && chunk.raw !== null) return this.#relay(chunk, chunk.raw);
 		this.#finishReason = chunk.finishReason ?? this.#finishReason;
 		if (chunk.text === '') return;
-		const first = this.started ? {} : { role: 'assistant' };
-		return this.#write(chatChunk(this.#envelope, { ...first, content: chunk.text }, null));
+		return this.#write(chatChunk(this.#envelope, { ...this.#role(), content: chunk.text }, null));
+	}
+
+	/** The first delta says who speaks. */
+	#role(): Record<string, unknown> {
+		return this.started ? {} : { role: 'assistant' };
 	}
 
 	/** Ends the stream: the finish reason, the usage where it was asked for, and `[DONE]`. */
 	end(answer: Answer): void {
 		if (!this.#relayed) {
+			if (answer.toolCalls !== null) {
+				this.#write(chatChunk(this.#envelope, { ...this.#role(), ...toolCallDelta(answer.toolCalls) }, null));
+			}
 			const last = chatChunk(this.#envelope, {}, this.#finishReason ?? answer.finishReason);
 			this.#write({ ...last, plimsoll: extras(this.#envelope, answer) });
 			if (this.#includeUsage) {

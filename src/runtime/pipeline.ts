@@ -65,7 +65,8 @@ async function answerAsFeature(
 	}
 
 	const { prompt, candidates } = assembly;
-	const held = contract.stream === 'buffered' || request.sink === null;
+	// A feature's stream carries text: calls of tools are handed over whole, like what is held for the guards.
+	const held = contract.stream === 'buffered' || request.sink === null || 'tools' in call.parameters;
 	const plan = featurePlan({
 		feature,
 		prompt,

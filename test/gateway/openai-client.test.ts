@@ -134,6 +134,33 @@ describe('the official openai client', () => {
 		expect(gateway.traces.last).toMatchObject({ outcome: 'failed', error_code: 'upstream_stream_cut' });
 	});
 
+	it.each([
+		['whole', 'buffered'],
+		['streamed', 'buffered'],
+		['streamed', 'immediate'],
+	] as const)('gets the tool calls of a feature that allows tools, %s and %s', async (how, mode) => {
+		const call = { id: 'call_1', type: 'function', function: { name: 'look_up', arguments: '{"ship":"Cutty Sark"}' } };
+		const body = JSON.stringify({
+			id: 'x',
+			choices: [
+				{ index: 0, message: { role: 'assistant', content: null, tool_calls: [call] }, finish_reason: 'tool_calls' },
+			],
+		});
+		const { client } = await start({
+			features: (model) => [
+				feature({ feature: 'ask', stream: mode, models: { clientParameters: ['tools'] } }, { route: [model] }),
+			],
+			upstream: { plan: { body } },
+		});
+		const tools = [{ type: 'function' as const, function: { name: 'look_up', parameters: {} } }];
+		const runner = client.chat.completions;
+		const { choices } =
+			how === 'streamed'
+				? await runner.stream({ model: 'ask', ...ASK, tools }).finalChatCompletion()
+				: await runner.create({ model: 'ask', ...ASK, tools });
+		expect(choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { content: null, tool_calls: [call] } });
+	});
+
 	it('reaches a bare upstream byte for byte: parameters out, unknown members back', async () => {
 		const body = JSON.stringify({
 			id: 'chatcmpl-1',
