@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { systemClock } from '../base/clock.ts';
+import type { ProjectConfig } from '../contracts/project.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { asPlimsollError, configurationError, PlimsollError } from '../spec/errors.ts';
 import type { Problem } from '../spec/problem.ts';
@@ -46,21 +47,7 @@ export async function serve(
 	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
 
 	const { server } = project.config;
-	const gateway = createGateway(
-		{
-			clock: systemClock,
-			runtime: services.runtime,
-			operator: services.operator,
-			identify: (authorization, scope) => services.keyring.identify(authorization, scope),
-			version,
-		},
-		{
-			bodyBytesMax: server.bodyBytesMax,
-			headerBytesMax: server.headerBytesMax,
-			onFault: (error, requestId) =>
-				parts.log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
-		},
-	);
+	const gateway = gatewayTo(services, server, parts.log);
 	opened.defer(async () => {
 		// Whoever is still connected had the drain's time to finish.
 		gateway.server.closeAllConnections();
@@ -105,6 +92,23 @@ export async function serve(
 			return stopped;
 		},
 	};
+}
+
+function gatewayTo(services: Services, server: ProjectConfig['server'], log: Logger): ReturnType<typeof createGateway> {
+	return createGateway(
+		{
+			clock: systemClock,
+			runtime: services.runtime,
+			operator: services.operator,
+			identify: (authorization, scope) => services.keyring.identify(authorization, scope),
+			version,
+		},
+		{
+			bodyBytesMax: server.bodyBytesMax,
+			headerBytesMax: server.headerBytesMax,
+			onFault: (error, requestId) => log.error({ requestId, code: error.code, internal: error.internal }, 'fault'),
+		},
+	);
 }
 
 /** Brings every collection up to date, one after the other, so that ingestion never takes more than one core. */

@@ -64,6 +64,21 @@ interface Counts {
 	seconds: number;
 }
 
+function nothingYet(source: string): Counts {
+	return {
+		source,
+		seen: 0,
+		new: 0,
+		changed: 0,
+		unchanged: 0,
+		deleted: 0,
+		failed: [],
+		chunks: 0,
+		tokens: 0,
+		seconds: 0,
+	};
+}
+
 /** A document that waits for its batch. */
 interface Pending {
 	readonly key: string;
@@ -92,18 +107,7 @@ async function ingestSource(
 ): Promise<Counts> {
 	const { clock, signal, onProgress } = context;
 	const started = clock.monotonic();
-	const counts: Counts = {
-		source: source.name,
-		seen: 0,
-		new: 0,
-		changed: 0,
-		unchanged: 0,
-		deleted: 0,
-		failed: [],
-		chunks: 0,
-		tokens: 0,
-		seconds: 0,
-	};
+	const counts = nothingYet(source.name);
 	const progress = () => onProgress({ source: source.name, phase: 'write', done: counts.seen, total: opened.total });
 	onProgress({ source: source.name, phase: 'scan', done: 0, total: opened.total });
 	let batch: Pending[] = [];
@@ -241,22 +245,9 @@ async function removeUnseen(
 	for (const key of live.keys()) {
 		if (seen.covers(key)) continue;
 		const source = key.slice(0, key.indexOf('\u0000'));
-		let counts = reports.find((report) => report.source === source) ?? gone.get(source);
-		if (!counts) {
-			counts = {
-				source,
-				seen: 0,
-				new: 0,
-				changed: 0,
-				unchanged: 0,
-				deleted: 0,
-				failed: [],
-				chunks: 0,
-				tokens: 0,
-				seconds: 0,
-			};
-			gone.set(source, counts);
-		}
+		const known = reports.find((report) => report.source === source);
+		const counts = known ?? gone.get(source) ?? nothingYet(source);
+		if (!known) gone.set(source, counts);
 		counts.deleted++;
 	}
 	return [...gone.values()];
