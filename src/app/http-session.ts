@@ -193,7 +193,12 @@ export class HttpSession implements Session {
 	/** Throws the error that the server reports, or one that says that this is no Plimsoll. */
 	#check<T>(schema: z.ZodType<T>, value: unknown): T {
 		const failed = errorReply.safeParse(value);
-		if (failed.success) throw errorOf(failed.data);
+		if (failed.success) {
+			throw (
+				errorOf(failed.data) ??
+				this.#notPlimsoll(`an error without a code of ours: ${failed.data.error.message.slice(0, 200)}`)
+			);
+		}
 		const checked = schema.safeParse(value);
 		if (checked.success) return checked.data;
 		const issue = checked.error.issues[0];
@@ -259,10 +264,10 @@ class StreamedAnswer {
 	}
 }
 
-function errorOf({ error }: z.output<typeof errorReply>): PlimsollError {
-	const details = error.param ? { param: error.param } : {};
-	if (isErrorCode(error.code)) return new PlimsollError(error.code, error.message, details);
-	return new PlimsollError('internal_error', error.message, { ...details, internal: `code ${error.code}` });
+/** Null for a code that no Plimsoll of this version has: OpenAI's own endpoint answers in the same shape. */
+function errorOf({ error }: z.output<typeof errorReply>): PlimsollError | null {
+	if (!isErrorCode(error.code)) return null;
+	return new PlimsollError(error.code, error.message, error.param ? { param: error.param } : {});
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { PROJECT_FILE } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { readHolder } from '../stores/data-folder.ts';
 import { HttpSession } from './http-session.ts';
@@ -32,6 +34,10 @@ export async function openSession({ dir, url, key, log }: SessionOptions): Promi
 	const dataDir = await locateDataDir(dir, process.env);
 	const holder = readHolder(dataDir);
 	if (holder === null) {
+		// A folder without a project would be given a data folder, and its emptiness be taken for an answer.
+		if (!existsSync(join(dir, PROJECT_FILE))) {
+			throw new PlimsollError('project_not_found', `There is no ${PROJECT_FILE} in ${dir}.`);
+		}
 		// Loaded only now: a command that talks to a server needs no database engines.
 		const { LocalSession } = await import('./local-session.ts');
 		return new LocalSession({ dir, dataDir, log });

@@ -32,6 +32,7 @@ export const ROUTES: readonly Route[] = [
 
 /** A body must have arrived within this time, milliseconds: a slow sender may not hold a place for ever. */
 const RECEIVE_MS_MAX = 30_000;
+const LATE_CHECK_MS = 2_000;
 
 /** A socket on which nothing moves for so long is nobody's, milliseconds: above the longest deadline a contract may set. */
 const SILENT_MS_MAX = 660_000;
@@ -44,7 +45,8 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		connectionTimeout: SILENT_MS_MAX,
 		logger: false,
 		routerOptions: { maxParamLength: 300 },
-		http: { maxHeaderSize: options.headerBytesMax },
+		// Node looks for late requests only every 30 seconds by itself, and so would let them take twice their time.
+		http: { maxHeaderSize: options.headerBytesMax, connectionsCheckingInterval: LATE_CHECK_MS },
 		// A client that leaves must not wait for the drain, and a keep-alive socket is not a request.
 		forceCloseConnections: 'idle',
 		clientErrorHandler: refuseMalformed,

@@ -243,7 +243,7 @@ export const ERRORS = {
 	project_not_found: {
 		category: 'configuration',
 		retryable: false,
-		meaning: 'A command found no plimsoll.yaml in the current folder or any above it.',
+		meaning: 'A command found no plimsoll.yaml in the folder of --dir, or in the current one and any above it.',
 		remedy: 'Name the project with --dir, or make one with plimsoll init.',
 	},
 	server_unreachable: {

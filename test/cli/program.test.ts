@@ -1,7 +1,10 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { version } from '../../src/app/version.ts';
 import { plimsoll } from '../support/cli-process.ts';
+import { startUpstreamDouble } from '../support/upstream-double.ts';
 
 const cwd = tmpdir();
 const COMMANDS = [
@@ -68,6 +71,26 @@ test('outside a project, a command says how to come to one and ends with 3', asy
 	const { code, stderr } = await plimsoll(['check'], { cwd });
 	expect(stderr).toContain('plimsoll init');
 	expect(code).toBe(3);
+});
+
+test.each([[['trace']], [['keys', 'list']], [['ask', 'x', 'y']]])(
+	'%j in a folder without a project ends with 3 and writes nothing into it',
+	async (args) => {
+		const folder = await mkdtemp(join(tmpdir(), 'plimsoll-none-'));
+		const { code, stderr } = await plimsoll([...args, '--dir', folder], { cwd });
+		expect(stderr).toContain('(project_not_found)');
+		expect(code).toBe(3);
+		expect(await readdir(folder)).toEqual([]);
+		await rm(folder, { recursive: true });
+	},
+);
+
+test('a server that speaks the same wire format and is no Plimsoll is told from one', async () => {
+	const double = await startUpstreamDouble();
+	const { code, stderr } = await plimsoll(['trace', '--url', double.url.replace(/\/v1$/, ''), '--key', 'x'], { cwd });
+	expect(stderr).toMatch(/does not answer as a Plimsoll server.*no such route.*\(server_unreachable\)/);
+	expect(code).toBe(5);
+	await double.close();
 });
 
 test('an error with --json is one document on stdout and nothing on stderr', async () => {
