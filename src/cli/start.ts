@@ -108,7 +108,9 @@ async function invite({ url, developmentKey, services }: RunningServer, terminal
 		return;
 	}
 	if (!ready) {
-		terminal.note(`No index yet for ${waitingFor.join(', ')}: correct what is reported above, and it is tried again.`);
+		terminal.note(
+			`No index yet for ${waitingFor.join(', ')}: correct what is reported above, then run plimsoll ingest.`,
+		);
 		return;
 	}
 	const { reachable } = await import('../app/open-session.ts');

@@ -11,6 +11,8 @@ import type { GatewayParts, Route } from './route.ts';
 export interface GatewayOptions {
 	readonly bodyBytesMax: number;
 	readonly headerBytesMax: number;
+	/** Until the whole request must have arrived; default 30 seconds. */
+	readonly receiveMsMax?: number;
 	/** Told about faults of our own, with their internals. */
 	readonly onFault: (error: PlimsollError, requestId: string | null) => void;
 }
@@ -32,21 +34,26 @@ export const ROUTES: readonly Route[] = [
 
 /** A body must have arrived within this time, milliseconds: a slow sender may not hold a place for ever. */
 const RECEIVE_MS_MAX = 30_000;
-const LATE_CHECK_MS = 2_000;
 
 /** A socket on which nothing moves for so long is nobody's, milliseconds: above the longest deadline a contract may set. */
 const SILENT_MS_MAX = 660_000;
 
 /** The HTTP surface over a runtime. Listens nowhere until told. */
 export function createGateway(parts: GatewayParts, options: GatewayOptions): FastifyInstance {
+	const { receiveMsMax = RECEIVE_MS_MAX } = options;
 	const app = Fastify({
 		bodyLimit: options.bodyBytesMax,
-		requestTimeout: RECEIVE_MS_MAX,
+		requestTimeout: receiveMsMax,
 		connectionTimeout: SILENT_MS_MAX,
 		logger: false,
 		routerOptions: { maxParamLength: 300 },
-		// Node looks for late requests only every 30 seconds by itself, and so would let them take twice their time.
-		http: { maxHeaderSize: options.headerBytesMax, connectionsCheckingInterval: LATE_CHECK_MS },
+		http: {
+			maxHeaderSize: options.headerBytesMax,
+			// Node ignores a requestTimeout below its headersTimeout, which is a minute unless it is set here,
+			headersTimeout: receiveMsMax,
+			// and looks for late requests only every 30 seconds by itself.
+			connectionsCheckingInterval: Math.ceil(receiveMsMax / 15),
+		},
 		// A client that leaves must not wait for the drain, and a keep-alive socket is not a request.
 		forceCloseConnections: 'idle',
 		clientErrorHandler: refuseMalformed,

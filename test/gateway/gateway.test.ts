@@ -173,6 +173,22 @@ describe('bad input', () => {
 	});
 });
 
+it('cuts off a sender whose body does not arrive, and the request gives its place back', async () => {
+	const strict = await startGateway({ receiveMsMax: 300 });
+	const socket = connect(Number(new URL(strict.url).port), '127.0.0.1');
+	socket.write(
+		`POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${KEY}\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"model"`,
+	);
+	let answer = '';
+	for await (const piece of socket) answer += String(piece);
+	expect(JSON.parse(answer.split('\r\n\r\n')[1] ?? '')).toMatchObject({
+		error: { code: 'request_invalid', message: 'The request did not arrive in time.' },
+	});
+	await expect.poll(() => strict.traces.traces.length).toBe(1);
+	expect(strict.traces.last.outcome).toBe('cancelled');
+	await strict.close();
+});
+
 describe('routes', () => {
 	it.each(ROUTES.filter(({ scope }) => scope !== null).map(({ method, path }) => [method, path] as const))(
 		'%s %s lets nobody in without a key',

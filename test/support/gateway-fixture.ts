@@ -56,6 +56,7 @@ export async function startGateway(options: {
 	readonly upstream?: DoubleOptions;
 	readonly retriever?: Retriever;
 	readonly bodyBytesMax?: number;
+	readonly receiveMsMax?: number;
 }): Promise<RunningGateway> {
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
@@ -84,6 +85,7 @@ export async function startGateway(options: {
 		{
 			bodyBytesMax: options.bodyBytesMax ?? 1_048_576,
 			headerBytesMax: 16_384,
+			...(options.receiveMsMax === undefined ? {} : { receiveMsMax: options.receiveMsMax }),
 			onFault: (error) => faults.push(error.internal ?? error.message),
 		},
 	);
