@@ -27,6 +27,9 @@ export function createSnapshot(project: LoadedProject, models: ReadonlyMap<strin
 	return {
 		features: new Map(features),
 		upstreams: models,
+		switchedOff: new Map(
+			[...config.upstreams].flatMap(([name, one]) => (one.available ? [] : [[name, one.switchedOnBy]])),
+		),
 		bare: config.bare,
 		concurrentRequestsMax: config.server.concurrentRequestsMax,
 	};

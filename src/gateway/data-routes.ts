@@ -5,7 +5,7 @@ import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
 import { checkBody } from './json-body.ts';
-import { type Exchange, pathParameter, type Route } from './route.ts';
+import { type Exchange, type GatewayParts, pathParameter, type Route } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
 /** The data surface: what applications call. */
@@ -46,6 +46,15 @@ export const DATA_ROUTES: readonly Route[] = [
 		summary: 'Names that can stand in model: features first, then bare upstreams.',
 		body: null,
 		handle: models,
+	},
+	{
+		method: 'GET',
+		path: '/v1/models/{model}',
+		scope: 'invoke',
+		traced: false,
+		summary: 'One of these names; an upstream’s slash is sent as %2F.',
+		body: null,
+		handle: model,
 	},
 ];
 
@@ -107,15 +116,25 @@ async function search(exchange: Exchange): Promise<unknown> {
 }
 
 function models({ parts }: Exchange): unknown {
-	const { features, upstreams } = parts.runtime.snapshot;
+	return { object: 'list', data: modelRows(parts) };
+}
+
+function model({ request, parts }: Exchange): unknown {
+	const name = pathParameter(request, 'model');
+	const row = modelRows(parts).find(({ id }) => id === name);
+	if (row) return row;
+	throw new PlimsollError('model_not_found', `No feature or upstream is named "${name.slice(0, 100)}".`, {
+		param: 'model',
+	});
+}
+
+function modelRows({ runtime }: GatewayParts) {
+	const { features, upstreams } = runtime.snapshot;
 	const row = (id: string, ownedBy: string) => ({ id, object: 'model', created: 0, owned_by: ownedBy });
-	return {
-		object: 'list',
-		data: [
-			...[...features.values()].map(({ release }) => row(release.contract.feature, release.contract.owner)),
-			...[...upstreams.values()].map(({ upstream }) => row(upstream.name, upstream.provider)),
-		],
-	};
+	return [
+		...[...features.values()].map(({ release }) => row(release.contract.feature, release.contract.owner)),
+		...[...upstreams.values()].map(({ upstream }) => row(upstream.name, upstream.provider)),
+	];
 }
 
 function contextOf({ context }: Exchange): RequestContext {

@@ -4,7 +4,7 @@ import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
-import { parseJsonBody } from './json-body.ts';
+import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
 
@@ -59,8 +59,9 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		clientErrorHandler: refuseMalformed,
 	});
 	app.removeAllContentTypeParsers();
-	app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+	app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
 		try {
+			refuseEncoded(request.headers['content-encoding']);
 			done(null, parseJsonBody(body as string));
 		} catch (thrown) {
 			done(thrown as Error);

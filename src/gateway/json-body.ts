@@ -7,6 +7,12 @@ const DEPTH_MAX = 64;
 /** A member that code which copies objects could take for their prototype, also when it is written with escapes. */
 const PROTOTYPE_MEMBER = new RegExp(`"${[...'__proto__'].map(orEscaped).join('')}"\\s*:`);
 
+/** A compressed body would only look like broken JSON. Throws `request_invalid`. */
+export function refuseEncoded(contentEncoding: string | undefined): void {
+	if (contentEncoding === undefined || contentEncoding === 'identity') return;
+	throw new PlimsollError('request_invalid', 'A body with a content-encoding is not taken; send it as plain JSON.');
+}
+
 /** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
 export function parseJsonBody(text: string): unknown {
 	if (text.trim() === '') throw new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');

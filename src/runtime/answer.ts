@@ -3,8 +3,6 @@ import type { Generation } from './generate.ts';
 import type { Answer, Citation } from './request.ts';
 import type { RequestContext } from './request-context.ts';
 
-const NO_USAGE: Usage = { tokensIn: 0, tokensOut: 0, tokensCached: 0, source: 'estimated' };
-
 /** The answer that a model gave and the guards let pass. */
 export function producedAnswer(
 	context: RequestContext,
@@ -34,7 +32,7 @@ export function fallbackAnswer(context: RequestContext, text: string, degraded: 
 		toolCalls: null,
 		confidence: null,
 		raw: null,
-		usage: NO_USAGE,
+		usage: billedUsage(context),
 		citations: [],
 		upstream: null,
 		model: null,
@@ -55,4 +53,15 @@ function identityOf({ trace }: RequestContext): Pick<Answer, 'feature' | 'releas
 
 function contentOf({ text, finishReason, toolCalls, confidence, raw }: Completion) {
 	return { text, finishReason, toolCalls, confidence, raw };
+}
+
+/** What was billed for an answer that was then withheld; nothing where no model answered. */
+function billedUsage({ trace }: RequestContext): Usage {
+	const answered = trace.upstream !== null;
+	return {
+		tokensIn: answered ? trace.tokens_in : 0,
+		tokensOut: answered ? trace.tokens_out : 0,
+		tokensCached: answered ? trace.tokens_cached : 0,
+		source: 'estimated',
+	};
 }

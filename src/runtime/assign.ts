@@ -33,6 +33,13 @@ function findTarget(name: string, snapshot: Snapshot): Target {
 	if (feature) return { kind: 'feature', feature };
 	const model = snapshot.upstreams.get(name);
 	if (model) return { kind: 'upstream', model };
+	const variables = snapshot.switchedOff.get(name);
+	if (variables) {
+		const how = variables.length > 0 ? ` Set ${variables.join(' or ')} to switch it on.` : '';
+		throw new PlimsollError('model_not_found', `The upstream ${name} is optional and switched off.${how}`, {
+			param: 'model',
+		});
+	}
 	const guess = nearest(name, [...snapshot.features.keys(), ...snapshot.upstreams.keys()]);
 	throw new PlimsollError(
 		'model_not_found',

@@ -18,6 +18,8 @@ export interface Snapshot {
 	readonly features: ReadonlyMap<string, Feature>;
 	/** Every available upstream by name, for requests that name one as their model. */
 	readonly upstreams: ReadonlyMap<string, Model>;
+	/** Optional upstreams that are off, with the environment variables that would switch them on. */
+	readonly switchedOff: ReadonlyMap<string, readonly string[]>;
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly concurrentRequestsMax: number;
 }

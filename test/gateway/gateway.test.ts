@@ -131,6 +131,14 @@ describe('bad input', () => {
 		);
 	});
 
+	it('says that it takes no compressed body', async () => {
+		const answer = await post('/v1/chat/completions', 'x', { 'content-encoding': 'gzip' });
+		expect(answer.body.error).toMatchObject({
+			code: 'request_invalid',
+			message: expect.stringContaining('content-encoding'),
+		});
+	});
+
 	it('knows no other route', async () => {
 		expect(await post('/v1/nowhere', '{}')).toMatchObject({
 			status: 404,

@@ -96,6 +96,10 @@ describe('the official openai client', () => {
 			code: 'model_not_found',
 			message: expect.stringContaining('Did you mean "ask"?'),
 		});
+		await expect(client.chat.completions.create({ model: 'test/off', ...ASK })).rejects.toMatchObject({
+			code: 'model_not_found',
+			message: expect.stringContaining('Set TEST_KEY to switch it on'),
+		});
 		await expect(client.chat.completions.create({ model: 'ask', ...ASK, temperature: 1 })).rejects.toMatchObject({
 			constructor: OpenAI.BadRequestError,
 			code: 'parameter_unsupported',
@@ -200,5 +204,7 @@ describe('the official openai client', () => {
 		const names: string[] = [];
 		for await (const model of client.models.list()) names.push(model.id);
 		expect(names).toEqual(['ask', 'held', 'test/primary']);
+		expect(await client.models.retrieve('test/primary')).toMatchObject({ id: 'test/primary', owned_by: 'test' });
+		await expect(client.models.retrieve('nobody')).rejects.toMatchObject({ code: 'model_not_found' });
 	});
 });

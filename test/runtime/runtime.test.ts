@@ -286,6 +286,16 @@ describe('the life of a request', () => {
 		const strict = feature({}, { route: [rude], guards: [polite] });
 		expect((await ask(clock, runtimeOf(clock, [strict]).runtime)).error?.code).toBe('guard_rejected');
 
+		const apology = feature(
+			{ onFailure: { invalid_output: { action: 'fall_back', answer: 'Sorry.' } } },
+			{ route: [rude], guards: [polite] },
+		);
+		// What the withheld answer cost is not hidden behind the fixed one.
+		expect((await ask(clock, runtimeOf(clock, [apology]).runtime)).answer).toMatchObject({
+			text: 'Sorry.',
+			usage: { tokensIn: 10, tokensOut: 5 },
+		});
+
 		const lenient = feature(
 			{ onFailure: { invalid_output: { action: 'escalate' } } },
 			{ route: [rude], escalateTo: kind, guards: [polite] },

@@ -180,6 +180,7 @@ export function runtimeOf(
 	const snapshot: Snapshot = {
 		features: new Map(features.map((one) => [one.release.contract.feature, one])),
 		upstreams: new Map((parts.upstreams ?? []).map((model) => [model.upstream.name, model])),
+		switchedOff: new Map([['test/off', ['TEST_KEY']]]),
 		bare: { deadlineMs: 10_000, attemptsMax: 2 },
 		concurrentRequestsMax: parts.concurrentRequestsMax ?? 100,
 	};
