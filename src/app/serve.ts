@@ -48,7 +48,7 @@ export async function serve(
 			clock: systemClock,
 			runtime: services.runtime,
 			operator: services.operator,
-			identify: (authorization, scope) => services.keyring.identify(authorization, scope),
+			authenticator: services.authenticator,
 			version,
 		},
 		{
