@@ -42,6 +42,8 @@ export async function serve(
 	const services = opened.adopt(await openServices(project, parts.log), (all) => all.close());
 	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
 
+	services.authenticator.prepare();
+
 	const { server } = project.config;
 	const gateway = createGateway(
 		{

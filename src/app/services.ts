@@ -7,9 +7,10 @@ import { type Random, systemRandom } from '../base/random.ts';
 import type { Operator } from '../gateway/operator.ts';
 import { BearerAuthenticator } from '../identity/authenticator.ts';
 import { Keyring } from '../identity/keyring.ts';
+import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import { Runtime } from '../runtime/runtime.ts';
-import type { Authenticator, Caller } from '../spec/identity.ts';
+import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
@@ -24,7 +25,7 @@ import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 export interface Services {
 	readonly runtime: Runtime;
 	readonly operator: Operator;
-	readonly authenticator: Authenticator;
+	readonly authenticator: BearerAuthenticator;
 	readonly keys: KeyAdmin;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
@@ -36,6 +37,7 @@ export interface Services {
 
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
+const IDENTITY_CONNECTIONS = { connectionsMax: 2, connectMs: 3000 };
 const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
@@ -51,7 +53,10 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	await keys.load();
 	opened.defer(keys.recordUses((message) => log.warn(message)));
 	const users = new UserHash(join(dataDir, USER_HASH_KEY_FILE), random);
-	const authenticator = new BearerAuthenticator(keyring);
+	const identityHttp = opened.adopt(createHttpClient(IDENTITY_CONNECTIONS), (client) => client.close());
+	const warn = (message: string) => log.warn(message);
+	const tokens = new TokenVerifier({ clock, http: identityHttp, warn }, project.config.identity.jwt);
+	const authenticator = new BearerAuthenticator(keyring, tokens);
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
 	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
 		all.close(),
@@ -90,6 +95,8 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		async update(next) {
 			await retrieval.update(next.config);
 			runtime.replace(createSnapshot(next, pool.update(next.config.upstreams)));
+			tokens.update(next.config.identity.jwt);
+			tokens.prepare();
 			current = next;
 		},
 		close: () => parts.disposeAsync(),

@@ -169,7 +169,7 @@ export function keyRecord(change: Partial<KeyRecord> = {}): KeyRecord {
 export function authenticatorOf(clock: Clock, keys: readonly KeyRecord[] = [keyRecord()]): BearerAuthenticator {
 	const ring = new Keyring(clock);
 	ring.replace(keys);
-	return new BearerAuthenticator(ring);
+	return new BearerAuthenticator(ring, null);
 }
 
 export function runtimeOf(
