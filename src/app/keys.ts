@@ -88,13 +88,15 @@ export class KeyAdmin {
 	/** Writes when keys were used, once a minute and at the end. Returns what ends it. */
 	recordUses(warn: (message: string) => void): () => Promise<void> {
 		let cancel = () => {};
+		let ended = false;
 		const next = () => {
-			cancel = this.#clock.after(USES_MS, () => void this.#writeUses(warn).then(next));
+			// A write that was under way at the end begins no further round.
+			if (!ended) cancel = this.#clock.after(USES_MS, () => void this.#writeUses(warn).then(next));
 		};
 		next();
 		return async () => {
+			ended = true;
 			cancel();
-			cancel = () => {};
 			await this.#writeUses(warn);
 		};
 	}

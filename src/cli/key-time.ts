@@ -19,6 +19,10 @@ export function expiry(text: string): string {
 	throw new InvalidArgumentError('It must be a time from now such as 90d, or a date such as 2027-01-31.');
 }
 
+export function isPast(iso: string): boolean {
+	return Date.parse(iso) <= systemClock.now();
+}
+
 /** `2026-11-23 14:05` */
 export function day(iso: string): string {
 	return iso.slice(0, 16).replace('T', ' ');

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { KeyReply } from '../app/gateway-reply.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
 import { addKeyLog } from './key-log.ts';
-import { day, duration, expiry } from './key-time.ts';
+import { day, duration, expiry, isPast } from './key-time.ts';
 import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
 import { table } from './table.ts';
 import { oneLine, type Terminal } from './terminal.ts';
@@ -162,7 +162,8 @@ function idOf(text: string): string {
 
 function state({ revoked_at: revokedAt, expires_at: expiresAt }: KeyReply, terminal: Terminal): string {
 	if (revokedAt !== null) return terminal.paint('yellow', `revoked ${day(revokedAt)}`);
-	return expiresAt === null ? '' : `until ${day(expiresAt)}`;
+	if (expiresAt === null) return '';
+	return isPast(expiresAt) ? terminal.paint('yellow', `expired ${day(expiresAt)}`) : `until ${day(expiresAt)}`;
 }
 
 function nameList(text: string): readonly string[] {
