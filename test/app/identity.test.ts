@@ -26,6 +26,7 @@ let dir = '';
 let server: RunningServer;
 let pair: SigningPair;
 let root = '';
+let reloaded = () => {};
 
 beforeAll(async () => {
 	dir = await mkdtemp(join(tmpdir(), 'plimsoll-identity-'));
@@ -44,7 +45,7 @@ beforeAll(async () => {
 		onIngestProgress() {},
 		onIngested() {},
 		onIngestFailed() {},
-		onReloaded() {},
+		onReloaded: () => reloaded(),
 		onReloadRefused() {},
 	};
 	server = await serve({ dir, port: 0 }, { log: pino({ level: 'silent' }), events });
@@ -282,4 +283,16 @@ describe('every route', () => {
 		const { keys } = (await call('GET', '/admin/keys')).body;
 		expect(keys.filter(({ tenant }: { tenant: string }) => tenant === 'beta')).toHaveLength(1);
 	});
+});
+
+test('an issuer that is taken out of the file is nobody, without a restart', async () => {
+	const key = await sign(pair, Math.floor(systemClock.now() / 1000), { features: ['ask'] });
+	expect((await chat(key, 'ask')).status).toBe(200);
+	const done = new Promise<void>((resolve) => {
+		reloaded = resolve;
+	});
+	await writeFile(join(dir, 'plimsoll.yaml'), VALID_PROJECT['plimsoll.yaml'] ?? '');
+	await done;
+	expect(await chat(key, 'ask')).toMatchObject({ status: 401, code: 'key_invalid' });
+	expect((await chat(root, 'ask')).status).toBe(200);
 });

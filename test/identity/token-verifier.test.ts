@@ -235,6 +235,15 @@ describe('an issuer’s address', () => {
 		expect(issuer.calls).toBe(1);
 	});
 
+	test('is asked before the first token where the server prepares for it', async () => {
+		const { issuer, verifier, show, now } = await remote();
+		const asked = issuer.nextCall();
+		verifier.prepare();
+		await asked;
+		expect(await show(await sign(ours, now()))).toMatchObject({ tenantId: 'acme' });
+		expect(issuer.calls).toBe(1);
+	});
+
 	test('is not asked for a token of another algorithm, and a verified token answers without a promise', async () => {
 		const { issuer, verifier, show, now } = await remote();
 		expect(await show(`${part({ alg: 'none' })}.${part({ iss: 'https://issuer.test/' })}.`)).toBe(INVALID);
