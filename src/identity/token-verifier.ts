@@ -86,9 +86,8 @@ export class TokenVerifier {
 		const payload = await this.#checked(token, issuer);
 		const caller = callerFrom(payload, config);
 		if (caller === null) throw invalid();
-		const until = Math.min(payload.exp ?? 0, (payload.iat ?? 0) + config.ageMaxS) + config.clockSkewS;
 		if (this.#issuers.get(config.issuer) === issuer) {
-			this.#verified.put(hash, { caller, issuer: config.issuer, generation, validUntil: until * 1000 });
+			this.#verified.put(hash, { caller, issuer: config.issuer, generation, validUntil: validUntil(payload, config) });
 		}
 		return caller;
 	}
@@ -136,6 +135,14 @@ export class TokenVerifier {
 			}
 		}
 	}
+}
+
+/**
+ * The first instant at which jose would call the token expired, milliseconds since the epoch. It counts in whole seconds:
+ * expired at `exp`, but only after the greatest age.
+ */
+function validUntil({ exp = 0, iat = 0 }: JWTPayload, { ageMaxS, clockSkewS }: IssuerConfig): number {
+	return Math.min(Math.ceil(exp + clockSkewS), Math.floor(iat + ageMaxS + clockSkewS) + 1) * 1000;
 }
 
 type FoundKey = Awaited<ReturnType<JWTVerifyGetKey>>;
