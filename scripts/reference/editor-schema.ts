@@ -1,3 +1,4 @@
+import { SECRET_FIELDS } from '../../src/contracts/environment.ts';
 import { expectation, type SchemaNode } from '../../src/contracts/schema-node.ts';
 
 type Plain = Record<string, unknown>;
@@ -45,7 +46,7 @@ function convertMember(key: string, value: unknown, references: boolean): unknow
 		const properties = Object.entries(value as Record<string, SchemaNode>);
 		return Object.fromEntries(
 			properties.map(([name, child]) => {
-				if (name === 'api_key') return [name, { ...describe(child), $ref: '#/$defs/secret' }];
+				if (SECRET_FIELDS.has(name)) return [name, { ...describe(child), $ref: '#/$defs/secret' }];
 				return [name, convert(child, references)];
 			}),
 		);

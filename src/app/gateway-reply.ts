@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SCOPES } from '../spec/records.ts';
+import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import type { FeatureStats, RequestTrace } from '../spec/trace.ts';
 import { featureStats, requestSummary } from '../telemetry/trace-schema.ts';
@@ -144,7 +144,10 @@ const key = z.object({
 	name: z.string(),
 	tenant: z.string(),
 	scopes: z.array(z.enum(SCOPES)).readonly(),
+	features: z.array(z.string()).readonly().nullable(),
 	created_at: z.string(),
+	expires_at: z.string().nullable(),
+	last_used_at: z.string().nullable(),
 	revoked_at: z.string().nullable(),
 });
 export type KeyReply = z.output<typeof key>;
@@ -153,3 +156,16 @@ export const keysReply = z.object({ keys: z.array(key) });
 export const newKeyReply = key.extend({ secret: z.string() });
 export type NewKeyReply = z.output<typeof newKeyReply>;
 export const revokedReply = z.object({ id: z.string() });
+export const userHashReply = z.object({ version: z.string() });
+
+const auditEntry = z.object({
+	at: z.string(),
+	actor: z.string(),
+	action: z.enum(AUDIT_ACTIONS),
+	subject: z.string(),
+	tenant: z.string().nullable(),
+	detail: z.record(z.string(), z.union([z.string(), z.number(), z.null()])).readonly(),
+});
+export type AuditReply = z.output<typeof auditEntry>;
+
+export const auditReply = z.object({ entries: z.array(auditEntry) });

@@ -5,12 +5,13 @@ import { createHttpClient, type HttpClient } from '../base/http.ts';
 import { readLines } from '../base/lines.ts';
 import { SseError, SseParser } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
-import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
 import {
 	type AskReply,
+	type AuditReply,
+	auditReply,
 	chatEvent,
 	collectionsReply,
 	errorReply,
@@ -24,8 +25,9 @@ import {
 	searchReply,
 	type TracesReply,
 	tracesReply,
+	userHashReply,
 } from './gateway-reply.ts';
-import type { Session, SessionAsk, SessionSearch } from './session.ts';
+import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
 
 const CONNECTIONS = { connectionsMax: 16, connectMs: 5_000 };
 const CALL_MS = 30_000;
@@ -118,8 +120,21 @@ export class HttpSession implements Session {
 		return (await this.#json({ method: 'GET', path: '/admin/keys' }, keysReply)).keys;
 	}
 
-	createKey(ask: { name: string; tenant: string; scopes: readonly Scope[] }): Promise<NewKeyReply> {
+	createKey(ask: SessionKey): Promise<NewKeyReply> {
 		return this.#json({ method: 'POST', path: '/admin/keys', body: ask }, newKeyReply);
+	}
+
+	rotateKey(id: string, ask: SessionRotation): Promise<NewKeyReply> {
+		const path = `/admin/keys/${encodeURIComponent(id)}/rotate`;
+		return this.#json({ method: 'POST', path, body: ask }, newKeyReply);
+	}
+
+	async rotateUserHash(): Promise<string> {
+		return (await this.#json({ method: 'POST', path: '/admin/user-hash/rotate' }, userHashReply)).version;
+	}
+
+	async audit(limit: number): Promise<readonly AuditReply[]> {
+		return (await this.#json({ method: 'GET', path: `/admin/audit?limit=${limit}` }, auditReply)).entries;
 	}
 
 	async revokeKey(id: string): Promise<void> {

@@ -3,25 +3,26 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { systemClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
-import { keyRow } from '../gateway/admin-routes.ts';
-import { KeyBody } from '../gateway/chat-body.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { checkBody } from '../gateway/json-body.ts';
+import { KeyBody, RotateBody } from '../gateway/key-body.ts';
+import { auditEntryRow, keyRow, newKey, rotation } from '../gateway/key-routes.ts';
 import { searchResponse } from '../gateway/search-response.ts';
-import { Keyring } from '../runtime/keyring.ts';
+import { Keyring } from '../identity/keyring.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
-import type { Scope } from '../spec/records.ts';
+import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
-import type { AskReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type { AskReply, AuditReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
-import { KeyAdmin } from './keys.ts';
+import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
-import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
-import type { Session, SessionAsk, SessionSearch } from './session.ts';
+import { openServices, RECORD_FILE, rotateUserHash, type Services, TRACE_FILE } from './services.ts';
+import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 const DAY_MS = 86_400_000;
 const TENANT = 'default';
@@ -34,7 +35,7 @@ export class LocalSession implements Session {
 	readonly #log: Logger;
 	readonly #opened = new AsyncDisposableStack();
 	#services: Promise<Services> | null = null;
-	#keys: Promise<KeyAdmin> | null = null;
+	#records: Promise<RecordStore> | null = null;
 	#traces: ReturnType<typeof openTraceReader> | null = null;
 
 	constructor({ dir, dataDir, log }: { dir: string; dataDir: string; log: Logger }) {
@@ -101,14 +102,30 @@ export class LocalSession implements Session {
 		return (await (await this.#openKeys()).list()).map(keyRow);
 	}
 
-	async createKey(ask: { name: string; tenant: string; scopes: readonly Scope[] }): Promise<NewKeyReply> {
-		const { name, tenant: tenantId, scopes } = checkBody(KeyBody, ask);
-		const { key, secret } = await (await this.#openKeys()).create({ name, tenantId, scopes });
+	async createKey(ask: SessionKey): Promise<NewKeyReply> {
+		const asked = newKey(checkBody(KeyBody, ask));
+		const { key, secret } = await (await this.#openKeys()).create(asked, PROCESS_ACTOR);
+		return { ...keyRow(key), secret };
+	}
+
+	async rotateKey(id: string, ask: SessionRotation): Promise<NewKeyReply> {
+		const asked = rotation(checkBody(RotateBody, ask));
+		const { key, secret } = await (await this.#openKeys()).rotate(id, asked, PROCESS_ACTOR);
 		return { ...keyRow(key), secret };
 	}
 
 	async revokeKey(id: string): Promise<void> {
-		await (await this.#openKeys()).revoke(id);
+		await (await this.#openKeys()).revoke(id, PROCESS_ACTOR);
+	}
+
+	async rotateUserHash(): Promise<string> {
+		const records = await this.#openRecords();
+		const users = new UserHash(join(this.#dataDir, USER_HASH_KEY_FILE), systemRandom);
+		return rotateUserHash({ users, records, clock: systemClock }, PROCESS_ACTOR);
+	}
+
+	async audit(limit: number): Promise<readonly AuditReply[]> {
+		return (await (await this.#openRecords()).listAudit(limit)).map(auditEntryRow);
 	}
 
 	async close(): Promise<void> {
@@ -131,13 +148,20 @@ export class LocalSession implements Session {
 
 	async #openKeys(): Promise<KeyAdmin> {
 		if (this.#services) return (await this.#services).keys;
-		this.#keys ??= (async () => {
-			this.#opened.adopt(lockDataFolder(this.#dataDir), (folder) => folder.release());
-			const store = openSqliteRecords(join(this.#dataDir, RECORD_FILE));
-			const records = this.#opened.adopt(store, () => store.close());
-			return new KeyAdmin({ records, keyring: new Keyring(), clock: systemClock, random: systemRandom });
+		const records = await this.#openRecords();
+		const keys = new KeyAdmin({ records, keyring: new Keyring(systemClock), clock: systemClock, random: systemRandom });
+		await keys.load();
+		return keys;
+	}
+
+	/** The records alone. The services, where a call opened them, hold the lock of the data folder already. */
+	#openRecords(): Promise<RecordStore> {
+		this.#records ??= (async () => {
+			if (this.#services) await this.#services;
+			else this.#opened.adopt(lockDataFolder(this.#dataDir), (folder) => folder.release());
+			return this.#opened.adopt(openSqliteRecords(join(this.#dataDir, RECORD_FILE)), (store) => store.close());
 		})();
-		return this.#keys;
+		return this.#records;
 	}
 
 	/** Null when nothing was ever traced. */

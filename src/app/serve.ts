@@ -46,6 +46,8 @@ export async function serve(
 	const services = opened.adopt(await openServices(project, parts.log), (all) => all.close());
 	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
 
+	services.authenticator.prepare();
+
 	const { server } = project.config;
 	const gateway = gatewayTo(services, server, parts.log);
 	opened.defer(async () => {
@@ -100,7 +102,7 @@ function gatewayTo(services: Services, server: ProjectConfig['server'], log: Log
 			clock: systemClock,
 			runtime: services.runtime,
 			operator: services.operator,
-			identify: (authorization, scope) => services.keyring.identify(authorization, scope),
+			authenticator: services.authenticator,
 			version,
 		},
 		{

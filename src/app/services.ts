@@ -1,29 +1,31 @@
-import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
-import { createIds, randomText } from '../base/ids.ts';
+import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import type { Operator } from '../gateway/operator.ts';
+import { BearerAuthenticator } from '../identity/authenticator.ts';
+import { Keyring } from '../identity/keyring.ts';
+import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
-import { Keyring } from '../runtime/keyring.ts';
 import { Runtime } from '../runtime/runtime.ts';
-import type { RecordStore } from '../spec/records.ts';
+import type { Caller } from '../spec/identity.ts';
+import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
-import { KeyAdmin } from './keys.ts';
+import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import { ModelPool } from './model-pool.ts';
-import { readSecret, writeSecret } from './secret-file.ts';
 import { createSnapshot } from './snapshot.ts';
+import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 /** Everything that a running Plimsoll consists of, below HTTP. */
 export interface Services {
 	readonly runtime: Runtime;
 	readonly operator: Operator;
-	readonly keyring: Keyring;
+	readonly authenticator: BearerAuthenticator;
 	readonly keys: KeyAdmin;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
@@ -35,7 +37,7 @@ export interface Services {
 
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
-const USER_HASH_KEY_FILE = 'user-hash-key';
+const IDENTITY_CONNECTIONS = { connectionsMax: 2, connectMs: 3000 };
 const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
@@ -46,9 +48,15 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
-	const keyring = new Keyring();
+	const keyring = new Keyring(clock);
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
+	opened.defer(keys.recordUses((message) => log.warn(message)));
+	const users = new UserHash(join(dataDir, USER_HASH_KEY_FILE), random);
+	const identityHttp = opened.adopt(createHttpClient(IDENTITY_CONNECTIONS), (client) => client.close());
+	const warn = (message: string) => log.warn(message);
+	const tokens = new TokenVerifier({ clock, http: identityHttp, warn }, project.config.identity.jwt);
+	const authenticator = new BearerAuthenticator(keyring, tokens);
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
 	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
 		all.close(),
@@ -62,8 +70,8 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			newId: createIds(clock, random),
 			retriever: retrieval.retriever,
 			traces,
-			keyring,
-			hashUser: createUserHash(join(dataDir, USER_HASH_KEY_FILE), random),
+			authenticator,
+			hashUser: (tenantId, user) => users.of(tenantId, user),
 		},
 		snapshot,
 	);
@@ -71,15 +79,13 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	let current = project;
 	return {
 		runtime,
-		keyring,
+		authenticator,
 		keys,
 		dataFolder,
 		operator: {
 			traces,
 			retriever: retrieval.retriever,
-			listKeys: () => keys.list(),
-			createKey: (ask) => keys.create(ask),
-			revokeKey: (id) => keys.revoke(id),
+			...identityOperator({ keys, users, records, clock }),
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 			readiness: () => {
 				const { ready, waitingFor } = readiness(current, retrieval.retriever.status());
@@ -92,6 +98,8 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		async update(next) {
 			await retrieval.update(next.config);
 			runtime.replace(createSnapshot(next, pool.update(next.config.upstreams)));
+			tokens.update(next.config.identity.jwt);
+			tokens.prepare();
 			current = next;
 		},
 		close: () => parts.disposeAsync(),
@@ -134,13 +142,46 @@ function readiness(project: LoadedProject, status: ReturnType<Operator['retrieve
 	return { ready: waitingFor.length === 0, waitingFor };
 }
 
-/** HMAC-SHA-256 under a secret of this data folder: the same user gives the same hash, and nothing leads back. */
-function createUserHash(file: string, random: Random): (tenantId: string, user: string) => string {
-	let secret = readSecret(file);
-	if (secret === null || secret === '') {
-		secret = randomText(random, 52);
-		writeSecret(file, secret);
-	}
-	const key = secret;
-	return (tenantId, user) => createHmac('sha256', key).update(`${tenantId}\n${user}`).digest('hex').slice(0, 32);
+/** The operator's part about keys: who asked is told to the audit log. */
+function identityOperator({ keys, users, records, clock }: IdentityParts) {
+	const actor = (caller: Caller) => actorOf(caller, users);
+	return {
+		listKeys: () => keys.list(),
+		createKey: (ask, by) => keys.create(ask, actor(by)),
+		rotateKey: (id, ask, by) => keys.rotate(id, ask, actor(by)),
+		revokeKey: (id, by) => keys.revoke(id, actor(by)),
+		rotateUserHash: (by) => rotateUserHash({ users, records, clock }, actor(by)),
+		listAudit: (limit) => records.listAudit(limit),
+	} satisfies Partial<Operator>;
+}
+
+interface IdentityParts {
+	readonly keys: KeyAdmin;
+	readonly users: UserHash;
+	readonly records: RecordStore;
+	readonly clock: Clock;
+}
+
+/** Takes a new secret for the hashes of users, and says so in the audit log. */
+export async function rotateUserHash(
+	{ users, records, clock }: Omit<IdentityParts, 'keys'>,
+	actor: string,
+): Promise<string> {
+	const version = users.rotate();
+	const entry: AuditEntry = {
+		at: clock.now(),
+		actor,
+		action: 'user_hash_rotated',
+		subject: version,
+		tenantId: null,
+		detail: {},
+	};
+	await records.putAudit(entry);
+	return version;
+}
+
+function actorOf(caller: Caller, users: UserHash): string {
+	if (caller.kind === 'in_process') return PROCESS_ACTOR;
+	if (caller.kind === 'key') return `key:${caller.keyId}`;
+	return caller.user === null ? `${caller.keyId}` : `${caller.keyId}:${users.of(caller.tenantId, caller.user)}`;
 }

@@ -1,7 +1,7 @@
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
-import type { AskReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type { AskReply, AuditReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
 
 export interface SessionAsk {
 	readonly question: string;
@@ -20,6 +20,22 @@ export interface SessionSearch {
 	readonly signal?: AbortSignal;
 }
 
+export interface SessionKey {
+	readonly name: string;
+	readonly tenant: string;
+	readonly scopes: readonly Scope[];
+	/** Null: every feature, upstream and collection. */
+	readonly features: readonly string[] | null;
+	/** ISO 8601; null: never. */
+	readonly expires_at: string | null;
+}
+
+export interface SessionRotation {
+	readonly overlap_ms: number;
+	/** ISO 8601; null: after as long a life as the old key was given. */
+	readonly expires_at: string | null;
+}
+
 /** What a command can do with a project, by way of its server or in process. Throws PlimsollError. */
 export interface Session {
 	/** The server that answers; null in process. */
@@ -36,8 +52,14 @@ export interface Session {
 	/** The latest requests, newest first, and how features did in the last day. */
 	traces(filter: { feature: string | null; limit: number }): Promise<TracesReply>;
 	listKeys(): Promise<readonly KeyReply[]>;
-	createKey(ask: { name: string; tenant: string; scopes: readonly Scope[] }): Promise<NewKeyReply>;
+	createKey(ask: SessionKey): Promise<NewKeyReply>;
+	/** Throws `key_not_found`. */
+	rotateKey(id: string, ask: SessionRotation): Promise<NewKeyReply>;
 	/** Throws `key_not_found`. */
 	revokeKey(id: string): Promise<void>;
+	/** The version of the new secret. */
+	rotateUserHash(): Promise<string>;
+	/** Who changed which key, newest first. */
+	audit(limit: number): Promise<readonly AuditReply[]>;
 	close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
+import { issuerOf } from './issuer.ts';
 import { usdToMicros } from './money.ts';
 import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig, UpstreamConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
@@ -77,6 +78,7 @@ export function compileProject(
 						concurrentRequestsMax: value.server.concurrent_requests_max,
 						drainMs: value.server.drain_ms,
 					},
+					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
 					upstreams: compiledMap(value.upstreams, (name, raw) =>

@@ -23,8 +23,8 @@ export interface Resolved {
 	readonly problems: readonly Problem[];
 }
 
-/** Fields that hold secrets: only they may come from a file, and their values never appear in a message. */
-export const SECRET_FIELDS: ReadonlySet<string> = new Set(['api_key']);
+/** Fields that hold keys and secrets: only they may come from a file, and their values never appear in a message. */
+export const SECRET_FIELDS: ReadonlySet<string> = new Set(['api_key', 'hmac_secret', 'public_keys']);
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

@@ -1,6 +1,7 @@
 import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
-import type { Reference, Resolved } from './environment.ts';
+import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
+import { checkIdentity } from './identity-checks.ts';
 import { CHUNK_TOKENS_DEFAULTS, CONTEXT_TOKENS_DEFAULT } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
@@ -20,6 +21,7 @@ interface Checking {
 export function checkProject(checking: Checking): readonly Problem[] {
 	return [
 		...unsetReferences(checking),
+		...checkIdentity(checking),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
@@ -36,7 +38,7 @@ function unsetReferences({ document, resolved, available }: Checking): Problem[]
 			section === 'upstreams' && valueAt(resolved.tree, ['upstreams', String(owner), 'optional']) === true;
 		// A local server switched on by its address needs no key.
 		if (optional && field === 'api_key') continue;
-		const hint = field === 'api_key' ? `set it` : `set it, or write {env: ${name}, default: …}`;
+		const hint = SECRET_FIELDS.has(String(path.at(-1))) ? `set it` : `set it, or write {env: ${name}, default: …}`;
 		problems.push(problemAt(document, path, { message: `the environment variable ${name} is not set`, hint }));
 	}
 	return problems;

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
+import { identitySchema } from './identity-schema.ts';
 import { usdToMicros } from './money.ts';
 import type { SchemaNode } from './schema-node.ts';
 
@@ -300,6 +301,7 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'Traces.' }),
+		identity: identitySchema,
 		bare: z
 			.strictObject({
 				deadline_ms: integer(10, 600_000, { description: 'The whole request.', 'x-unit': MILLISECONDS }).default(

@@ -1,4 +1,6 @@
 import type { Price, Upstream } from '../spec/model.ts';
+import type { Scope } from '../spec/records.ts';
+import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
 
 /** The name of a project's first file. */
@@ -19,12 +21,41 @@ export interface ProjectConfig {
 		/** How long a stop waits for running requests. */
 		readonly drainMs: number;
 	};
+	/** Issuers whose tokens are accepted beside keys. */
+	readonly identity: { readonly jwt: readonly IssuerConfig[] };
 	readonly telemetry: { readonly retentionDays: number };
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;
+}
+
+/** Who signs tokens, and what they can say. */
+export interface IssuerConfig {
+	readonly name: string;
+	readonly issuer: string;
+	readonly audience: string;
+	/** Never empty; asymmetric ones with public keys, symmetric ones with a secret. */
+	readonly algorithms: readonly string[];
+	readonly keys:
+		| { readonly kind: 'jwks'; readonly url: string }
+		| { readonly kind: 'file'; readonly set: PublicKeySet }
+		| { readonly kind: 'secret'; readonly secret: string };
+	/** Null: the claim says it. */
+	readonly tenant: string | null;
+	readonly tenantsAllowed: readonly string[] | null;
+	readonly scopesAllowed: readonly Scope[];
+	readonly featuresAllowed: readonly string[] | null;
+	readonly claims: {
+		readonly tenant: string;
+		readonly user: string;
+		readonly scopes: string;
+		readonly features: string | null;
+		readonly scopePrefix: string;
+	};
+	readonly clockSkewS: number;
+	readonly ageMaxS: number;
 }
 
 export interface UpstreamConfig extends Upstream {

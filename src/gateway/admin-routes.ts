@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
-import { KeyBody } from './chat-body.ts';
+import type { Caller } from '../spec/identity.ts';
 import { errorBody } from './error-response.ts';
 import { checkBody } from './json-body.ts';
-import type { KeyView } from './operator.ts';
-import { type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
+import { KEY_ROUTES } from './key-routes.ts';
+import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -47,37 +47,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		body: null,
 		handle: ({ parts }) => ({ collections: parts.operator.retriever.status() }),
 	},
-	{
-		method: 'GET',
-		path: '/admin/keys',
-		scope: 'admin',
-		traced: false,
-		summary: 'All keys, without their secrets.',
-		body: null,
-		handle: async ({ parts }) => ({ keys: (await parts.operator.listKeys()).map(keyRow) }),
-	},
-	{
-		method: 'POST',
-		path: '/admin/keys',
-		scope: 'admin',
-		traced: false,
-		summary: 'Makes a key. Its secret is shown in this answer and never again.',
-		body: KeyBody,
-		handle: createKey,
-	},
-	{
-		method: 'DELETE',
-		path: '/admin/keys/{key}',
-		scope: 'admin',
-		traced: false,
-		summary: 'Revokes a key at once.',
-		body: null,
-		handle: async ({ request, parts }) => {
-			const id = pathParameter(request, 'key');
-			await parts.operator.revokeKey(id);
-			return { id, revoked: true };
-		},
-	},
+	...KEY_ROUTES,
 	{
 		method: 'GET',
 		path: '/healthz',
@@ -99,9 +69,10 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	},
 ];
 
-async function findTrace({ request, parts, key }: Exchange): Promise<unknown> {
+async function findTrace(exchange: Exchange): Promise<unknown> {
+	const { request, parts } = exchange;
 	const id = pathParameter(request, 'request_id');
-	const trace = await parts.operator.traces.find(id, tenantSeenBy(key));
+	const trace = await parts.operator.traces.find(id, tenantSeenBy(callerOf(exchange)));
 	if (!trace)
 		throw new PlimsollError('trace_not_found', `No trace with the id "${id.slice(0, 100)}" is stored for this key.`);
 	return trace;
@@ -111,9 +82,10 @@ const ListQuery = z.object({
 	limit: z.coerce.number('expected a whole number from 1 to 500').int().min(1).max(500),
 });
 
-async function listTraces({ request, parts, key }: Exchange): Promise<unknown> {
+async function listTraces(exchange: Exchange): Promise<unknown> {
+	const { request, parts } = exchange;
 	const { limit } = checkBody(ListQuery, { limit: queryParameter(request, 'limit') ?? '20' });
-	const filter = { tenantId: tenantSeenBy(key), feature: queryParameter(request, 'feature') };
+	const filter = { tenantId: tenantSeenBy(callerOf(exchange)), feature: queryParameter(request, 'feature') };
 	const [requests, stats] = await Promise.all([
 		parts.operator.traces.recent({ ...filter, limit }),
 		parts.operator.traces.stats({ ...filter, sinceMs: parts.clock.now() - DAY_MS }),
@@ -150,33 +122,13 @@ async function ingest({ request, reply, parts, failed }: Exchange): Promise<unkn
 	return reply;
 }
 
-async function createKey({ request, reply, parts }: Exchange): Promise<unknown> {
-	const { name, tenant, scopes } = checkBody(KeyBody, request.body);
-	const { key, secret } = await parts.operator.createKey({ name, tenantId: tenant, scopes });
-	reply.code(201);
-	return { ...keyRow(key), secret };
-}
-
 function ready({ reply, parts }: Exchange): unknown {
 	const { ready: isReady, waitingFor } = parts.operator.readiness();
 	reply.code(isReady ? 200 : 503);
 	return { status: isReady ? 'ready' : 'not_ready', waiting_for: waitingFor };
 }
 
-/** A key as clients see it. */
-export function keyRow(key: KeyView) {
-	return {
-		id: key.id,
-		name: key.name,
-		tenant: key.tenantId,
-		scopes: key.scopes,
-		created_at: new Date(key.createdAt).toISOString(),
-		revoked_at: key.revokedAt === null ? null : new Date(key.revokedAt).toISOString(),
-	};
-}
-
 /** Null for an operator, who sees all tenants. */
-function tenantSeenBy(key: Exchange['key']): string | null {
-	if (key === null) throw new Error('a route that reads traces must ask for a key');
-	return key.scopes.includes('admin') ? null : key.tenantId;
+function tenantSeenBy(caller: Caller): string | null {
+	return caller.scopes.includes('admin') ? null : caller.tenantId;
 }

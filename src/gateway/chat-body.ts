@@ -36,16 +36,6 @@ export const SearchBody = z.strictObject({
 	mode: z.enum(['hybrid', 'lexical', 'vector']).nullish(),
 });
 
-/** `POST /admin/keys`. */
-export const KeyBody = z.strictObject({
-	name: z.string().min(1).max(100),
-	tenant: z
-		.string()
-		.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'expected lower-case letters, digits, dots and dashes')
-		.default('default'),
-	scopes: z.array(z.enum(['invoke', 'ingest', 'read', 'admin'])).min(1),
-});
-
 /** The parts of a chat body that the gateway reads; everything else stays as sent. */
 export function readChatBody(body: ChatBody): Omit<ChatRequest, 'sink'> & { stream: boolean; includeUsage: boolean } {
 	const { model, messages, stream, stream_options: streamOptions, ...parameters } = body;

@@ -1,3 +1,4 @@
+import { mayCall, requireFeature } from '../policy/access.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
@@ -5,7 +6,7 @@ import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
 import { checkBody } from './json-body.ts';
-import { type Exchange, type GatewayParts, pathParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, pathParameter, type Route } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
 /** The data surface: what applications call. */
@@ -43,7 +44,7 @@ export const DATA_ROUTES: readonly Route[] = [
 		path: '/v1/models',
 		scope: 'invoke',
 		traced: false,
-		summary: 'Names that can stand in model: features first, then bare upstreams.',
+		summary: 'Names that the caller can put in model: features first, then bare upstreams.',
 		body: null,
 		handle: models,
 	},
@@ -92,6 +93,7 @@ async function invoke(exchange: Exchange): Promise<unknown> {
 	const { input, history, max_tokens: maxTokens, user } = checkBody(InvokeBody, exchange.request.body);
 	const { question = '', ...variables } = input;
 	const { runtime } = exchange.parts;
+	requireFeature(context.caller, name);
 	const feature = runtime.snapshot.features.get(name);
 	if (!feature)
 		throw new PlimsollError('model_not_found', `No feature is named "${name.slice(0, 100)}".`, { param: 'feature' });
@@ -115,26 +117,28 @@ async function search(exchange: Exchange): Promise<unknown> {
 	return searchResponse(context.id, found);
 }
 
-function models({ parts }: Exchange): unknown {
-	return { object: 'list', data: modelRows(parts) };
+function models(exchange: Exchange): unknown {
+	return { object: 'list', data: modelRows(exchange) };
 }
 
-function model({ request, parts }: Exchange): unknown {
-	const name = pathParameter(request, 'model');
-	const row = modelRows(parts).find(({ id }) => id === name);
+function model(exchange: Exchange): unknown {
+	const name = pathParameter(exchange.request, 'model');
+	const row = modelRows(exchange).find(({ id }) => id === name);
 	if (row) return row;
 	throw new PlimsollError('model_not_found', `No feature or upstream is named "${name.slice(0, 100)}".`, {
 		param: 'model',
 	});
 }
 
-function modelRows({ runtime }: GatewayParts) {
-	const { features, upstreams } = runtime.snapshot;
+/** What the caller may call, and nothing that would tell of more. */
+function modelRows(exchange: Exchange) {
+	const { features, upstreams } = exchange.parts.runtime.snapshot;
+	const caller = callerOf(exchange);
 	const row = (id: string, ownedBy: string) => ({ id, object: 'model', created: 0, owned_by: ownedBy });
 	return [
 		...[...features.values()].map(({ release }) => row(release.contract.feature, release.contract.owner)),
 		...[...upstreams.values()].map(({ upstream }) => row(upstream.name, upstream.provider)),
-	];
+	].filter(({ id }) => mayCall(caller, id));
 }
 
 function contextOf({ context }: Exchange): RequestContext {

@@ -1,6 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { requireScope } from '../policy/access.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { Caller } from '../spec/identity.ts';
+import type { Scope } from '../spec/records.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
@@ -84,13 +87,19 @@ function register(
 	{ parts, options }: { parts: GatewayParts; options: GatewayOptions },
 ): void {
 	const contexts = new WeakMap<FastifyRequest, RequestContext>();
+	const callers = new WeakMap<FastifyRequest, Caller>();
 	/** Requests whose body has arrived: from then on the pipeline ends them, and before that a closed socket does. */
 	const handled = new WeakSet<FastifyRequest>();
 	app.route({
 		method: route.method,
 		url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
 		onRequest: async (request, reply) => {
-			if (!route.traced) return;
+			const header = request.headers.authorization;
+			if (!route.traced) {
+				// Before the body is read: strangers send none.
+				if (route.scope !== null) callers.set(request, await identify(parts, header, route.scope));
+				return;
+			}
 			const context = parts.runtime.open();
 			contexts.set(request, context);
 			reply.header('x-request-id', context.id);
@@ -99,20 +108,24 @@ function register(
 				context.clientLeft();
 				if (!handled.has(request)) context.end(asPlimsollError(context.signal.reason));
 			});
-			const header = request.headers.authorization;
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope ?? 'invoke' });
+			callers.set(request, context.caller);
 		},
 		handler: (request, reply) => {
 			handled.add(request);
-			const identified = !route.traced && route.scope !== null;
-			const key = identified ? parts.identify(request.headers.authorization, route.scope) : null;
 			const context = contexts.get(request) ?? null;
 			const failed = (error: PlimsollError) => reportFault(error, context, options);
-			return route.handle({ request, reply, parts, context, key, failed });
+			return route.handle({ request, reply, parts, context, caller: callers.get(request) ?? null, failed });
 		},
 		errorHandler: (thrown, request, reply) =>
 			answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),
 	});
+}
+
+async function identify(parts: GatewayParts, header: string | undefined, scope: Scope): Promise<Caller> {
+	const caller = await parts.authenticator.authenticate(header);
+	requireScope(caller, scope);
+	return caller;
 }
 
 function answerError(

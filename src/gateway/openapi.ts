@@ -15,7 +15,9 @@ export function openApiDocument(routes: readonly Route[], version: string) {
 		security: [{ key: [] }],
 		paths: pathsOf(routes),
 		components: {
-			securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'A key, plim_…' } },
+			securitySchemes: {
+				key: { type: 'http', scheme: 'bearer', description: 'A key, plim_…, or a JWT of a configured issuer' },
+			},
 			schemas: { Error: ERROR_SCHEMA },
 		},
 	};

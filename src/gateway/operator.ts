@@ -1,23 +1,43 @@
-import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Caller } from '../spec/identity.ts';
+import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { TraceReader } from '../spec/trace.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
 export type KeyView = Omit<KeyRecord, 'secretHash'>;
 
+export interface NewKey {
+	readonly name: string;
+	readonly tenantId: string;
+	readonly scopes: readonly Scope[];
+	/** Null: every feature, upstream and collection. */
+	readonly features: readonly string[] | null;
+	/** Milliseconds since the epoch; null: never. */
+	readonly expiresAt: number | null;
+}
+
+export interface KeyRotation {
+	/** How long the old key still works. */
+	readonly overlapMs: number;
+	/** Of the new key; null: after as long a life as the old one was given. */
+	readonly expiresAt: number | null;
+}
+
 /** What an operator can do beside calling features. The composition root implements it; HTTP and the CLI call it. */
 export interface Operator {
 	readonly traces: TraceReader;
 	readonly retriever: Retriever;
 	listKeys(): Promise<readonly KeyView[]>;
-	/** The secret is returned this once and never again. */
-	createKey(ask: {
-		name: string;
-		tenantId: string;
-		scopes: readonly Scope[];
-	}): Promise<{ key: KeyView; secret: string }>;
+	/** The secret is returned this once and never again. Throws `request_invalid` for an expiry that has passed. */
+	createKey(ask: NewKey, by: Caller): Promise<{ key: KeyView; secret: string }>;
+	/** A new key with the same rights; the old one expires after the overlap. Throws `key_not_found`. */
+	rotateKey(id: string, ask: KeyRotation, by: Caller): Promise<{ key: KeyView; secret: string }>;
 	/** Works for new requests at once. Throws `key_not_found`. */
-	revokeKey(id: string): Promise<void>;
+	revokeKey(id: string, by: Caller): Promise<void>;
+	/** Takes a new secret for the hashes of users. Returns its version, which stands in front of every hash. */
+	rotateUserHash(by: Caller): Promise<string>;
+	/** Newest first. */
+	listAudit(limit: number): Promise<readonly AuditEntry[]>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/** Whether new requests can be answered, and the collections whose index they wait for. Never while the server stops. */

@@ -4,7 +4,8 @@ import type { Clock } from '../base/clock.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { PlimsollError } from '../spec/errors.ts';
-import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Authenticator, Caller } from '../spec/identity.ts';
+import type { Scope } from '../spec/records.ts';
 import type { Operator } from './operator.ts';
 
 /** What handlers work with. */
@@ -12,8 +13,7 @@ export interface GatewayParts {
 	readonly clock: Clock;
 	readonly runtime: Runtime;
 	readonly operator: Operator;
-	/** Who the key in `authorization` belongs to; throws as the keyring does. */
-	readonly identify: (authorization: string | undefined, scope: Scope) => KeyRecord;
+	readonly authenticator: Authenticator;
 	readonly version: string;
 }
 
@@ -23,8 +23,8 @@ export interface Exchange {
 	readonly parts: GatewayParts;
 	/** Set on routes that pass the pipeline. */
 	readonly context: RequestContext | null;
-	/** Set on the other routes that need a key. */
-	readonly key: KeyRecord | null;
+	/** Null on open routes. */
+	readonly caller: Caller | null;
 	/** Told about a failure after the head of the response was sent, which no error handler sees any more. */
 	readonly failed: (error: PlimsollError) => void;
 }
@@ -34,7 +34,7 @@ export interface Route {
 	readonly method: 'GET' | 'POST' | 'DELETE';
 	/** In OpenAPI's form: `/v1/features/{feature}/invoke`. */
 	readonly path: string;
-	/** Null: open to everyone. */
+	/** Null: open to everyone, said on purpose for each such route. */
 	readonly scope: Scope | null;
 	/** Whether it is a request in the sense of the pipeline: admitted, bounded by a deadline, traced. */
 	readonly traced: boolean;
@@ -43,6 +43,12 @@ export interface Route {
 	/** Query parameters with their meaning. */
 	readonly query?: Readonly<Record<string, string>>;
 	readonly handle: (exchange: Exchange) => unknown;
+}
+
+/** Whoever calls a route that is not open. */
+export function callerOf({ caller }: Exchange): Caller {
+	if (caller === null) throw new Error('a route that asks who calls must name a scope');
+	return caller;
 }
 
 export function pathParameter(request: FastifyRequest, name: string): string {

@@ -1,6 +1,7 @@
+import { requireScope } from '../policy/access.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { KeyRecord, Scope } from '../spec/records.ts';
-import type { Keyring } from './keyring.ts';
+import type { Authenticator, Caller } from '../spec/identity.ts';
+import { SCOPES, type Scope } from '../spec/records.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Told to a client that met a full house: long enough to drain a few requests, short enough to be worth it. */
@@ -46,29 +47,42 @@ export class Door {
 	}
 }
 
-/** How a caller shows who it is: by a key that came with the request, or as code in our own process. */
+/** How a caller shows who it is: by a key or token that came with the request, or as code in our own process. */
 export type Credentials =
 	| { readonly kind: 'authorization'; readonly header: string | undefined; readonly scope: Scope }
 	| { readonly kind: 'in_process'; readonly tenantId: string };
 
-/** admit: a place inside, and who asks. Returns the key; null for code in our own process. */
+/** admit: a place inside, and who asks. */
 export function admit(
 	context: RequestContext,
 	credentials: Credentials,
-	{ door, keyring, max }: { door: Door; keyring: Keyring; max: number },
-): Promise<KeyRecord | null> {
-	return context.step('admit', ({ detail }) => {
+	{ door, authenticator, max }: { door: Door; authenticator: Authenticator; max: number },
+): Promise<void> {
+	return context.step('admit', async ({ detail }) => {
 		door.enter(max);
 		context.onLeave(() => door.leave());
 		if (credentials.kind === 'in_process') {
-			context.trace.tenant_id = credentials.tenantId;
 			detail.caller = 'in process';
-			return null;
+			identified(context, inProcess(credentials.tenantId));
+			return;
 		}
-		const key = keyring.identify(credentials.header, credentials.scope);
-		context.trace.tenant_id = key.tenantId;
-		context.trace.key_id = key.id;
+		const known = authenticator.authenticate(credentials.header);
+		const caller = known instanceof Promise ? await known : known;
+		identified(context, caller);
+		detail.caller = caller.kind;
 		detail.scope = credentials.scope;
-		return key;
+		requireScope(caller, credentials.scope);
 	});
+}
+
+/** From here on the trace says whose the request is, also when it is refused. */
+function identified(context: RequestContext, caller: Caller): void {
+	context.caller = caller;
+	context.trace.tenant_id = caller.tenantId;
+	context.trace.key_id = caller.keyId;
+}
+
+/** Code in our own process may do whatever its process can. */
+function inProcess(tenantId: string): Caller {
+	return { kind: 'in_process', tenantId, keyId: null, scopes: SCOPES, features: null, user: null };
 }

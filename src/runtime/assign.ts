@@ -1,4 +1,5 @@
 import { nearest } from '../base/nearest.ts';
+import { requireFeature } from '../policy/access.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { Feature, Snapshot } from './feature.ts';
@@ -10,9 +11,10 @@ export type Target =
 	| { readonly kind: 'feature'; readonly feature: Feature }
 	| { readonly kind: 'upstream'; readonly model: Model };
 
-/** assign: which release answers, and by when. */
+/** assign: whether the caller may, which release answers, and by when. */
 export function assign(context: RequestContext, request: ChatRequest, snapshot: Snapshot): Promise<Target> {
 	return context.step('assign', ({ detail }) => {
+		requireFeature(context.caller, request.model);
 		const target = findTarget(request.model, snapshot);
 		const deadlineMs =
 			target.kind === 'feature' ? target.feature.release.contract.budget.deadlineMs : snapshot.bare.deadlineMs;

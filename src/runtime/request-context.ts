@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { Caller } from '../spec/identity.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
 
 type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
@@ -24,6 +25,7 @@ export class RequestContext {
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
 	readonly #sink: TraceSink;
+	#caller: Caller | null = null;
 	#leave: (() => void) | null = null;
 	#ended = false;
 
@@ -38,6 +40,16 @@ export class RequestContext {
 
 	get id(): string {
 		return this.trace.request_id;
+	}
+
+	/** Who asks. Only an admitted request has one. */
+	get caller(): Caller {
+		if (this.#caller === null) throw new Error('the request has not been admitted');
+		return this.#caller;
+	}
+
+	set caller(caller: Caller) {
+		this.#caller = caller;
 	}
 
 	get signal(): AbortSignal {

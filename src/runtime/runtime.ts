@@ -1,12 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import { requireSearch } from '../policy/access.ts';
 import { RetryBudget } from '../policy/retry-budget.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { Authenticator } from '../spec/identity.ts';
 import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials, Door } from './admit.ts';
 import type { Snapshot } from './feature.ts';
-import type { Keyring } from './keyring.ts';
 import { answer } from './pipeline.ts';
 import type { Answer, ChatRequest } from './request.ts';
 import { RequestContext } from './request-context.ts';
@@ -18,7 +19,7 @@ export interface RuntimeParts {
 	readonly newId: (prefix: string) => string;
 	readonly retriever: Retriever;
 	readonly traces: TraceSink;
-	readonly keyring: Keyring;
+	readonly authenticator: Authenticator;
 	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
 	readonly hashUser: (tenantId: string, user: string) => string;
 }
@@ -58,14 +59,17 @@ export class Runtime {
 	async admit(context: RequestContext, credentials: Credentials): Promise<void> {
 		const max = this.#snapshot.concurrentRequestsMax;
 		await this.#ending(context, () =>
-			admit(context, credentials, { door: this.#door, keyring: this.#parts.keyring, max }),
+			admit(context, credentials, { door: this.#door, authenticator: this.#parts.authenticator, max }),
 		);
 	}
 
 	/** Answers an admitted request and ends it. */
 	async chat(context: RequestContext, request: ChatRequest): Promise<Answer> {
 		const { trace } = context;
-		if (request.user !== null) trace.user_id_hash = this.#parts.hashUser(trace.tenant_id ?? '', request.user);
+		const { user: proved } = context.caller;
+		// What a token proves goes before what a body claims.
+		const user = proved ?? request.user;
+		if (user !== null) trace.user_id_hash = this.#parts.hashUser(context.caller.tenantId, user);
 		const result = await this.#ending(context, () =>
 			answer(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
 		);
@@ -78,6 +82,7 @@ export class Runtime {
 		context.deadline.set(SEARCH_MS_MAX);
 		const result = await this.#ending(context, () =>
 			context.step('retrieve', async (notes) => {
+				requireSearch(context.caller);
 				const found = await searchWithin(context, request, { ...this.#parts, msMax: SEARCH_MS_MAX });
 				note(context, notes, { result: found, used: found.hits });
 				return found;

@@ -64,11 +64,43 @@ export const ERRORS = {
 		meaning: 'The key is unknown, malformed or revoked.',
 		remedy: 'Check the key; plimsoll keys list shows which exist.',
 	},
+	key_expired: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning: 'The key was valid until the instant that the message names.',
+		remedy: 'Use the key that replaced it; plimsoll keys create makes another.',
+	},
+	token_invalid: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning:
+			'The token is no valid JWT of a configured issuer: its form, signature, issuer, audience, algorithm, times or claims are not as identity.jwt wants them. Which of them is not told to the client.',
+		remedy: 'Compare the token with the issuer under identity.jwt in plimsoll.yaml.',
+	},
+	token_expired: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning: 'The token is genuine, but past its exp, or older than age_max_s.',
+		remedy: 'Get a new token from the issuer.',
+	},
+	identity_unavailable: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'The signing keys of the token’s issuer cannot be fetched, and none that are fresh enough are kept.',
+		remedy: 'Check that the server reaches jwks_url; the log has the reason.',
+	},
 	scope_missing: {
 		category: 'forbidden',
 		retryable: false,
-		meaning: 'The key is valid but lacks the scope that this route needs.',
-		remedy: 'Use a key with the scope that the message names.',
+		meaning: 'The key or token is valid but lacks the scope that this route needs.',
+		remedy: 'Use a key or a token with the scope that the message names.',
+	},
+	feature_not_allowed: {
+		category: 'forbidden',
+		retryable: false,
+		meaning:
+			'The key or token is held to a list of features, and the request asks for another one, an upstream or a collection.',
+		remedy: 'Ask for a feature on the list (GET /v1/models), or use another key.',
 	},
 	model_not_found: {
 		category: 'not_found',
@@ -97,7 +129,7 @@ export const ERRORS = {
 	key_not_found: {
 		category: 'not_found',
 		retryable: false,
-		meaning: 'No key has this id.',
+		meaning: 'No key that is in force has this id.',
 		remedy: 'plimsoll keys list shows the ids.',
 	},
 	concurrency_exceeded: {

@@ -16,6 +16,33 @@ export interface KeyRecord {
 	/** Milliseconds since the epoch. */
 	readonly createdAt: number;
 	readonly revokedAt: number | null;
+	/** The only features that the key may call; null: every feature, upstream and collection. */
+	readonly features: readonly string[] | null;
+	/** From this instant on the key is refused; null: never. */
+	readonly expiresAt: number | null;
+	/** To the minute; null: never. */
+	readonly lastUsedAt: number | null;
+}
+
+export interface KeyUse {
+	readonly id: string;
+	readonly at: number;
+}
+
+export const AUDIT_ACTIONS = ['key_created', 'key_rotated', 'key_revoked', 'user_hash_rotated'] as const;
+
+/** Who changed what. Holds no secret and no user's name. */
+export interface AuditEntry {
+	/** Milliseconds since the epoch. */
+	readonly at: number;
+	/** `key:<id>`, `jwt:<issuer>:<hash of the user>`, or `process` for a command or the server itself. */
+	readonly actor: string;
+	readonly action: (typeof AUDIT_ACTIONS)[number];
+	/** What was changed, such as the id of a key. */
+	readonly subject: string;
+	/** Whose it is; null when it is everybody's. */
+	readonly tenantId: string | null;
+	readonly detail: Readonly<Record<string, string | number | null>>;
 }
 
 /** Which index generation of a collection is live, and what is in it. */
@@ -38,11 +65,25 @@ export interface RunRecord {
 
 /** Durable records. Every write is on disk when its promise resolves. Throws PlimsollError `storage_failed`. */
 export interface RecordStore {
-	putKey(key: KeyRecord): Promise<void>;
+	/** A key and what is told about it are written together or not at all; so are the two of the next methods. */
+	putKey(key: KeyRecord, entry?: AuditEntry): Promise<void>;
 	/** All keys, revoked ones too, oldest first. */
 	listKeys(): Promise<readonly KeyRecord[]>;
 	/** False when no such key exists or it was revoked before. */
-	revokeKey(id: string, at: number): Promise<boolean>;
+	revokeKey(id: string, at: number, entry?: AuditEntry): Promise<boolean>;
+	/** Writes the new key and lets the old one expire at `expiresAt`, or when it would have, if that is sooner. False when it is not in force. */
+	rotateKey(change: {
+		id: string;
+		at: number;
+		expiresAt: number;
+		replacement: KeyRecord;
+		entry: AuditEntry;
+	}): Promise<boolean>;
+	/** Moves last-used times forward, never back. */
+	touchKeys(uses: readonly KeyUse[]): Promise<void>;
+	putAudit(entry: AuditEntry): Promise<void>;
+	/** Newest first. The log is bounded: 400 days and 100,000 entries. */
+	listAudit(limit: number): Promise<readonly AuditEntry[]>;
 	/** Replaces the collection's pointer atomically. */
 	putIndexPointer(pointer: IndexPointer): Promise<void>;
 	listIndexPointers(): Promise<readonly IndexPointer[]>;

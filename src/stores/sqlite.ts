@@ -1,7 +1,16 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
-import { type IndexPointer, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../spec/records.ts';
+import {
+	AUDIT_ACTIONS,
+	type AuditEntry,
+	type IndexPointer,
+	type KeyRecord,
+	type KeyUse,
+	type RecordStore,
+	type RunRecord,
+	SCOPES,
+} from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import { openSqliteFile, type SqliteSchema, storageError } from './sqlite-file.ts';
 
@@ -37,8 +46,24 @@ const SCHEMA: SqliteSchema = {
 		) STRICT;
 		CREATE INDEX runs_by_time ON runs (started_at DESC, id DESC);
 		CREATE INDEX runs_by_collection ON runs (collection, started_at DESC, id DESC);`,
+		`ALTER TABLE keys ADD COLUMN features TEXT;
+		ALTER TABLE keys ADD COLUMN expires_at INTEGER;
+		ALTER TABLE keys ADD COLUMN last_used_at INTEGER;
+		CREATE TABLE audit (
+			seq INTEGER PRIMARY KEY AUTOINCREMENT,
+			at INTEGER NOT NULL,
+			actor TEXT NOT NULL,
+			action TEXT NOT NULL,
+			subject TEXT NOT NULL,
+			tenant_id TEXT,
+			detail TEXT NOT NULL
+		) STRICT;
+		CREATE INDEX audit_by_time ON audit (at);`,
 	],
 };
+
+const AUDIT_MS_MAX = 400 * 86_400_000;
+const AUDIT_ROWS_MAX = 100_000;
 
 /** A JSON column: text that must parse, and whose value must satisfy `schema`. */
 function json<T extends z.ZodType>(schema: T) {
@@ -63,6 +88,18 @@ const keyRow: z.ZodType<KeyRecord> = z.object({
 	secretHash: z.string(),
 	createdAt: z.int(),
 	revokedAt: z.int().nullable(),
+	features: json(z.array(z.string())).nullable(),
+	expiresAt: z.int().nullable(),
+	lastUsedAt: z.int().nullable(),
+});
+
+const auditRow: z.ZodType<AuditEntry> = z.object({
+	at: z.int(),
+	actor: z.string(),
+	action: z.enum(AUDIT_ACTIONS),
+	subject: z.string(),
+	tenantId: z.string().nullable(),
+	detail: json(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
 });
 
 const pointerRow: z.ZodType<IndexPointer> = z.object({
@@ -106,7 +143,7 @@ const runRow: z.ZodType<RunRecord> = z.object({
 });
 
 const KEY_COLUMNS =
-	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt';
+	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt, features, expires_at AS expiresAt, last_used_at AS lastUsedAt';
 const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedAt, outcome, report, error';
 
 /**
@@ -129,27 +166,67 @@ class SqliteRecords implements RecordStore {
 		this.#file = file;
 	}
 
-	async putKey(key: KeyRecord): Promise<void> {
-		this.#run(
-			`INSERT INTO keys (id, tenant_id, name, scopes, secret_hash, created_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, name = excluded.name, scopes = excluded.scopes,
-			secret_hash = excluded.secret_hash, created_at = excluded.created_at, revoked_at = excluded.revoked_at`,
-			key.id,
-			key.tenantId,
-			key.name,
-			JSON.stringify(key.scopes),
-			key.secretHash,
-			key.createdAt,
-			key.revokedAt,
-		);
+	async putKey(key: KeyRecord, entry?: AuditEntry): Promise<void> {
+		this.#together(() => {
+			this.#writeKey(key);
+			if (entry) this.#writeAudit(entry);
+			return true;
+		});
 	}
 
 	async listKeys(): Promise<readonly KeyRecord[]> {
 		return this.#all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys ORDER BY created_at, id`);
 	}
 
-	async revokeKey(id: string, at: number): Promise<boolean> {
-		return this.#run('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', at, id) > 0;
+	async revokeKey(id: string, at: number, entry?: AuditEntry): Promise<boolean> {
+		return this.#together(() => {
+			const revoked = this.#run('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', at, id) > 0;
+			if (revoked && entry) this.#writeAudit(entry);
+			return revoked;
+		});
+	}
+
+	async rotateKey(change: Parameters<RecordStore['rotateKey']>[0]): Promise<boolean> {
+		const { id, at, expiresAt, replacement, entry } = change;
+		return this.#together(() => {
+			// The condition stands in the statement: a revocation since the caller looked must not be undone.
+			const expiring = this.#run(
+				`UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?)
+				WHERE id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
+				expiresAt,
+				expiresAt,
+				id,
+				at,
+			);
+			if (expiring === 0) return false;
+			this.#writeKey(replacement);
+			this.#writeAudit(entry);
+			return true;
+		});
+	}
+
+	async touchKeys(uses: readonly KeyUse[]): Promise<void> {
+		this.#together(() => {
+			for (const { id, at } of uses) {
+				this.#run('UPDATE keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?', at, id);
+			}
+			return true;
+		});
+	}
+
+	async putAudit(entry: AuditEntry): Promise<void> {
+		this.#together(() => {
+			this.#writeAudit(entry);
+			return true;
+		});
+	}
+
+	async listAudit(limit: number): Promise<readonly AuditEntry[]> {
+		return this.#all(
+			auditRow,
+			'SELECT at, actor, action, subject, tenant_id AS tenantId, detail FROM audit ORDER BY seq DESC LIMIT ?',
+			Math.max(0, Math.trunc(limit)),
+		);
 	}
 
 	async putIndexPointer(pointer: IndexPointer): Promise<void> {
@@ -206,6 +283,53 @@ class SqliteRecords implements RecordStore {
 		try {
 			this.#db.close();
 		} catch (thrown) {
+			throw storageError(thrown, this.#file, SCHEMA.title);
+		}
+	}
+
+	#writeKey(key: KeyRecord): void {
+		this.#run(
+			`INSERT INTO keys (id, tenant_id, name, scopes, secret_hash, created_at, revoked_at, features, expires_at, last_used_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, name = excluded.name, scopes = excluded.scopes,
+			secret_hash = excluded.secret_hash, created_at = excluded.created_at, revoked_at = excluded.revoked_at,
+			features = excluded.features, expires_at = excluded.expires_at, last_used_at = excluded.last_used_at`,
+			key.id,
+			key.tenantId,
+			key.name,
+			JSON.stringify(key.scopes),
+			key.secretHash,
+			key.createdAt,
+			key.revokedAt,
+			key.features && JSON.stringify(key.features),
+			key.expiresAt,
+			key.lastUsedAt,
+		);
+	}
+
+	#writeAudit({ at, actor, action, subject, tenantId, detail }: AuditEntry): void {
+		this.#run(
+			'INSERT INTO audit (at, actor, action, subject, tenant_id, detail) VALUES (?, ?, ?, ?, ?, ?)',
+			at,
+			actor,
+			action,
+			subject,
+			tenantId,
+			JSON.stringify(detail),
+		);
+		this.#run('DELETE FROM audit WHERE at < ?', at - AUDIT_MS_MAX);
+		this.#run('DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?', AUDIT_ROWS_MAX);
+	}
+
+	/** Runs the writes as one: all of them count or none. */
+	#together<T>(write: () => T): T {
+		try {
+			this.#db.exec('BEGIN IMMEDIATE');
+			const result = write();
+			this.#db.exec('COMMIT');
+			return result;
+		} catch (thrown) {
+			if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
 			throw storageError(thrown, this.#file, SCHEMA.title);
 		}
 	}

@@ -29,6 +29,23 @@ describe('without a server, commands open the project themselves', () => {
 		]);
 	});
 
+	test('a key for some features and a time is rotated, and the log has it all', async () => {
+		const ask = ['keys', 'create', '--name', 'brief', '--features', 'ask-docs,greet', '--expires', '90d', '--json'];
+		const made = json(await plimsoll(ask, { cwd }));
+		expect(made).toMatchObject({ features: ['ask-docs', 'greet'], expires_at: expect.stringMatching(/^20/) });
+		const next = await plimsoll(['keys', 'rotate', String(made.secret), '--overlap', '0s'], { cwd });
+		expect(next.stdout).toMatch(/^plim_[0-9a-z]{12}_[0-9a-z]{52}\n$/);
+		expect(next.stderr).not.toContain(String(made.secret).slice(18));
+		const again = await plimsoll(['keys', 'rotate', String(made.id)], { cwd });
+		expect(again).toMatchObject({ code: 4, stderr: expect.stringContaining('key_not_found') });
+		expect((await plimsoll(['keys', 'list'], { cwd })).stdout).toMatch(/ask-docs,greet .*expired /);
+		expect((await plimsoll(['keys', 'rotate-user-hash'], { cwd })).stdout).toContain('v2');
+		const log = await plimsoll(['keys', 'log'], { cwd });
+		expect(log.stdout).toMatch(/user hash rotated +v2[\s\S]*key rotated[\s\S]*key created/);
+		const { entries } = json(await plimsoll(['keys', 'log', '--limit', '1', '--json'], { cwd }));
+		expect(entries).toMatchObject([{ actor: 'process', action: 'user_hash_rotated', subject: 'v2', tenant: null }]);
+	});
+
 	test('ingest --json writes progress and the report as lines', async () => {
 		const done = await plimsoll(['ingest', '--json'], { cwd });
 		expect(done.code).toBe(0);

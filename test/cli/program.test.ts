@@ -18,7 +18,10 @@ const COMMANDS = [
 	['keys'],
 	['keys', 'create'],
 	['keys', 'list'],
+	['keys', 'rotate'],
 	['keys', 'revoke'],
+	['keys', 'log'],
+	['keys', 'rotate-user-hash'],
 ];
 
 describe('help', () => {
@@ -57,6 +60,10 @@ describe('wrong use ends with 2 and says what was meant', () => {
 		[['ask', 'docs'], "missing required argument 'question'"],
 		[['keys', 'create'], "required option '--name <name>' not specified"],
 		[['keys', 'create', '--name', 'x', '--scopes', 'root'], '"root" is not a scope'],
+		[['keys', 'create', '--name', 'x', '--expires', '2027-02-30'], 'a date such as 2027-01-31'],
+		[['keys', 'create', '--name', 'x', '--expires', '999999w'], 'a date such as 2027-01-31'],
+		[['keys', 'rotate', 'x', '--overlap', '-1h'], 'a time such as 24h'],
+		[['keys', 'log', '--limit', '0'], 'from 1 to 1000'],
 		[['ask', 'docs', 'x', '--url', 'nonsense'], 'is not the address of a server'],
 		[[], 'Usage: plimsoll'],
 	])('%j', async (args, said) => {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generatedFiles, staleFiles } from '../../scripts/generate.ts';
@@ -82,9 +83,13 @@ test('the complete examples in the manual are valid, together', async () => {
 		'plimsoll.yaml': page('docs/reference/configuration.md'),
 		'features/ask/contract.yaml': page('docs/reference/contract.md'),
 		'features/ask/schemas/output.json': '{"type": "object"}',
+		'issuer-keys.json': JSON.stringify(
+			generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
+		),
 	};
+	const env = { OPENAI_API_KEY: 'k', JWT_SECRET: 'x'.repeat(32) };
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
-	const { problems } = await loadProject(await projectFolder(files), { OPENAI_API_KEY: 'k' });
+	const { problems } = await loadProject(await projectFolder(files), env);
 	expect(problems).toEqual([]);
 });
 

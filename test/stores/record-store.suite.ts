@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type IndexPointer, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../../src/spec/records.ts';
+import {
+	type AuditEntry,
+	type IndexPointer,
+	type KeyRecord,
+	type RecordStore,
+	type RunRecord,
+	SCOPES,
+} from '../../src/spec/records.ts';
 
 const HOSTILE = [
 	"x'; DROP TABLE keys; --",
@@ -24,6 +31,21 @@ export function key(fields: Partial<KeyRecord> = {}): KeyRecord {
 		secretHash: 'ab'.repeat(32),
 		createdAt: 1_750_000_000_000,
 		revokedAt: null,
+		features: null,
+		expiresAt: null,
+		lastUsedAt: null,
+		...fields,
+	};
+}
+
+export function auditEntry(fields: Partial<AuditEntry> = {}): AuditEntry {
+	return {
+		at: 1_750_000_000_000,
+		actor: 'key:k0',
+		action: 'key_created',
+		subject: 'k1',
+		tenantId: 'acme',
+		detail: { name: 'ci', expires_at: null },
 		...fields,
 	};
 }
@@ -116,6 +138,54 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect((await store.listKeys())[0]?.revokedAt).toBe(100);
 		});
 
+		it('rotates a key: the new one is there, the old one ends after the overlap, and the log says so', async () => {
+			await store.putKey(key());
+			const entry = auditEntry({ action: 'key_rotated' });
+			const replacement = key({ id: 'k2', createdAt: key().createdAt + 1 });
+			expect(await store.rotateKey({ id: 'k1', at: 5, expiresAt: 105, replacement, entry })).toBe(true);
+			expect(await store.listKeys()).toEqual([key({ expiresAt: 105 }), replacement]);
+			expect(await store.listAudit(10)).toEqual([entry]);
+		});
+
+		it('never lengthens a life by rotation, and rotates no key that is revoked, expired or unknown', async () => {
+			await store.putKey(key({ expiresAt: 50 }));
+			await store.putKey(key({ id: 'gone' }));
+			await store.revokeKey('gone', 3);
+			const rotate = (id: string, at: number) =>
+				store.rotateKey({ id, at, expiresAt: at + 100, replacement: key({ id: `${id}+` }), entry: auditEntry() });
+			expect(await rotate('k1', 5)).toBe(true);
+			expect((await store.listKeys()).find(({ id }) => id === 'k1')?.expiresAt).toBe(50);
+			expect(await rotate('k1', 50)).toBe(false);
+			expect(await rotate('gone', 5)).toBe(false);
+			expect(await rotate('nobody', 5)).toBe(false);
+			expect((await store.listKeys()).map(({ id }) => id).sort()).toEqual(['gone', 'k1', 'k1+']);
+			expect(await store.listAudit(10)).toHaveLength(1);
+		});
+
+		it('moves last-used times forward only, and minds no key that is gone', async () => {
+			await store.putKey(key());
+			await store.touchKeys([
+				{ id: 'k1', at: 20 },
+				{ id: 'nobody', at: 1 },
+			]);
+			await store.touchKeys([{ id: 'k1', at: 10 }]);
+			expect((await store.listKeys()).map(({ lastUsedAt }) => lastUsedAt)).toEqual([20]);
+		});
+
+		it('logs changes newest first, none for a change that was refused, and forgets what is older than 400 days', async () => {
+			const day = 86_400_000;
+			await store.putAudit(auditEntry({ at: 0, subject: 'old' }));
+			await store.putKey(key(), auditEntry({ at: 300 * day, subject: 'made' }));
+			await store.revokeKey('k1', 1, auditEntry({ at: 301 * day, subject: 'revoked' }));
+			await store.revokeKey('k1', 2, auditEntry({ at: 302 * day, subject: 'again' }));
+			const subjects = async (limit: number) => (await store.listAudit(limit)).map(({ subject }) => subject);
+			expect(await subjects(10)).toEqual(['revoked', 'made', 'old']);
+			expect(await subjects(1)).toEqual(['revoked']);
+			expect(await subjects(0)).toEqual([]);
+			await store.putAudit(auditEntry({ at: 401 * day, subject: 'new' }));
+			expect(await subjects(10)).toEqual(['new', 'revoked', 'made']);
+		});
+
 		it('replaces a collection’s pointer and leaves the others', async () => {
 			await store.putIndexPointer(pointer());
 			await store.putIndexPointer(pointer({ collection: 'other' }));
@@ -177,6 +247,9 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 				secretHash: text,
 				createdAt: fc.maxSafeNat(),
 				revokedAt: fc.option(fc.maxSafeNat()),
+				features: fc.option(fc.array(text)),
+				expiresAt: fc.option(fc.maxSafeNat()),
+				lastUsedAt: fc.option(fc.maxSafeNat()),
 			});
 			await fc.assert(
 				fc.asyncProperty(keys, async (record) => {

@@ -186,6 +186,20 @@ describe('record store in a file', () => {
 		}
 	});
 
+	it('takes the keys of the first release along: for every feature, without an end, never used', async () => {
+		const old = openSqliteRecords(file);
+		await old.putKey(key());
+		await old.close();
+		const db = new DatabaseSync(file);
+		for (const column of ['features', 'expires_at', 'last_used_at']) db.exec(`ALTER TABLE keys DROP COLUMN ${column}`);
+		db.exec('DROP TABLE audit; PRAGMA user_version = 1');
+		db.close();
+		const store = openSqliteRecords(file);
+		expect(await store.listKeys()).toEqual([key()]);
+		expect(await store.listAudit(10)).toEqual([]);
+		await store.close();
+	});
+
 	it('leaves a file at its old format when a step fails', () => {
 		const schema = { title: 'store', applicationId: 7, migrations: ['CREATE TABLE a (x INTEGER) STRICT'] };
 		openSqliteFile(file, schema).close();

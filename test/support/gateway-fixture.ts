@@ -4,8 +4,9 @@ import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
 import type { Feature } from '../../src/runtime/feature.ts';
 import type { Model, Upstream } from '../../src/spec/model.ts';
+import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
-import { keyring, retrieverOf, runtimeOf, type TraceList } from './runtime-fixture.ts';
+import { authenticatorOf, keyRecord, retrieverOf, runtimeOf, type TraceList } from './runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble, type UpstreamDouble } from './upstream-double.ts';
 
 export const UPSTREAM: Upstream = {
@@ -32,11 +33,11 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 			stats: async () => [],
 		},
 		listKeys: async () => [],
-		createKey: async ({ name, tenantId, scopes }) => ({
-			key: { id: 'k', name, tenantId, scopes, createdAt: 0, revokedAt: null },
-			secret: 'plim_k_secret',
-		}),
+		createKey: async (ask) => ({ key: keyRecord({ ...ask, id: 'k' }), secret: 'plim_k_secret' }),
+		rotateKey: async () => ({ key: keyRecord({ id: 'k' }), secret: 'plim_k_secret' }),
 		revokeKey: async () => {},
+		rotateUserHash: async () => 'v2',
+		listAudit: async () => [],
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({ ready: true, waitingFor: [] }),
 	};
@@ -57,6 +58,7 @@ export async function startGateway(options: {
 	readonly retriever?: Retriever;
 	readonly bodyBytesMax?: number;
 	readonly receiveMsMax?: number;
+	readonly keys?: readonly KeyRecord[];
 }): Promise<RunningGateway> {
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
@@ -71,15 +73,15 @@ export async function startGateway(options: {
 		retriever,
 		upstreams: [model],
 		concurrentRequestsMax: 50,
+		...(options.keys ? { keys: options.keys } : {}),
 	});
 	const faults: string[] = [];
-	const ring = keyring();
 	const gateway = createGateway(
 		{
 			clock: systemClock,
 			runtime,
 			operator: operatorOf(traces, retriever),
-			identify: (authorization, scope) => ring.identify(authorization, scope),
+			authenticator: authenticatorOf(systemClock, options.keys),
 			version: '0.0.0-test',
 		},
 		{

@@ -3,13 +3,15 @@ import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
+import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
+import { Keyring } from '../../src/identity/keyring.ts';
 import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
-import { Keyring } from '../../src/runtime/keyring.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
+import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
 import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
 
@@ -148,20 +150,26 @@ export function retrieverOf(hits: readonly Hit[], search?: () => Promise<SearchR
 /** A key with every scope, of the tenant `acme`. */
 export const KEY = `plim_${'a'.repeat(12)}_${'b'.repeat(52)}`;
 
-export function keyring(): Keyring {
-	const ring = new Keyring();
-	ring.replace([
-		{
-			id: 'a'.repeat(12),
-			tenantId: 'acme',
-			name: 'test',
-			scopes: ['invoke', 'read', 'ingest', 'admin'],
-			secretHash: sha256('b'.repeat(52)),
-			createdAt: 0,
-			revokedAt: null,
-		},
-	]);
-	return ring;
+export function keyRecord(change: Partial<KeyRecord> = {}): KeyRecord {
+	return {
+		id: 'a'.repeat(12),
+		tenantId: 'acme',
+		name: 'test',
+		scopes: ['invoke', 'read', 'ingest', 'admin'],
+		secretHash: sha256('b'.repeat(52)),
+		createdAt: 0,
+		revokedAt: null,
+		features: null,
+		expiresAt: null,
+		lastUsedAt: null,
+		...change,
+	};
+}
+
+export function authenticatorOf(clock: Clock, keys: readonly KeyRecord[] = [keyRecord()]): BearerAuthenticator {
+	const ring = new Keyring(clock);
+	ring.replace(keys);
+	return new BearerAuthenticator(ring, null);
 }
 
 export function runtimeOf(
@@ -173,6 +181,7 @@ export function runtimeOf(
 		seed?: number;
 		concurrentRequestsMax?: number;
 		upstreams?: readonly Model[];
+		keys?: readonly KeyRecord[];
 	} = {},
 ): { runtime: Runtime; traces: TraceList } {
 	const traces = parts.traces ?? new TraceList();
@@ -191,7 +200,7 @@ export function runtimeOf(
 			newId: createIds(clock, random),
 			retriever: parts.retriever ?? retrieverOf([]),
 			traces,
-			keyring: keyring(),
+			authenticator: authenticatorOf(clock, parts.keys),
 			hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
 		},
 		snapshot,

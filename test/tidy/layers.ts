@@ -5,7 +5,7 @@ const LINES: readonly (readonly string[])[] = [
 	['base'],
 	['spec'],
 	['contracts'],
-	['policy', 'prompts', 'retrieval', 'guards', 'models', 'telemetry', 'stores'],
+	['policy', 'prompts', 'retrieval', 'guards', 'models', 'telemetry', 'stores', 'identity'],
 	['runtime'],
 	['gateway'],
 	['app'],

@@ -1,0 +1,59 @@
+import type { Command } from 'commander';
+import { day } from './key-time.ts';
+import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
+import { table } from './table.ts';
+import { oneLine, type Terminal } from './terminal.ts';
+
+interface LogOptions extends ServerOptions {
+	readonly limit: number;
+}
+
+/** plimsoll keys log */
+export function addKeyLog(keys: Command, terminal: Terminal): void {
+	const log = keys
+		.command('log')
+		.description('Shows who made, rotated and revoked keys, newest first.')
+		.option('--limit <n>', 'at most this many entries', integerBetween(1, 1000), 50)
+		.action((options: LogOptions) => showLog(options, terminal));
+	withJson(withServer(log), 'the entries as one JSON document');
+	example(log, 'plimsoll keys log --limit 20');
+}
+
+async function showLog({ limit, ...options }: LogOptions, terminal: Terminal): Promise<void> {
+	const entries = await inSession(options, terminal, (session) => session.audit(limit));
+	if (terminal.json) {
+		terminal.record({ entries });
+		return;
+	}
+	if (entries.length === 0) {
+		terminal.note('Nobody has changed a key yet.');
+		return;
+	}
+	const rows = entries.map(({ at, actor, action, subject, tenant, detail }) => [
+		day(at),
+		action.replaceAll('_', ' '),
+		subject,
+		tenant ?? '',
+		oneLine(actor),
+		oneLine(detailText(detail)),
+	]);
+	const [head = '', ...lines] = table(COLUMNS, rows);
+	terminal.line(terminal.paint('dim', head));
+	for (const line of lines) terminal.line(line);
+}
+
+function detailText(detail: Readonly<Record<string, string | number | null>>): string {
+	return Object.entries(detail)
+		.filter(([, value]) => value !== null)
+		.map(([name, value]) => `${name}=${value}`)
+		.join(' ');
+}
+
+const COLUMNS = [
+	{ title: 'when (UTC)' },
+	{ title: 'what' },
+	{ title: 'key' },
+	{ title: 'tenant' },
+	{ title: 'by' },
+	{ title: '' },
+];
