@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import { LIMITS } from '../spec/shared-state.ts';
 import type { FeatureStats, RequestTrace } from '../spec/trace.ts';
 import { featureStats, requestSummary } from '../telemetry/trace-schema.ts';
 
@@ -153,3 +154,17 @@ export const keysReply = z.object({ keys: z.array(key) });
 export const newKeyReply = key.extend({ secret: z.string() });
 export type NewKeyReply = z.output<typeof newKeyReply>;
 export const revokedReply = z.object({ id: z.string() });
+
+const limit = z.object({
+	tenant: z.string(),
+	scope: z.string(),
+	limit: z.enum(LIMITS),
+	unit: z.enum(['requests', 'tokens', 'micro_usd']),
+	max: z.int(),
+	used: z.int().nullable(),
+	reserved: z.int().nullable(),
+	left: z.int().nullable(),
+});
+export type LimitReply = z.output<typeof limit>;
+
+export const limitsReply = z.object({ limits: z.array(limit) });

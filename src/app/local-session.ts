@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { systemClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
-import { keyRow } from '../gateway/admin-routes.ts';
+import { keyRow, limitRow } from '../gateway/admin-routes.ts';
 import { KeyBody } from '../gateway/chat-body.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { checkBody } from '../gateway/json-body.ts';
@@ -17,7 +17,7 @@ import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
-import type { AskReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type { AskReply, KeyReply, LimitReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
 import { KeyAdmin } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
@@ -109,6 +109,10 @@ export class LocalSession implements Session {
 
 	async revokeKey(id: string): Promise<void> {
 		await (await this.#openKeys()).revoke(id);
+	}
+
+	async limits(): Promise<readonly LimitReply[]> {
+		return (await (await this.#open()).operator.limits(null)).map(limitRow);
 	}
 
 	async close(): Promise<void> {

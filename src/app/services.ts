@@ -5,12 +5,14 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import { createIds, randomText } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
-import type { Operator } from '../gateway/operator.ts';
+import type { KeyView, Operator } from '../gateway/operator.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import { Keyring } from '../runtime/keyring.ts';
+import { type LimitedTenant, limitReport } from '../runtime/limit-report.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { RecordStore } from '../spec/records.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
+import { MemoryState } from '../stores/memory-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { KeyAdmin } from './keys.ts';
@@ -46,6 +48,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
+	const sharedState = opened.adopt(await MemoryState.open(records, clock.now()), (state) => state.close());
 	const keyring = new Keyring();
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
@@ -63,6 +66,8 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			retriever: retrieval.retriever,
 			traces,
 			keyring,
+			sharedState,
+			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
 			hashUser: createUserHash(join(dataDir, USER_HASH_KEY_FILE), random),
 		},
 		snapshot,
@@ -80,6 +85,11 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			listKeys: () => keys.list(),
 			createKey: (ask) => keys.create(ask),
 			revokeKey: (id) => keys.revoke(id),
+			limits: async (tenantId) =>
+				limitReport(current.config.limits, tenantsOf(current, await keys.list(), tenantId), {
+					state: sharedState,
+					now: clock.now(),
+				}),
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 			readiness: () => readiness(current, retrieval.retriever.status()),
 		},
@@ -120,6 +130,16 @@ async function openRetrieval(
 	});
 	await retrieval.open();
 	return retrieval;
+}
+
+/** Tenants exist by their keys and by their entries in plimsoll.yaml. */
+function tenantsOf({ config }: LoadedProject, keys: readonly KeyView[], tenantId: string | null): LimitedTenant[] {
+	const names = new Set([...keys.map((key) => key.tenantId), ...Object.keys(config.limits.tenants)]);
+	const seen = tenantId === null ? [...names].sort() : [tenantId];
+	return seen.map((name) => ({
+		tenantId: name,
+		keys: keys.filter((key) => key.tenantId === name && key.revokedAt === null),
+	}));
 }
 
 /** Ready: every collection that a feature retrieves from has a live index. */

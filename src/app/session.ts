@@ -1,7 +1,7 @@
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
-import type { AskReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type { AskReply, KeyReply, LimitReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
 
 export interface SessionAsk {
 	readonly question: string;
@@ -39,5 +39,7 @@ export interface Session {
 	createKey(ask: { name: string; tenant: string; scopes: readonly Scope[] }): Promise<NewKeyReply>;
 	/** Throws `key_not_found`. */
 	revokeKey(id: string): Promise<void>;
+	/** The configured limits of every tenant that the caller may see, and how they stand. */
+	limits(): Promise<readonly LimitReply[]>;
 	close(): Promise<void>;
 }

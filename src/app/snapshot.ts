@@ -29,5 +29,10 @@ export function createSnapshot(project: LoadedProject, models: ReadonlyMap<strin
 		upstreams: models,
 		bare: config.bare,
 		concurrentRequestsMax: config.server.concurrentRequestsMax,
+		limits: config.limits,
+		requestMsMax: Math.max(
+			config.bare.deadlineMs,
+			...[...project.releases.values()].map(({ contract }) => contract.budget.deadlineMs),
+		),
 	};
 }

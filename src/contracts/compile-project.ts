@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
+import { defaultLimits, tenantLimits } from './compile-limits.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { usdToMicros } from './money.ts';
@@ -79,6 +80,7 @@ export function compileProject(
 					},
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+					limits: { standard: defaultLimits(value), tenants: tenantLimits(value) },
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),

@@ -126,10 +126,27 @@ function collectionProblems(checking: Checking, name: string, raw: unknown): Pro
 	return problems;
 }
 
+/** Limits of features that no folder makes: they would never hold anything back. */
+export function checkLimitedFeatures(document: YamlDocument, features: readonly string[]): readonly Problem[] {
+	const tenants = document.readable ? valueAt(document.value, ['tenants']) : null;
+	if (!isMapping(tenants)) return [];
+	return Object.entries(tenants).flatMap(([tenant, raw]) => {
+		const limited = valueAt(raw, ['features']);
+		const unknown = isMapping(limited) ? Object.keys(limited).filter((name) => !features.includes(name)) : [];
+		return unknown.map((name) => {
+			const place = document.keyPlace(['tenants', tenant, 'features', name]);
+			return {
+				...problemAt(document, ['tenants', tenant, 'features', name], dangling('feature', name, features)),
+				...place,
+			};
+		});
+	});
+}
+
 /** The words for a name that nothing has. */
 export function dangling(kind: string, name: string, known: readonly string[]) {
 	const close = nearest(name, known);
-	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `a ${kind}, and plimsoll.yaml has none`;
+	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `a ${kind}, and the project has none`;
 	return { message: `there is no ${kind} ${name}`, expected, hint: close ? `did you mean ${close}?` : null };
 }
 

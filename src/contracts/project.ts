@@ -1,4 +1,5 @@
 import type { Price, Upstream } from '../spec/model.ts';
+import type { LimitName } from '../spec/shared-state.ts';
 import type { Release } from './release.ts';
 
 /** The name of a project's first file. */
@@ -22,9 +23,28 @@ export interface ProjectConfig {
 	readonly telemetry: { readonly retentionDays: number };
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	readonly limits: LimitTable;
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;
+}
+
+/** The limits that are set; costs in micro-dollars. */
+export type LimitSet = readonly { readonly limit: LimitName; readonly max: number }[];
+
+/** All limits of one tenant: they hold at once, each over its own part of the tenant. */
+export interface TenantLimits {
+	readonly tenant: LimitSet;
+	/** By a key's id or name. */
+	readonly keys: Readonly<Record<string, LimitSet>>;
+	readonly features: Readonly<Record<string, LimitSet>>;
+	readonly eachUser: LimitSet;
+}
+
+export interface LimitTable {
+	/** Of tenants that have no entry of their own. */
+	readonly standard: TenantLimits;
+	readonly tenants: Readonly<Record<string, TenantLimits>>;
 }
 
 export interface UpstreamConfig extends Upstream {

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import type { LimitRow } from '../runtime/limit-report.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { LimitName } from '../spec/shared-state.ts';
 import { KeyBody } from './chat-body.ts';
 import { errorBody } from './error-response.ts';
 import { checkBody } from './json-body.ts';
@@ -46,6 +48,16 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		summary: 'Every collection with its live generation and counts.',
 		body: null,
 		handle: ({ parts }) => ({ collections: parts.operator.retriever.status() }),
+	},
+	{
+		method: 'GET',
+		path: '/admin/limits',
+		scope: 'read',
+		traced: false,
+		summary:
+			'The configured limits with what is used, reserved and left, costs in micro-dollars. A key with the scope admin sees every tenant’s.',
+		body: null,
+		handle: async ({ parts, key }) => ({ limits: (await parts.operator.limits(tenantSeenBy(key))).map(limitRow) }),
 	},
 	{
 		method: 'GET',
@@ -166,6 +178,28 @@ export function keyRow(key: KeyView) {
 		scopes: key.scopes,
 		created_at: new Date(key.createdAt).toISOString(),
 		revoked_at: key.revokedAt === null ? null : new Date(key.revokedAt).toISOString(),
+	};
+}
+
+const UNITS = {
+	requests_per_minute: 'requests',
+	tokens_per_minute: 'tokens',
+	concurrent_requests: 'requests',
+	cost_usd_per_day: 'micro_usd',
+	cost_usd_per_month: 'micro_usd',
+} as const satisfies Record<LimitName, string>;
+
+/** A limit as clients see it. */
+export function limitRow({ tenantId, scope, limit, max, usage }: LimitRow) {
+	return {
+		tenant: tenantId,
+		scope,
+		limit,
+		unit: UNITS[limit],
+		max,
+		used: usage?.settled ?? null,
+		reserved: usage?.reserved ?? null,
+		left: usage?.left ?? null,
 	};
 }
 

@@ -5,6 +5,7 @@ import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, sendError } from './error-response.ts';
 import { parseJsonBody } from './json-body.ts';
+import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
 
@@ -90,6 +91,10 @@ function register(
 			});
 			const header = request.headers.authorization;
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope ?? 'invoke' });
+		},
+		onSend: async (request, reply) => {
+			const standings = contexts.get(request)?.limits?.standings;
+			if (standings) reply.headers(limitHeaders(standings));
 		},
 		handler: (request, reply) => {
 			handled.add(request);

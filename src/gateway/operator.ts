@@ -1,3 +1,4 @@
+import type { LimitRow } from '../runtime/limit-report.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { TraceReader } from '../spec/trace.ts';
@@ -18,6 +19,8 @@ export interface Operator {
 	}): Promise<{ key: KeyView; secret: string }>;
 	/** Works for new requests at once. Throws `key_not_found`. */
 	revokeKey(id: string): Promise<void>;
+	/** The configured limits and how they stand; of one tenant, or of all that have a key or an entry when null. */
+	limits(tenantId: string | null): Promise<readonly LimitRow[]>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/** Names of features that clients can call and of collections whose index they need. */

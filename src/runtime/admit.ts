@@ -1,6 +1,7 @@
 import { PlimsollError } from '../spec/errors.ts';
-import type { KeyRecord, Scope } from '../spec/records.ts';
+import type { Scope } from '../spec/records.ts';
 import type { Keyring } from './keyring.ts';
+import { type LimitedCaller, type LimitParts, RequestLimits } from './limits.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Told to a client that met a full house: long enough to drain a few requests, short enough to be worth it. */
@@ -49,24 +50,34 @@ export type Credentials =
 	| { readonly kind: 'authorization'; readonly header: string | undefined; readonly scope: Scope }
 	| { readonly kind: 'in_process'; readonly tenantId: string };
 
-/** admit: a place inside, and who asks. Returns the key; null for code in our own process. */
-export function admit(
-	context: RequestContext,
-	credentials: Credentials,
-	{ door, keyring, max }: { door: Door; keyring: Keyring; max: number },
-): Promise<KeyRecord | null> {
-	return context.step('admit', ({ detail }) => {
-		door.enter(max);
-		context.onLeave(() => door.leave());
-		if (credentials.kind === 'in_process') {
-			context.trace.tenant_id = credentials.tenantId;
-			detail.caller = 'in process';
-			return null;
-		}
-		const key = keyring.identify(credentials.header, credentials.scope);
-		context.trace.tenant_id = key.tenantId;
-		context.trace.key_id = key.id;
-		detail.scope = credentials.scope;
-		return key;
+interface AdmitParts {
+	readonly door: Door;
+	readonly keyring: Keyring;
+	readonly max: number;
+	readonly limits: LimitParts;
+	/** Told when a place could not be given back to the shared state. */
+	readonly onFault: (error: unknown) => void;
+}
+
+/** admit: a place inside, who asks, and whether the limits of the tenant and the key let it in. */
+export function admit(context: RequestContext, credentials: Credentials, parts: AdmitParts): Promise<void> {
+	return context.step('admit', async (notes) => {
+		parts.door.enter(parts.max);
+		context.onLeave(() => parts.door.leave());
+		const caller = identify(credentials, parts.keyring);
+		context.trace.tenant_id = caller.tenantId;
+		context.trace.key_id = caller.key?.id ?? null;
+		if (credentials.kind === 'authorization') notes.detail.scope = credentials.scope;
+		else notes.detail.caller = 'in process';
+		const limits = new RequestLimits(parts.limits, caller);
+		context.limits = limits;
+		context.onLeave(() => void limits.leave().catch(parts.onFault));
+		await limits.enter(notes);
 	});
+}
+
+function identify(credentials: Credentials, keyring: Keyring): LimitedCaller {
+	if (credentials.kind === 'in_process') return { tenantId: credentials.tenantId, key: null };
+	const key = keyring.identify(credentials.header, credentials.scope);
+	return { tenantId: key.tenantId, key };
 }

@@ -18,6 +18,8 @@ export interface Failed {
 	readonly error: UpstreamError;
 	readonly answerStarted: boolean;
 	readonly costMicros: number;
+	/** Our own count of what the call used; null when the provider did not begin to work on it. */
+	readonly usage: Usage | null;
 }
 
 export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed);
@@ -54,7 +56,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		notes.attempts.push(
 			progress.record(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }),
 		);
-		return { ok: false, error, answerStarted: progress.sent, costMicros: micros };
+		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage };
 	}
 }
 

@@ -7,7 +7,8 @@ import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { ChatMessage, Model, ModelRequest, UpstreamError } from '../spec/model.ts';
 import { type AttemptResult, attempt, type Produced } from './attempt.ts';
-import type { CallParameters } from './parameters.ts';
+import type { CallAmounts } from './limits.ts';
+import { type CallParameters, tokensOutOf } from './parameters.ts';
 import type { AnswerSink } from './request.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
 
@@ -34,6 +35,8 @@ export interface GenerationParts {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly retryBudget: RetryBudget;
+	/** Told about faults that must not cost the client an answer that it can have. */
+	readonly onFault: (error: unknown) => void;
 }
 
 export type Generation =
@@ -49,7 +52,7 @@ export function generate(context: RequestContext, plan: GenerationPlan, parts: G
 		parts.retryBudget.earn();
 		const run = new Run(context, plan, notes);
 		for (;;) {
-			const result = await run.attempt();
+			const result = await run.attempt(parts.onFault);
 			if (result.ok) return run.produced(result);
 			context.throwIfOver();
 			const decision = run.decide(result, parts.random.next());
@@ -87,8 +90,26 @@ class Run {
 		this.#model = plan.candidates[0] as Model;
 	}
 
-	async attempt(): Promise<AttemptResult> {
-		this.#reserve();
+	/** One attempt, within the contract's cap and everyone's limits: what it may use is reserved before, settled after. */
+	async attempt(onFault: (error: unknown) => void): Promise<AttemptResult> {
+		const { limits } = this.#context;
+		const most = this.#mostUsed(limits?.limitsCalls ?? false);
+		this.#holdToCap(most.costMicros);
+		const ticket = (await limits?.reserveCall(most, this.#remainingMs(), this.#notes)) ?? null;
+		// Whatever goes wrong in between, what may have been used is taken for used.
+		let used: CallAmounts | null = most;
+		try {
+			if (this.#context.signal.aborted) used = null;
+			this.#context.throwIfOver();
+			const result = await this.#call();
+			used = usedBy(result, most);
+			return result;
+		} finally {
+			await limits?.settleCall(ticket, used).catch(onFault);
+		}
+	}
+
+	async #call(): Promise<AttemptResult> {
 		this.#attempts++;
 		const result = await attempt(
 			this.#context,
@@ -141,18 +162,25 @@ class Run {
 		this.#failuresHere = 0;
 	}
 
-	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
-	#reserve(): void {
+	/** The most that the next call can use. Counting is work, and is done only where something is capped. */
+	#mostUsed(isLimited: boolean): CallAmounts {
 		const { costMicrosMax, countTokensIn, call } = this.#plan;
-		if (costMicrosMax === null) return;
+		if (costMicrosMax === null && !isLimited) return { tokens: 0, costMicros: 0 };
 		const { upstream } = this.#model;
-		const worst = worstCaseCost(countTokensIn(), call.tokensOutMax ?? upstream.tokensOutMax, upstream.price);
-		if (this.#spentMicros + worst > costMicrosMax) {
-			throw new PlimsollError(
-				'budget_cost_exceeded',
-				`A call to ${upstream.name} could cost ${usd(worst)}${this.#spentMicros > 0 ? ` on top of ${usd(this.#spentMicros)} spent` : ''}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
-			);
-		}
+		const tokensIn = countTokensIn();
+		const tokensOut = tokensOutOf(call, upstream);
+		return { tokens: tokensIn + tokensOut, costMicros: worstCaseCost(tokensIn, tokensOut, upstream.price) };
+	}
+
+	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
+	#holdToCap(worst: number): void {
+		const { costMicrosMax } = this.#plan;
+		if (costMicrosMax === null || this.#spentMicros + worst <= costMicrosMax) return;
+		const already = this.#spentMicros > 0 ? ` on top of ${usd(this.#spentMicros)} spent` : '';
+		throw new PlimsollError(
+			'budget_cost_exceeded',
+			`A call to ${this.#model.upstream.name} could cost ${usd(worst)}${already}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
+		);
 	}
 
 	#settle(result: AttemptResult): void {
@@ -193,6 +221,15 @@ class Run {
 		const spentHere = this.#context.elapsedMs() - this.#startedMs;
 		return Math.min(this.#context.deadline.remainingMs(), this.#plan.timeMsMax - spentHere);
 	}
+}
+
+/** What a call used. A count of our own is held to what was reserved: the provider was told to stop there. */
+function usedBy(result: AttemptResult, most: CallAmounts): CallAmounts | null {
+	const { usage, costMicros } = result;
+	if (usage === null) return null;
+	const tokens = usage.tokensIn + usage.tokensOut;
+	if (usage.source === 'reported') return { tokens, costMicros };
+	return { tokens: Math.min(tokens, most.tokens), costMicros: Math.min(costMicros, most.costMicros) };
 }
 
 function failure(decision: Decision, error: UpstreamError): PlimsollError {

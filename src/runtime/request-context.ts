@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
+import type { RequestLimits } from './limits.ts';
 
 type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
 
@@ -19,7 +20,9 @@ export class RequestContext {
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
 	readonly #sink: TraceSink;
-	#leave: (() => void) | null = null;
+	/** Null until the caller is known. */
+	limits: RequestLimits | null = null;
+	readonly #leaves: (() => void)[] = [];
 	#ended = false;
 
 	/** @param options.sink where the trace goes when the request has its outcome. */
@@ -96,13 +99,14 @@ export class RequestContext {
 		this.trace.latency_ms = round(this.elapsedMs());
 		this.trace.error_code = error?.code ?? null;
 		this.trace.outcome = outcomeOf(error, this.trace.degraded);
-		this.#leave?.();
+		for (const leave of this.#leaves.splice(0)) leave();
 		this.#sink.record(this.trace);
 	}
 
-	/** What gives back the place that the request holds; runs once, when it ends. */
+	/** What gives back something that the request holds; runs once, when it ends, or at once when it has ended. */
 	onLeave(leave: () => void): void {
-		this.#leave = leave;
+		if (this.#ended) leave();
+		else this.#leaves.push(leave);
 	}
 }
 

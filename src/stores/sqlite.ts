@@ -1,8 +1,16 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
-import { type IndexPointer, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../spec/records.ts';
+import {
+	type Allowance,
+	type IndexPointer,
+	type KeyRecord,
+	type RecordStore,
+	type RunRecord,
+	SCOPES,
+} from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
+import { LIMITS } from '../spec/shared-state.ts';
 import { openSqliteFile, type SqliteSchema, storageError } from './sqlite-file.ts';
 
 const SCHEMA: SqliteSchema = {
@@ -37,6 +45,14 @@ const SCHEMA: SqliteSchema = {
 		) STRICT;
 		CREATE INDEX runs_by_time ON runs (started_at DESC, id DESC);
 		CREATE INDEX runs_by_collection ON runs (collection, started_at DESC, id DESC);`,
+		`CREATE TABLE allowances (
+			tenant_id TEXT NOT NULL,
+			scope TEXT NOT NULL,
+			limit_name TEXT NOT NULL,
+			until INTEGER NOT NULL,
+			micros INTEGER NOT NULL,
+			PRIMARY KEY (tenant_id, scope, limit_name, until)
+		) STRICT, WITHOUT ROWID;`,
 	],
 };
 
@@ -103,6 +119,14 @@ const runRow: z.ZodType<RunRecord> = z.object({
 	outcome: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
 	report: json(report).nullable(),
 	error: z.string().nullable(),
+});
+
+const allowanceRow: z.ZodType<Allowance> = z.object({
+	tenantId: z.string(),
+	scope: z.string(),
+	limit: z.enum(LIMITS),
+	until: count,
+	micros: count,
 });
 
 const KEY_COLUMNS =
@@ -198,6 +222,27 @@ class SqliteRecords implements RecordStore {
 			...values,
 			// A negative LIMIT means "no limit" to SQLite.
 			Math.max(0, Math.trunc(limit)),
+		);
+	}
+
+	async putAllowances(allowances: readonly Allowance[]): Promise<void> {
+		if (allowances.length === 0) return;
+		// One statement, so that it needs no transaction to be all or nothing.
+		this.#run(
+			`INSERT INTO allowances (tenant_id, scope, limit_name, until, micros)
+			SELECT value ->> 'tenantId', value ->> 'scope', value ->> 'limit', value ->> 'until', value ->> 'micros'
+			FROM json_each(?) WHERE true
+			ON CONFLICT (tenant_id, scope, limit_name, until) DO UPDATE SET micros = excluded.micros`,
+			JSON.stringify(allowances),
+		);
+	}
+
+	async listAllowances(now: number): Promise<readonly Allowance[]> {
+		this.#run('DELETE FROM allowances WHERE until <= ?', now);
+		return this.#all(
+			allowanceRow,
+			`SELECT tenant_id AS tenantId, scope, limit_name AS "limit", until, micros FROM allowances
+			ORDER BY tenant_id, scope, limit_name, until`,
 		);
 	}
 

@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/base/clock.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
@@ -37,6 +38,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 			secret: 'plim_k_secret',
 		}),
 		revokeKey: async () => {},
+		limits: async () => [],
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({ ready: true, waitingFor: [] }),
 	};
@@ -56,6 +58,7 @@ export async function startGateway(options: {
 	readonly upstream?: DoubleOptions;
 	readonly retriever?: Retriever;
 	readonly bodyBytesMax?: number;
+	readonly limits?: LimitTable;
 }): Promise<RunningGateway> {
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
@@ -70,6 +73,7 @@ export async function startGateway(options: {
 		retriever,
 		upstreams: [model],
 		concurrentRequestsMax: 50,
+		...(options.limits ? { limits: options.limits } : {}),
 	});
 	const faults: string[] = [];
 	const ring = keyring();
