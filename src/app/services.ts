@@ -11,8 +11,11 @@ import { Keyring } from '../runtime/keyring.ts';
 import { type LimitedTenant, limitReport } from '../runtime/limit-report.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { RecordStore } from '../spec/records.ts';
+import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
+import { FailsafeState } from '../stores/failsafe-state.ts';
 import { MemoryState } from '../stores/memory-state.ts';
+import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { KeyAdmin } from './keys.ts';
@@ -48,7 +51,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
-	const sharedState = opened.adopt(await MemoryState.open(records, clock.now()), (state) => state.close());
+	const sharedState = opened.adopt(await openSharedState(project, { records, clock, log }), (state) => state.close());
 	const keyring = new Keyring();
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
@@ -91,7 +94,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 					now: clock.now(),
 				}),
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
-			readiness: () => readiness(current, retrieval.retriever.status()),
+			readiness: () => readiness(current, retrieval.retriever.status(), sharedState.health()),
 		},
 		get project() {
 			return current;
@@ -142,12 +145,30 @@ function tenantsOf({ config }: LoadedProject, keys: readonly KeyView[], tenantId
 	}));
 }
 
-/** Ready: every collection that a feature retrieves from has a live index. */
-function readiness(project: LoadedProject, status: ReturnType<Operator['retriever']['status']>) {
+/** Counters of this process, or of all replicas in Redis with those of this process to fall back on. */
+async function openSharedState(
+	{ config: { sharedState: settings } }: LoadedProject,
+	{ records, clock, log }: { records: RecordStore; clock: Clock; log: Logger },
+): Promise<SharedState> {
+	const local = await MemoryState.open(records, clock.now());
+	if (settings.redisUrl === null) return local;
+	const onTrouble = (message: string) => log.warn({ onFailure: settings.onFailure }, `the shared state: ${message}`);
+	const shared = new RedisState({ url: settings.redisUrl, clock, onTrouble });
+	await shared.connect();
+	return new FailsafeState({ shared, local, clock, policy: settings });
+}
+
+/** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */
+function readiness(
+	project: LoadedProject,
+	status: ReturnType<Operator['retriever']['status']>,
+	sharedState: StateHealth,
+): ReturnType<Operator['readiness']> {
 	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
 	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
 	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));
-	return { ready: waitingFor.length === 0, waitingFor };
+	const isStopped = sharedState.status === 'down' && sharedState.onFailure === 'fail_closed';
+	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, sharedState };
 }
 
 /** HMAC-SHA-256 under a secret of this data folder: the same user gives the same hash, and nothing leads back. */

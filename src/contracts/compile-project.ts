@@ -81,6 +81,12 @@ export function compileProject(
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
 					limits: { standard: defaultLimits(value), tenants: tenantLimits(value) },
+					sharedState: {
+						redisUrl: value.shared_state.redis,
+						onFailure: value.shared_state.on_failure,
+						localShare: value.shared_state.local_share,
+						timeoutMs: value.shared_state.timeout_ms,
+					},
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),

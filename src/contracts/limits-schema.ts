@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { integer, nameKey, TOKENS } from './fields.ts';
+import { integer, MILLISECONDS, nameKey, share, TOKENS } from './fields.ts';
 import { usdToMicros } from './money.ts';
 
 const MOST = 1_000_000_000;
@@ -71,3 +71,37 @@ export const limitFields = {
 		})
 		.default({}),
 };
+
+/** `shared_state` of plimsoll.yaml. */
+export const sharedState = z
+	.strictObject({
+		redis: z
+			.string()
+			.min(1)
+			.max(2_000)
+			.meta({
+				description:
+					'Address of a Redis 7 or Valkey that all replicas share; null keeps the counters in this process. Read at the start.',
+				'x-expected': 'a redis or rediss address such as redis://127.0.0.1:6379',
+				examples: [{ env: 'REDIS_URL' }],
+			})
+			.nullable()
+			.default(null),
+		on_failure: z
+			.enum(['local_share', 'fail_closed', 'fail_open'])
+			.meta({
+				description:
+					'While Redis does not answer: `local_share` keeps a share of every limit in this process, `fail_closed` refuses what has limits, `fail_open` lets everything pass. Read at the start.',
+			})
+			.default('local_share'),
+		local_share: share({
+			description: 'The share of each limit that this replica keeps by itself: 1 / number of replicas is safe.',
+			examples: [0.25],
+		}).default(0.25),
+		timeout_ms: integer(1, 1_000, {
+			description: 'How long a request waits for Redis at most. After three failures in a row none waits any more.',
+			'x-unit': MILLISECONDS,
+		}).default(10),
+	})
+	.prefault({})
+	.meta({ description: 'Where the counters behind limits live.' });

@@ -20,6 +20,7 @@ interface Checking {
 export function checkProject(checking: Checking): readonly Problem[] {
 	return [
 		...unsetReferences(checking),
+		...redisProblems(checking),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
@@ -97,6 +98,23 @@ function endpointProblems({ document, resolved }: Checking, path: readonly strin
 		else if (parsed.search || parsed.hash) report('base_url', { message: 'has a query or a fragment', expected });
 	}
 	return problems;
+}
+
+function redisProblems({ document, resolved }: Checking): Problem[] {
+	const path = ['shared_state', 'redis'];
+	const url = valueAt(resolved.tree, path);
+	if (typeof url !== 'string') return [];
+	const reference = resolved.references.get(pathKey(path));
+	const expected = 'a redis or rediss address such as redis://127.0.0.1:6379';
+	const parsed = URL.parse(url);
+	if (parsed === null || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === '') {
+		// It may hold a password, in whatever form it is written.
+		const from = reference?.state === 'set' ? sourceName(reference) : 'a text that is none';
+		return [problemAt(document, path, { message: `found ${from}`, expected })];
+	}
+	if (parsed.password === '' || reference?.state === 'set') return [];
+	const hint = 'take it out of the file, and out of git';
+	return [problemAt(document, path, { message: 'holds a password', expected: '{env: REDIS_URL}', hint })];
 }
 
 function collectionProblems(checking: Checking, name: string, raw: unknown): Problem[] {

@@ -1,5 +1,5 @@
 import type { Price, Upstream } from '../spec/model.ts';
-import type { LimitName } from '../spec/shared-state.ts';
+import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { Release } from './release.ts';
 
 /** The name of a project's first file. */
@@ -24,6 +24,14 @@ export interface ProjectConfig {
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly limits: LimitTable;
+	readonly sharedState: {
+		/** Null: the counters live in this process. May hold a password: never printed. */
+		readonly redisUrl: string | null;
+		readonly onFailure: NonNullable<StateHealth['onFailure']>;
+		/** In (0, 1]. */
+		readonly localShare: number;
+		readonly timeoutMs: number;
+	};
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;

@@ -105,7 +105,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		scope: null,
 		traced: false,
 		summary:
-			'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then.',
+			'Whether requests can be answered: every collection that a feature needs has a live index, and the shared state answers or requests pass without it. Else 503.',
 		body: null,
 		handle: ready,
 	},
@@ -164,9 +164,14 @@ async function createKey({ request, reply, parts }: Exchange): Promise<unknown> 
 }
 
 function ready({ reply, parts }: Exchange): unknown {
-	const { ready: isReady, waitingFor } = parts.operator.readiness();
+	const { ready: isReady, waitingFor, sharedState } = parts.operator.readiness();
 	reply.code(isReady ? 200 : 503);
-	return { status: isReady ? 'ready' : 'not_ready', waiting_for: waitingFor };
+	const { backend, status, onFailure, unsettled } = sharedState;
+	return {
+		status: isReady ? 'ready' : 'not_ready',
+		waiting_for: waitingFor,
+		shared_state: { backend, status, on_failure: onFailure, unsettled },
+	};
 }
 
 /** A key as clients see it. */

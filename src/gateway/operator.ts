@@ -1,6 +1,7 @@
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
+import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
@@ -23,6 +24,10 @@ export interface Operator {
 	limits(tenantId: string | null): Promise<readonly LimitRow[]>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
-	/** Names of features that clients can call and of collections whose index they need. */
-	readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
+	/** Collections whose index features need and lack, and the state behind limits. */
+	readiness(): {
+		readonly ready: boolean;
+		readonly waitingFor: readonly string[];
+		readonly sharedState: StateHealth;
+	};
 }

@@ -35,7 +35,7 @@ const LEASE_WAIT_MS = 1_000;
  * Until when an amount used at `now` counts. A slot of the minute counts until its last instant is a whole minute old:
  * no 60 seconds, wherever they begin, see more than the limit.
  */
-export function countsUntil(limit: LimitName, now: number): number {
+function countsUntil(limit: LimitName, now: number): number {
 	const date = new Date(now);
 	switch (limit) {
 		case 'requests_per_minute':

@@ -130,15 +130,17 @@ export class RequestLimits {
 		const expiresAt = now + msMax + EXPIRY_GRACE_MS;
 		const reservation = await state.reserve({ tenantId, claims, now, expiresAt });
 		this.#note(reservation.standings);
+		const health = state.health();
+		if (health.backend === 'redis') {
+			const isShared = reservation.granted ? reservation.ticket.heldBy === 'shared' : health.status === 'up';
+			notes.detail.limits = isShared ? 'redis' : health.onFailure;
+		}
 		if (!reservation.granted) {
 			const { scope, limit } = reservation.refusal.claim;
 			notes.detail.refused_scope = scope;
 			notes.detail.refused_limit = limit;
 			throw refused(reservation.refusal, tenantId);
 		}
-		const { heldBy } = reservation.ticket;
-		const health = state.health();
-		if (health.backend === 'redis') notes.detail.limits = heldBy === 'shared' ? 'redis' : health.onFailure;
 		return reservation.ticket;
 	}
 

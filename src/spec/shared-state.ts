@@ -72,8 +72,8 @@ export interface StateHealth {
 	/** `down`: the backend does not answer, and `on_failure` is in force. */
 	readonly status: 'up' | 'down';
 	readonly onFailure: 'fail_open' | 'fail_closed' | 'local_share' | null;
-	/** Settlements that never reached the backend, since start. */
-	readonly lost: number;
+	/** Settlements of which it is not known that the backend has them, since start. */
+	readonly unsettled: number;
 }
 
 /**

@@ -17,7 +17,7 @@ const BLOCK_SHARE = 0.01;
 /** Counters that hold nothing any more are looked for after so many operations. */
 const SWEEP_EVERY = 10_000;
 
-const HEALTH: StateHealth = { backend: 'in_process', status: 'up', onFailure: null, lost: 0 };
+const HEALTH: StateHealth = { backend: 'in_process', status: 'up', onFailure: null, unsettled: 0 };
 
 /** Where allowances are kept: the part of the record store that costs need. */
 type AllowanceStore = Pick<RecordStore, 'putAllowances' | 'listAllowances'>;

@@ -84,7 +84,8 @@ test('the complete examples in the manual are valid, together', async () => {
 		'features/ask/schemas/output.json': '{"type": "object"}',
 	};
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
-	const { problems } = await loadProject(await projectFolder(files), { OPENAI_API_KEY: 'k' });
+	const env = { OPENAI_API_KEY: 'k', REDIS_URL: 'redis://127.0.0.1:6379' };
+	const { problems } = await loadProject(await projectFolder(files), env);
 	expect(problems).toEqual([]);
 });
 

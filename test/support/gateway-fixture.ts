@@ -40,7 +40,11 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		revokeKey: async () => {},
 		limits: async () => [],
 		ingest: () => Promise.reject(new Error('no collection')),
-		readiness: () => ({ ready: true, waitingFor: [] }),
+		readiness: () => ({
+			ready: true,
+			waitingFor: [],
+			sharedState: { backend: 'in_process', status: 'up', onFailure: null, unsettled: 0 },
+		}),
 	};
 }
 
