@@ -1,3 +1,4 @@
+import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LimitSet, LimitTable } from '../../src/contracts/project.ts';
 import { limitHeaders } from '../../src/gateway/limit-headers.ts';
@@ -59,6 +60,20 @@ describe('headers about limits', () => {
 		expect(Number(refused.headers.get('retry-after-ms'))).toBeGreaterThan(50_000);
 		expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(50);
 		expect(refused.headers.get('x-ratelimit-remaining-requests')).toBe('0');
+	});
+
+	it('keep the official client, with its retries on, from asking again', async () => {
+		const gateway = await startGateway({
+			features: (model) => [feature({}, { route: [model] })],
+			limits: acme([{ limit: 'requests_per_minute', max: 1 }]),
+		});
+		onTestFinished(() => gateway.close());
+		const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEY, maxRetries: 5 });
+		const ask = () =>
+			client.chat.completions.create({ model: 'greet', messages: [{ role: 'user', content: 'Hello?' }] });
+		await ask();
+		await expect(ask()).rejects.toMatchObject({ status: 429, code: 'rate_limited' });
+		expect(gateway.traces.traces.map(({ outcome }) => outcome)).toEqual(['ok', 'refused']);
 	});
 
 	it('are absent where nothing is limited', async () => {

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
@@ -17,6 +20,7 @@ sharedStateSuite('counters in process', {
 	},
 });
 
+const CHILD = fileURLToPath(new URL('../support/spending-child.ts', import.meta.url));
 const NOW = Date.UTC(2026, 11, 1, 12);
 const spend = (state: SharedState, amount: number, max = 10_000, now = NOW) =>
 	state.reserve({ tenantId: 'acme', claims: [claim('cost_usd_per_day', max, amount)], now, expiresAt: now + 1_000 });
@@ -95,4 +99,29 @@ describe('costs of days and months in process', () => {
 		await expect(spend(state, 10)).rejects.toMatchObject({ code: 'storage_failed' });
 		expect(await state.usage('acme', [claim('cost_usd_per_day', 0)], NOW)).toEqual([{ settled: 0, reserved: 0 }]);
 	});
+
+	it('outlive kill -9: no process after it can spend again what was spent before', async () => {
+		const file = await recordFile();
+		const max = 1_000_000;
+		let spent = 0;
+		for (let crash = 0; crash < 5; crash++) {
+			const child = spawn(process.execPath, [CHILD, file, String(NOW), String(max)], {
+				stdio: ['ignore', 'pipe', 'inherit'],
+			});
+			let said = '';
+			child.stdout.setEncoding('utf8').on('data', (text: string) => {
+				said += text;
+				if (said.length > 20_000 * (crash + 1)) child.kill('SIGKILL');
+			});
+			await once(child, 'close');
+			expect(child.signalCode).toBe('SIGKILL');
+			spent += Number(said.slice(0, said.lastIndexOf('\n')).split('\n').at(-1));
+			const records = openSqliteRecords(file);
+			const counted = (await used(await MemoryState.open(records, NOW))) ?? 0;
+			await records.close();
+			expect(counted).toBeGreaterThanOrEqual(spent);
+			expect(counted).toBeLessThanOrEqual(max);
+		}
+		expect(spent).toBeGreaterThan(0);
+	}, 60_000);
 });
