@@ -152,7 +152,13 @@ async function openSharedState(
 ): Promise<SharedState> {
 	const local = await MemoryState.open(records, clock.now());
 	if (settings.redisUrl === null) return local;
-	const onTrouble = (message: string) => log.warn({ onFailure: settings.onFailure }, `the shared state: ${message}`);
+	let toldAt = Number.NEGATIVE_INFINITY;
+	const onTrouble = (message: string) => {
+		// Attempts to connect go on every second; their failures are worth one line a minute.
+		if (clock.monotonic() - toldAt < 60_000) return;
+		toldAt = clock.monotonic();
+		log.warn({ onFailure: settings.onFailure }, `the shared state behind limits: ${message}`);
+	};
 	const shared = new RedisState({ url: settings.redisUrl, clock, onTrouble });
 	await shared.connect();
 	return new FailsafeState({ shared, local, clock, policy: settings });
