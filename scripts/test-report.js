@@ -8,6 +8,7 @@
 const MISSING = [
 	{ pattern: /shared\/data/, how: 'put the folder shared/ with its data sets beside the checkout' },
 	{ pattern: /@huggingface\/transformers/, how: 'npm install --no-save --ignore-scripts @huggingface/transformers' },
+	{ pattern: /redis-server/, how: 'install Redis 7 or later, e.g. apt-get install redis-server' },
 	{ pattern: /superuser/, how: 'run the tests as a user other than root', excused: true },
 	{ pattern: /unshare/, how: 'run the tests as root where unshare may mount', excused: true },
 ];

@@ -8,7 +8,7 @@ const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly s
 	'plimsoll.yaml': {
 		title: 'Configuration: plimsoll.yaml',
 		text: [
-			'One file describes a deployment: the server, the upstreams, the embedders and the collections. Every key has a',
+			'One file describes a deployment: the server, limits, the upstreams, the embedders and the collections. Every key has a',
 			'safe default unless it is marked as required. An unknown key is an error that names its line and the nearest key.',
 			'`plimsoll check` reports every problem of a project at once.',
 			'',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import { LIMITS } from '../spec/shared-state.ts';
 import type { FeatureStats, RequestTrace } from '../spec/trace.ts';
 import { featureStats, requestSummary } from '../telemetry/trace-schema.ts';
 
@@ -169,3 +170,17 @@ const auditEntry = z.object({
 export type AuditReply = z.output<typeof auditEntry>;
 
 export const auditReply = z.object({ entries: z.array(auditEntry) });
+
+const limit = z.object({
+	tenant: z.string(),
+	scope: z.string(),
+	limit: z.enum(LIMITS),
+	unit: z.enum(['requests', 'tokens', 'micro_usd']),
+	max: z.int(),
+	used: z.int().nullable(),
+	reserved: z.int().nullable(),
+	left: z.int().nullable(),
+});
+export type LimitReply = z.output<typeof limit>;
+
+export const limitsReply = z.object({ limits: z.array(limit) });

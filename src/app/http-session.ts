@@ -18,6 +18,8 @@ import {
 	ingestLine,
 	type KeyReply,
 	keysReply,
+	type LimitReply,
+	limitsReply,
 	type NewKeyReply,
 	newKeyReply,
 	revokedReply,
@@ -139,6 +141,10 @@ export class HttpSession implements Session {
 
 	async revokeKey(id: string): Promise<void> {
 		await this.#json({ method: 'DELETE', path: `/admin/keys/${encodeURIComponent(id)}` }, revokedReply);
+	}
+
+	async limits(): Promise<readonly LimitReply[]> {
+		return (await this.#json({ method: 'GET', path: '/admin/limits' }, limitsReply)).limits;
 	}
 
 	close(): Promise<void> {

@@ -6,6 +6,7 @@ import { type Environment, secretFilesOf } from '../contracts/environment.ts';
 import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder.ts';
 import { frozenMap } from '../contracts/freeze.ts';
 import { PROJECT_FILE, type Project } from '../contracts/project.ts';
+import { checkLimitedFeatures } from '../contracts/project-checks.ts';
 import { DATA_DIR, FEATURES_DIR } from '../contracts/project-schema.ts';
 import type { Release } from '../contracts/release.ts';
 import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
@@ -31,7 +32,7 @@ export interface LoadedProject extends Project {
  */
 export async function loadProject(dir: string, env: Environment): Promise<Checked<LoadedProject>> {
 	const root = resolve(dir);
-	const { compiled, problems } = await readProjectFile(root, env);
+	const { compiled, document, problems } = await readProjectFile(root, env);
 	const features = await featureNames(root, compiled.featuresDir, problems);
 	const releases = new Map<string, Release>();
 	const prompts = new Map<string, Prompt>();
@@ -44,6 +45,7 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 			prompts.set(name, loaded.prompt);
 		}
 	}
+	if (document) problems.push(...checkLimitedFeatures(document, features));
 	if (problems.length > 0 || !compiled.config) return refused(...problems);
 	const { config } = compiled;
 	return accepted(Object.freeze({ config, releases: frozenMap(releases), prompts: frozenMap(prompts) }));
@@ -58,18 +60,18 @@ export async function locateDataDir(dir: string, env: Environment): Promise<stri
 async function readProjectFile(
 	root: string,
 	env: Environment,
-): Promise<{ compiled: CompiledProject; problems: Problem[] }> {
+): Promise<{ compiled: CompiledProject; document: YamlDocument | null; problems: Problem[] }> {
 	const source = await readSourceFile(join(root, PROJECT_FILE), PROJECT_FILE);
 	if (!source.ok) {
 		const problems = await Promise.all(source.problems.map((problem) => withRemedy(root, problem)));
 		const dirs = { featuresDir: join(root, FEATURES_DIR), dataDir: join(root, DATA_DIR) };
 		const compiled = { config: null, names: null, ...dirs, problems };
-		return { compiled, problems };
+		return { compiled, document: null, problems };
 	}
 	const document = parseYaml(source.value);
 	const { texts, problems } = await readSecrets(root, document);
 	const compiled = compileProject(document, { dir: root, env, secretFiles: texts });
-	return { compiled, problems: [...compiled.problems, ...problems] };
+	return { compiled, document, problems: [...compiled.problems, ...problems] };
 }
 
 async function withRemedy(root: string, problem: Problem): Promise<Problem> {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { systemClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
+import { limitRow } from '../gateway/admin-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
@@ -16,7 +17,15 @@ import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
-import type { AskReply, AuditReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type {
+	AskReply,
+	AuditReply,
+	KeyReply,
+	LimitReply,
+	NewKeyReply,
+	SearchReply,
+	TracesReply,
+} from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
@@ -126,6 +135,10 @@ export class LocalSession implements Session {
 
 	async audit(limit: number): Promise<readonly AuditReply[]> {
 		return (await (await this.#openRecords()).listAudit(limit)).map(auditEntryRow);
+	}
+
+	async limits(): Promise<readonly LimitReply[]> {
+		return (await (await this.#open()).operator.limits(null)).map(limitRow);
 	}
 
 	async close(): Promise<void> {

@@ -4,15 +4,21 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
-import type { Operator } from '../gateway/operator.ts';
+import type { KeyView, Operator } from '../gateway/operator.ts';
 import { BearerAuthenticator } from '../identity/authenticator.ts';
+import { issuerKeyId } from '../identity/claims.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
+import { type LimitedTenant, limitReport } from '../runtime/limit-report.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
+import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
+import { FailsafeState } from '../stores/failsafe-state.ts';
+import { MemoryState } from '../stores/memory-state.ts';
+import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
@@ -48,6 +54,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
+	const sharedState = opened.adopt(await openSharedState(project, { records, clock, log }), (state) => state.close());
 	const keyring = new Keyring(clock);
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
@@ -71,6 +78,8 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			retriever: retrieval.retriever,
 			traces,
 			authenticator,
+			sharedState,
+			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
 			hashUser: (tenantId, user) => users.of(tenantId, user),
 		},
 		snapshot,
@@ -86,10 +95,15 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			traces,
 			retriever: retrieval.retriever,
 			...identityOperator({ keys, users, records, clock }),
+			limits: async (tenantId) => {
+				const now = clock.now();
+				const tenants = tenantsOf(current, inForce(await keys.list(), now), tenantId);
+				return limitReport(current.config.limits, tenants, { state: sharedState, now });
+			},
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 			readiness: () => {
-				const { ready, waitingFor } = readiness(current, retrieval.retriever.status());
-				return { ready: ready && !runtime.draining, waitingFor };
+				const { ready, ...rest } = readiness(current, retrieval.retriever.status(), sharedState.health());
+				return { ready: ready && !runtime.draining, ...rest };
 			},
 		},
 		get project() {
@@ -134,12 +148,57 @@ async function openRetrieval(
 	return retrieval;
 }
 
-/** Ready: every collection that a feature retrieves from has a live index. */
-function readiness(project: LoadedProject, status: ReturnType<Operator['retriever']['status']>) {
+/** Tenants exist by their keys, by the issuers of tokens for them and by their entries in plimsoll.yaml. */
+function tenantsOf({ config }: LoadedProject, keys: readonly KeyView[], tenantId: string | null): LimitedTenant[] {
+	const issuers = config.identity.jwt;
+	const names = new Set([
+		...keys.map((key) => key.tenantId),
+		...issuers.flatMap(({ tenant, tenantsAllowed }) => tenant ?? tenantsAllowed ?? []),
+		...Object.keys(config.limits.tenants),
+	]);
+	const seen = tenantId === null ? [...names].sort() : [tenantId];
+	// The tokens of one issuer count together, like one key.
+	const tokens = issuers.map(({ name }) => ({ id: issuerKeyId(name), name: issuerKeyId(name) }));
+	return seen.map((name) => ({
+		tenantId: name,
+		keys: [...keys.filter((key) => key.tenantId === name), ...tokens],
+	}));
+}
+
+function inForce(keys: readonly KeyView[], now: number): readonly KeyView[] {
+	return keys.filter((key) => key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now));
+}
+
+/** Counters of this process, or of all replicas in Redis with those of this process to fall back on. */
+async function openSharedState(
+	{ config: { sharedState: settings } }: LoadedProject,
+	{ records, clock, log }: { records: RecordStore; clock: Clock; log: Logger },
+): Promise<SharedState> {
+	const local = await MemoryState.open(records, clock.now());
+	if (settings.redisUrl === null) return local;
+	let toldAt = Number.NEGATIVE_INFINITY;
+	const onTrouble = (message: string) => {
+		// Attempts to connect go on every second; their failures are worth one line a minute.
+		if (clock.monotonic() - toldAt < 60_000) return;
+		toldAt = clock.monotonic();
+		log.warn({ onFailure: settings.onFailure }, `the shared state behind limits: ${message}`);
+	};
+	const shared = new RedisState({ url: settings.redisUrl, clock, onTrouble });
+	await shared.connect();
+	return new FailsafeState({ shared, local, clock, policy: settings });
+}
+
+/** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */
+function readiness(
+	project: LoadedProject,
+	status: ReturnType<Operator['retriever']['status']>,
+	sharedState: StateHealth,
+): ReturnType<Operator['readiness']> {
 	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
 	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
 	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));
-	return { ready: waitingFor.length === 0, waitingFor };
+	const isStopped = sharedState.status === 'down' && sharedState.onFailure === 'fail_closed';
+	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, sharedState };
 }
 
 /** The operator's part about keys: who asked is told to the audit log. */

@@ -1,7 +1,15 @@
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
-import type { AskReply, AuditReply, KeyReply, NewKeyReply, SearchReply, TracesReply } from './gateway-reply.ts';
+import type {
+	AskReply,
+	AuditReply,
+	KeyReply,
+	LimitReply,
+	NewKeyReply,
+	SearchReply,
+	TracesReply,
+} from './gateway-reply.ts';
 
 export interface SessionAsk {
 	readonly question: string;
@@ -61,5 +69,7 @@ export interface Session {
 	rotateUserHash(): Promise<string>;
 	/** Who changed which key, newest first. */
 	audit(limit: number): Promise<readonly AuditReply[]>;
+	/** The configured limits of every tenant that the caller may see, and how they stand. */
+	limits(): Promise<readonly LimitReply[]>;
 	close(): Promise<void>;
 }

@@ -32,5 +32,10 @@ export function createSnapshot(project: LoadedProject, models: ReadonlyMap<strin
 		),
 		bare: config.bare,
 		concurrentRequestsMax: config.server.concurrentRequestsMax,
+		limits: config.limits,
+		requestMsMax: Math.max(
+			config.bare.deadlineMs,
+			...[...project.releases.values()].map(({ contract }) => contract.budget.deadlineMs),
+		),
 	};
 }

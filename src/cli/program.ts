@@ -5,6 +5,7 @@ import { EXIT_HELP } from './exit-code.ts';
 import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
+import { addLimits } from './limits.ts';
 import { addSearch } from './search.ts';
 import { addStart } from './start.ts';
 import type { Terminal } from './terminal.ts';
@@ -34,7 +35,7 @@ Begin with:
 		.hook('preAction', (_, command) => {
 			terminal.json = command.opts().json === true;
 		});
-	for (const add of [addInit, addCheck, addStart, addAsk, addIngest, addSearch, addTrace, addKeys])
+	for (const add of [addInit, addCheck, addStart, addAsk, addIngest, addSearch, addTrace, addKeys, addLimits])
 		add(program, terminal);
 	return program;
 }

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
+import { defaultLimits, tenantLimits } from './compile-limits.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
@@ -81,6 +82,13 @@ export function compileProject(
 					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+					limits: { standard: defaultLimits(value), tenants: tenantLimits(value) },
+					sharedState: {
+						redisUrl: value.shared_state.redis,
+						onFailure: value.shared_state.on_failure,
+						localShare: value.shared_state.local_share,
+						timeoutMs: value.shared_state.timeout_ms,
+					},
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),

@@ -22,6 +22,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 	return [
 		...unsetReferences(checking),
 		...checkIdentity(checking),
+		...redisProblems(checking),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
@@ -101,6 +102,23 @@ function endpointProblems({ document, resolved }: Checking, path: readonly strin
 	return problems;
 }
 
+function redisProblems({ document, resolved }: Checking): Problem[] {
+	const path = ['shared_state', 'redis'];
+	const url = valueAt(resolved.tree, path);
+	if (typeof url !== 'string') return [];
+	const reference = resolved.references.get(pathKey(path));
+	const expected = 'a redis or rediss address such as redis://127.0.0.1:6379';
+	const parsed = URL.parse(url);
+	if (parsed === null || !/^rediss?:$/.test(parsed.protocol) || parsed.hostname === '') {
+		// It may hold a password, in whatever form it is written.
+		const from = reference?.state === 'set' ? sourceName(reference) : 'a text that is none';
+		return [problemAt(document, path, { message: `found ${from}`, expected })];
+	}
+	if (parsed.password === '' || reference?.state === 'set') return [];
+	const hint = 'take it out of the file, and out of git';
+	return [problemAt(document, path, { message: 'holds a password', expected: '{env: REDIS_URL}', hint })];
+}
+
 function collectionProblems(checking: Checking, name: string, raw: unknown): Problem[] {
 	const { document } = checking;
 	const problems: Problem[] = [];
@@ -128,11 +146,27 @@ function collectionProblems(checking: Checking, name: string, raw: unknown): Pro
 	return problems;
 }
 
+/** Limits of features that no folder makes: they would never hold anything back. */
+export function checkLimitedFeatures(document: YamlDocument, features: readonly string[]): readonly Problem[] {
+	const tenants = document.readable ? valueAt(document.value, ['tenants']) : null;
+	if (!isMapping(tenants)) return [];
+	return Object.entries(tenants).flatMap(([tenant, raw]) => {
+		const limited = valueAt(raw, ['features']);
+		const unknown = isMapping(limited) ? Object.keys(limited).filter((name) => !features.includes(name)) : [];
+		return unknown.map((name) => {
+			const place = document.keyPlace(['tenants', tenant, 'features', name]);
+			return {
+				...problemAt(document, ['tenants', tenant, 'features', name], dangling('feature', name, features)),
+				...place,
+			};
+		});
+	});
+}
+
 /** The words for a name that nothing has. */
 export function dangling(kind: string, name: string, known: readonly string[]) {
 	const close = nearest(name, known);
-	const expected =
-		known.length > 0 ? `one of ${known.join(', ')}` : `one that plimsoll.yaml names, and it names no ${kind}`;
+	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `one that the project has, and it has no ${kind}`;
 	return { message: `there is no ${kind} ${name}`, expected, hint: close ? `did you mean ${close}?` : null };
 }
 

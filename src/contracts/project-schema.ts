@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
 import { identitySchema } from './identity-schema.ts';
+import { limitFields, sharedState } from './limits-schema.ts';
 import { usdToMicros } from './money.ts';
 import type { SchemaNode } from './schema-node.ts';
 
@@ -311,6 +312,8 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),
+		...limitFields,
+		shared_state: sharedState,
 		upstreams: z
 			.record(upstreamName, upstream)
 			.meta({

@@ -1,5 +1,6 @@
 import type { Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
+import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
 
@@ -26,6 +27,15 @@ export interface ProjectConfig {
 	readonly telemetry: { readonly retentionDays: number };
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	readonly limits: LimitTable;
+	readonly sharedState: {
+		/** Null: the counters live in this process. May hold a password: never printed. */
+		readonly redisUrl: string | null;
+		readonly onFailure: NonNullable<StateHealth['onFailure']>;
+		/** In (0, 1]. */
+		readonly localShare: number;
+		readonly timeoutMs: number;
+	};
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;
@@ -56,6 +66,24 @@ export interface IssuerConfig {
 	};
 	readonly clockSkewS: number;
 	readonly ageMaxS: number;
+}
+
+/** The limits that are set; costs in micro-dollars. */
+export type LimitSet = readonly { readonly limit: LimitName; readonly max: number }[];
+
+/** All limits of one tenant: they hold at once, each over its own part of the tenant. */
+export interface TenantLimits {
+	readonly tenant: LimitSet;
+	/** By a key's id or name. */
+	readonly keys: Readonly<Record<string, LimitSet>>;
+	readonly features: Readonly<Record<string, LimitSet>>;
+	readonly eachUser: LimitSet;
+}
+
+export interface LimitTable {
+	/** Of tenants that have no entry of their own. */
+	readonly standard: TenantLimits;
+	readonly tenants: Readonly<Record<string, TenantLimits>>;
 }
 
 export interface UpstreamConfig extends Upstream {

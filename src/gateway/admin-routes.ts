@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import type { LimitRow } from '../runtime/limit-report.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
+import type { LimitName } from '../spec/shared-state.ts';
 import { errorBody } from './error-response.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
@@ -47,6 +49,18 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		body: null,
 		handle: ({ parts }) => ({ collections: parts.operator.retriever.status() }),
 	},
+	{
+		method: 'GET',
+		path: '/admin/limits',
+		scope: 'read',
+		traced: false,
+		summary:
+			'The configured limits with what is used, reserved and left, costs in micro-dollars. A key with the scope admin sees every tenant’s.',
+		body: null,
+		handle: async (exchange) => ({
+			limits: (await exchange.parts.operator.limits(tenantSeenBy(callerOf(exchange)))).map(limitRow),
+		}),
+	},
 	...KEY_ROUTES,
 	{
 		method: 'GET',
@@ -63,7 +77,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		scope: null,
 		traced: false,
 		summary:
-			'Whether requests can be answered: every collection that a feature needs has a live index. 503 until then, and while the server stops.',
+			'Whether requests can be answered: every collection that a feature needs has a live index, and the shared state answers or requests pass without it. 503 until then, and while the server stops.',
 		body: null,
 		handle: ready,
 	},
@@ -123,9 +137,36 @@ async function ingest({ request, reply, parts, failed }: Exchange): Promise<unkn
 }
 
 function ready({ reply, parts }: Exchange): unknown {
-	const { ready: isReady, waitingFor } = parts.operator.readiness();
+	const { ready: isReady, waitingFor, sharedState } = parts.operator.readiness();
 	reply.code(isReady ? 200 : 503);
-	return { status: isReady ? 'ready' : 'not_ready', waiting_for: waitingFor };
+	const { backend, status, onFailure, unsettled } = sharedState;
+	return {
+		status: isReady ? 'ready' : 'not_ready',
+		waiting_for: waitingFor,
+		shared_state: { backend, status, on_failure: onFailure, unsettled },
+	};
+}
+
+const UNITS = {
+	requests_per_minute: 'requests',
+	tokens_per_minute: 'tokens',
+	concurrent_requests: 'requests',
+	cost_usd_per_day: 'micro_usd',
+	cost_usd_per_month: 'micro_usd',
+} as const satisfies Record<LimitName, string>;
+
+/** A limit as clients see it. */
+export function limitRow({ tenantId, scope, limit, max, usage }: LimitRow) {
+	return {
+		tenant: tenantId,
+		scope,
+		limit,
+		unit: UNITS[limit],
+		max,
+		used: usage?.settled ?? null,
+		reserved: usage?.reserved ?? null,
+		left: usage?.left ?? null,
+	};
 }
 
 /** Null for an operator, who sees all tenants. */

@@ -18,17 +18,27 @@ export class ChatStream implements AnswerSink {
 	readonly #includeUsage: boolean;
 	readonly #relays: boolean;
 	readonly #signal: AbortSignal;
+	readonly #headers: () => Readonly<Record<string, string>>;
 	#finishReason: string | null = null;
 	#relayed = false;
 
-	/** @param options.relays a bare upstream answers: its events go through as they came. */
+	/**
+	 * @param options.relays a bare upstream answers: its events go through as they came.
+	 * @param options.headers further headers, true at the moment when the head is sent.
+	 */
 	constructor(
 		response: ServerResponse,
 		envelope: Envelope,
-		options: { includeUsage: boolean; relays: boolean; signal: AbortSignal },
+		options: {
+			includeUsage: boolean;
+			relays: boolean;
+			signal: AbortSignal;
+			headers: () => Readonly<Record<string, string>>;
+		},
 	) {
 		this.#response = response;
 		this.#signal = options.signal;
+		this.#headers = options.headers;
 		this.#envelope = envelope;
 		this.#includeUsage = options.includeUsage;
 		this.#relays = options.relays;
@@ -92,6 +102,7 @@ export class ChatStream implements AnswerSink {
 		const response = this.#response;
 		if (!response.headersSent) {
 			response.writeHead(200, {
+				...this.#headers(),
 				'content-type': 'text/event-stream; charset=utf-8',
 				'cache-control': 'no-cache, no-transform',
 				'x-accel-buffering': 'no',

@@ -6,6 +6,7 @@ import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
 import { checkBody } from './json-body.ts';
+import { limitHeaders } from './limit-headers.ts';
 import { callerOf, type Exchange, pathParameter, type Route } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
@@ -71,7 +72,8 @@ async function chat(exchange: Exchange): Promise<unknown> {
 		return reply.header('content-type', 'application/json; charset=utf-8').send(answer.raw);
 	}
 	const relays = !exchange.parts.runtime.snapshot.features.has(ask.model);
-	const events = new ChatStream(reply.raw, envelope, { includeUsage, relays, signal: context.signal });
+	const headers = () => limitHeaders(context.limits?.standings ?? []);
+	const events = new ChatStream(reply.raw, envelope, { includeUsage, relays, signal: context.signal, headers });
 	reply.raw.setHeader('x-request-id', context.id);
 	try {
 		const answer = await exchange.parts.runtime.chat(context, { ...ask, sink: events });

@@ -8,6 +8,7 @@ import { ADMIN_ROUTES } from './admin-routes.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
+import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
 
@@ -110,6 +111,10 @@ function register(
 			});
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope ?? 'invoke' });
 			callers.set(request, context.caller);
+		},
+		onSend: async (request, reply) => {
+			const standings = contexts.get(request)?.limits?.standings;
+			if (standings) reply.headers(limitHeaders(standings));
 		},
 		handler: (request, reply) => {
 			handled.add(request);

@@ -1,6 +1,8 @@
+import type { LimitRow } from '../runtime/limit-report.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
+import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
@@ -38,8 +40,17 @@ export interface Operator {
 	rotateUserHash(by: Caller): Promise<string>;
 	/** Newest first. */
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;
+	/** The configured limits and how they stand; of one tenant, or of all that are known when null. */
+	limits(tenantId: string | null): Promise<readonly LimitRow[]>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
-	/** Whether new requests can be answered, and the collections whose index they wait for. Never while the server stops. */
-	readiness(): { readonly ready: boolean; readonly waitingFor: readonly string[] };
+	/**
+	 * Whether new requests can be answered, the collections whose index they wait for, and the state behind limits. Never
+	 * ready while the server stops.
+	 */
+	readiness(): {
+		readonly ready: boolean;
+		readonly waitingFor: readonly string[];
+		readonly sharedState: StateHealth;
+	};
 }

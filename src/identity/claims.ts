@@ -8,6 +8,11 @@ const TENANT = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const USER_CHARS_MAX = 512;
 const WORDS_MAX = 1_000;
 
+/** What stands for a key where a token came: one name for all tokens of an issuer. */
+export function issuerKeyId(issuer: string): string {
+	return `jwt:${issuer}`;
+}
+
 /** The caller that a verified token describes; null when its claims are not what the issuer is configured to say. */
 export function callerFrom(claims: Claims, issuer: IssuerConfig): Caller | null {
 	const tenantId = tenantOf(claims, issuer);
@@ -17,7 +22,8 @@ export function callerFrom(claims: Claims, issuer: IssuerConfig): Caller | null 
 	return Object.freeze({
 		kind: 'token',
 		tenantId,
-		keyId: `jwt:${issuer.name}`,
+		keyId: issuerKeyId(issuer.name),
+		keyName: null,
 		scopes: scopesOf(claims, issuer),
 		features: featuresOf(claims, issuer),
 		user: user ?? null,

@@ -89,6 +89,6 @@ export class Keyring {
 	}
 }
 
-function callerOf({ id, tenantId, scopes, features }: KeyRecord): Caller {
-	return Object.freeze({ kind: 'key', tenantId, keyId: id, scopes, features, user: null });
+function callerOf({ id, name, tenantId, scopes, features }: KeyRecord): Caller {
+	return Object.freeze({ kind: 'key', tenantId, keyId: id, keyName: name, scopes, features, user: null });
 }

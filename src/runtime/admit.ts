@@ -2,6 +2,7 @@ import { requireScope } from '../policy/access.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
+import { type LimitParts, RequestLimits } from './limits.ts';
 import type { RequestContext } from './request-context.ts';
 
 /** Told to a client that met a full house: long enough to drain a few requests, short enough to be worth it. */
@@ -52,37 +53,44 @@ export type Credentials =
 	| { readonly kind: 'authorization'; readonly header: string | undefined; readonly scope: Scope }
 	| { readonly kind: 'in_process'; readonly tenantId: string };
 
-/** admit: a place inside, and who asks. */
-export function admit(
-	context: RequestContext,
-	credentials: Credentials,
-	{ door, authenticator, max }: { door: Door; authenticator: Authenticator; max: number },
-): Promise<void> {
-	return context.step('admit', async ({ detail }) => {
-		door.enter(max);
-		context.onLeave(() => door.leave());
-		if (credentials.kind === 'in_process') {
-			detail.caller = 'in process';
-			identified(context, inProcess(credentials.tenantId));
-			return;
-		}
-		const known = authenticator.authenticate(credentials.header);
+interface AdmitParts {
+	readonly door: Door;
+	readonly authenticator: Authenticator;
+	readonly max: number;
+	readonly limits: LimitParts;
+	/** Told when a place could not be given back to the shared state. */
+	readonly onFault: (error: unknown) => void;
+}
+
+/** admit: a place inside, who asks, and whether the limits of the tenant and the key let it in. */
+export function admit(context: RequestContext, credentials: Credentials, parts: AdmitParts): Promise<void> {
+	return context.step('admit', async (notes) => {
+		parts.door.enter(parts.max);
+		context.onLeave(() => parts.door.leave());
+		const known = identify(credentials, parts.authenticator);
 		const caller = known instanceof Promise ? await known : known;
-		identified(context, caller);
-		detail.caller = caller.kind;
-		detail.scope = credentials.scope;
-		requireScope(caller, credentials.scope);
+		// From here on the trace says whose the request is, also when it is refused.
+		context.caller = caller;
+		context.trace.tenant_id = caller.tenantId;
+		context.trace.key_id = caller.keyId;
+		notes.detail.caller = caller.kind === 'in_process' ? 'in process' : caller.kind;
+		if (credentials.kind === 'authorization') {
+			notes.detail.scope = credentials.scope;
+			requireScope(caller, credentials.scope);
+		}
+		const limits = new RequestLimits(parts.limits, caller);
+		context.limits = limits;
+		context.onLeave(() => void limits.leave().catch(parts.onFault));
+		await limits.enter(notes);
 	});
 }
 
-/** From here on the trace says whose the request is, also when it is refused. */
-function identified(context: RequestContext, caller: Caller): void {
-	context.caller = caller;
-	context.trace.tenant_id = caller.tenantId;
-	context.trace.key_id = caller.keyId;
+function identify(credentials: Credentials, authenticator: Authenticator): Caller | Promise<Caller> {
+	if (credentials.kind === 'in_process') return inProcess(credentials.tenantId);
+	return authenticator.authenticate(credentials.header);
 }
 
 /** Code in our own process may do whatever its process can. */
 function inProcess(tenantId: string): Caller {
-	return { kind: 'in_process', tenantId, keyId: null, scopes: SCOPES, features: null, user: null };
+	return { kind: 'in_process', tenantId, keyId: null, keyName: null, scopes: SCOPES, features: null, user: null };
 }

@@ -13,7 +13,7 @@ export type Target =
 
 /** assign: whether the caller may, which release answers, and by when. */
 export function assign(context: RequestContext, request: ChatRequest, snapshot: Snapshot): Promise<Target> {
-	return context.step('assign', ({ detail }) => {
+	return context.step('assign', async (notes) => {
 		requireFeature(context.caller, request.model);
 		const target = findTarget(request.model, snapshot);
 		const deadlineMs =
@@ -25,7 +25,9 @@ export function assign(context: RequestContext, request: ChatRequest, snapshot: 
 			context.trace.variant = 'control';
 		}
 		context.deadline.set(Math.max(0, deadlineMs - context.elapsedMs()));
-		detail.deadline_ms = deadlineMs;
+		notes.detail.deadline_ms = deadlineMs;
+		const { feature, user_id_hash: userHash } = context.trace;
+		await context.limits?.assigned({ feature, userHash }, notes);
 		return target;
 	});
 }

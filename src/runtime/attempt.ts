@@ -18,6 +18,8 @@ export interface Failed {
 	readonly error: UpstreamError;
 	readonly answerStarted: boolean;
 	readonly costMicros: number;
+	/** Our own count of what the call used; null when the provider did not begin to work on it. */
+	readonly usage: Usage | null;
 }
 
 export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed);
@@ -54,7 +56,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
 		if (error !== thrown && !context.signal.aborted) throw thrown;
-		return { ok: false, error, answerStarted: progress.sent, costMicros: micros };
+		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage };
 	}
 }
 

@@ -1,3 +1,4 @@
+import type { LimitTable } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
 import type { Guard } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
@@ -22,4 +23,7 @@ export interface Snapshot {
 	readonly switchedOff: ReadonlyMap<string, readonly string[]>;
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly concurrentRequestsMax: number;
+	readonly limits: LimitTable;
+	/** The longest deadline that a request of this snapshot may have, milliseconds. */
+	readonly requestMsMax: number;
 }

@@ -7,7 +7,8 @@ import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { ChatMessage, Model, ModelRequest, UpstreamError } from '../spec/model.ts';
 import { type AttemptResult, attempt, type Produced } from './attempt.ts';
-import type { CallParameters } from './parameters.ts';
+import type { CallAmounts } from './limits.ts';
+import { type CallParameters, tokensOutOf } from './parameters.ts';
 import type { AnswerSink } from './request.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
 
@@ -34,6 +35,8 @@ export interface GenerationParts {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly retryBudget: RetryBudget;
+	/** Told about faults that must not cost the client an answer that it can have. */
+	readonly onFault: (error: unknown) => void;
 }
 
 export type Generation =
@@ -49,7 +52,8 @@ export function generate(context: RequestContext, plan: GenerationPlan, parts: G
 		if (context.attempts === 0) parts.retryBudget.earn();
 		const run = new Run(context, plan, notes);
 		for (;;) {
-			const tooDear = run.overBudget();
+			const most = run.mostUsed();
+			const tooDear = run.overBudget(most);
 			if (tooDear !== null) {
 				const policy = plan.onFailure.budget_exceeded;
 				if (policy.action === 'fall_back') {
@@ -58,7 +62,7 @@ export function generate(context: RequestContext, plan: GenerationPlan, parts: G
 				if (policy.action !== 'escalate' || !run.escalate()) throw tooDear;
 				continue;
 			}
-			const result = await run.attempt();
+			const result = await run.attempt(most, parts.onFault);
 			if (result.ok) return run.produced(result);
 			context.throwIfOver();
 			const decision = run.decide(result, { draw: parts.random.next(), mayRetry: parts.retryBudget.allows });
@@ -95,7 +99,35 @@ class Run {
 		this.#model = plan.candidates[0] as Model;
 	}
 
-	async attempt(): Promise<AttemptResult> {
+	/** The most that the next call can use. Counting is work, and is done only where something is capped. */
+	mostUsed(): CallAmounts {
+		const { costMicrosMax, countTokensIn, call } = this.#plan;
+		const isLimited = this.#context.limits?.limitsCalls ?? false;
+		if (costMicrosMax === null && !isLimited) return { tokens: 0, costMicros: 0 };
+		const { upstream } = this.#model;
+		const tokensIn = countTokensIn();
+		const tokensOut = tokensOutOf(call, upstream);
+		return { tokens: tokensIn + tokensOut, costMicros: worstCaseCost(tokensIn, tokensOut, upstream.price) };
+	}
+
+	/** One attempt, within everyone's limits: what it may use is reserved before, settled after. */
+	async attempt(most: CallAmounts, onFault: (error: unknown) => void): Promise<AttemptResult> {
+		const { limits } = this.#context;
+		const ticket = (await limits?.reserveCall(most, this.#remainingMs(), this.#notes)) ?? null;
+		// Whatever goes wrong in between, what may have been used is taken for used.
+		let used: CallAmounts | null = most;
+		try {
+			if (this.#context.signal.aborted) used = null;
+			this.#context.throwIfOver();
+			const result = await this.#call();
+			used = usedBy(result, most);
+			return result;
+		} finally {
+			await limits?.settleCall(ticket, used).catch(onFault);
+		}
+	}
+
+	async #call(): Promise<AttemptResult> {
 		this.#context.attempts++;
 		this.#asked.add(this.#model);
 		const result = await attempt(
@@ -160,16 +192,14 @@ class Run {
 	}
 
 	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
-	overBudget(): PlimsollError | null {
-		const { costMicrosMax, countTokensIn, call } = this.#plan;
-		if (costMicrosMax === null) return null;
-		const { upstream } = this.#model;
-		const worst = worstCaseCost(countTokensIn(), call.tokensOutMax ?? upstream.tokensOutMax, upstream.price);
+	overBudget({ costMicros: worst }: CallAmounts): PlimsollError | null {
+		const { costMicrosMax } = this.#plan;
 		const spent = this.#context.trace.cost_usd_micros;
-		if (spent + worst <= costMicrosMax) return null;
+		if (costMicrosMax === null || spent + worst <= costMicrosMax) return null;
+		const already = spent > 0 ? ` on top of ${usd(spent)} spent` : '';
 		return new PlimsollError(
 			'budget_cost_exceeded',
-			`A call to ${upstream.name} could cost ${usd(worst)}${spent > 0 ? ` on top of ${usd(spent)} spent` : ''}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
+			`A call to ${this.#model.upstream.name} could cost ${usd(worst)}${already}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
 		);
 	}
 
@@ -218,6 +248,15 @@ class Run {
 	#remainingMs(): number {
 		return Math.min(this.#context.deadline.remainingMs(), this.#plan.endsMs - this.#context.elapsedMs());
 	}
+}
+
+/** What a call used. A count of our own is held to what was reserved: the provider was told to stop there. */
+function usedBy(result: AttemptResult, most: CallAmounts): CallAmounts | null {
+	const { usage, costMicros } = result;
+	if (usage === null) return null;
+	const tokens = usage.tokensIn + usage.tokensOut;
+	if (usage.source === 'reported') return { tokens, costMicros };
+	return { tokens: Math.min(tokens, most.tokens), costMicros: Math.min(costMicros, most.costMicros) };
 }
 
 function failure(decision: Decision, error: UpstreamError): PlimsollError {

@@ -1,5 +1,6 @@
 import type { Contract } from '../contracts/release.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { Upstream } from '../spec/model.ts';
 
 const TOKENS_OUT_PARAMETERS = ['max_completion_tokens', 'max_tokens'] as const;
 
@@ -42,6 +43,18 @@ export function featureParameters(contract: Contract, sent: Readonly<Record<stri
 export function bareParameters(sent: Readonly<Record<string, unknown>>): CallParameters {
 	const caps = TOKENS_OUT_PARAMETERS.map((name) => readTokensOut(name, sent[name])).filter((cap) => cap !== null);
 	return { parameters: sent, tokensOutMax: caps.length > 0 ? Math.min(...caps) : null, passThrough: true };
+}
+
+/** No model writes more; beyond it, amounts of money would leave exact arithmetic. */
+const TOKENS_OUT_MOST = 1_000_000_000;
+const CHOICES_MOST = 1_000;
+
+/** The most tokens that a call can make an upstream write: its cap, once for each answer that it asks for (`n`). */
+export function tokensOutOf({ parameters, tokensOutMax, passThrough }: CallParameters, upstream: Upstream): number {
+	const asked = tokensOutMax ?? upstream.tokensOutMax;
+	const each = Math.min(passThrough ? asked : Math.min(asked, upstream.tokensOutMax), TOKENS_OUT_MOST);
+	const { n } = parameters;
+	return each * (typeof n === 'number' && Number.isInteger(n) && n > 1 ? Math.min(n, CHOICES_MOST) : 1);
 }
 
 function isTokensOut(name: string): boolean {

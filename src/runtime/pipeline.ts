@@ -26,6 +26,7 @@ export interface PipelineParts {
 	readonly random: Random;
 	readonly retriever: Retriever;
 	readonly retryBudget: RetryBudget;
+	readonly onFault: (error: unknown) => void;
 }
 
 /**
@@ -176,7 +177,7 @@ async function answerAsUpstream(
 			candidates: [model],
 			escalateTo: null,
 			messages: request.messages,
-			countTokensIn: () => countTokens(canonicalJson(request.messages), model.upstream.tokenizer),
+			countTokensIn: () => countTokens(canonicalJson(sentAsInput(request)), model.upstream.tokenizer),
 			call,
 			grounding: { question: lastUserText(request.messages), passages: [], abstention: null },
 			attemptsMax: bare.attemptsMax,
@@ -192,6 +193,12 @@ async function answerAsUpstream(
 			? producedAnswer(context, generation, [])
 			: fallbackAnswer(context, generation.answer, generation.degraded);
 	return respond(context, null, final);
+}
+
+/** Everything of a bare request that the provider reads as input, and bills. */
+function sentAsInput({ messages, parameters }: ChatRequest): unknown {
+	const { tools, functions, response_format: format } = parameters;
+	return tools || functions || format ? { messages, tools, functions, format } : messages;
 }
 
 const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };

@@ -3,6 +3,7 @@ import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
+import type { RequestLimits } from './limits.ts';
 
 type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
 
@@ -21,12 +22,14 @@ export class RequestContext {
 	readonly deadline: Deadline;
 	/** Attempts at upstreams so far: the contract caps them for the request, however often it generates. */
 	attempts = 0;
+	/** Null until the caller is known. */
+	limits: RequestLimits | null = null;
 	readonly #clock: Clock;
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
 	readonly #sink: TraceSink;
 	#caller: Caller | null = null;
-	#leave: (() => void) | null = null;
+	readonly #leaves: (() => void)[] = [];
 	#ended = false;
 
 	/** @param options.sink where the trace goes when the request has its outcome. */
@@ -122,13 +125,14 @@ export class RequestContext {
 		this.trace.latency_ms = this.elapsedMs();
 		this.trace.error_code = error?.code ?? null;
 		this.trace.outcome = outcomeOf(error, this.trace.degraded);
-		this.#leave?.();
+		for (const leave of this.#leaves.splice(0)) leave();
 		this.#sink.record(this.trace);
 	}
 
-	/** What gives back the place that the request holds; runs once, when it ends. */
+	/** What gives back something that the request holds; runs once, when it ends, or at once when it has ended. */
 	onLeave(leave: () => void): void {
-		this.#leave = leave;
+		if (this.#ended) leave();
+		else this.#leaves.push(leave);
 	}
 }
 

@@ -5,6 +5,7 @@ import { RetryBudget } from '../policy/retry-budget.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
 import type { Authenticator } from '../spec/identity.ts';
 import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials, Door } from './admit.ts';
 import type { Snapshot } from './feature.ts';
@@ -20,6 +21,10 @@ export interface RuntimeParts {
 	readonly retriever: Retriever;
 	readonly traces: TraceSink;
 	readonly authenticator: Authenticator;
+	/** The counters behind limits. */
+	readonly sharedState: SharedState;
+	/** Told about faults that no request can be told about. */
+	readonly onFault: (error: unknown) => void;
 	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
 	readonly hashUser: (tenantId: string, user: string) => string;
 }
@@ -57,9 +62,11 @@ export class Runtime {
 	}
 
 	async admit(context: RequestContext, credentials: Credentials): Promise<void> {
-		const max = this.#snapshot.concurrentRequestsMax;
+		const { concurrentRequestsMax: max, limits: table, requestMsMax } = this.#snapshot;
+		const { authenticator, clock, sharedState: state, onFault } = this.#parts;
+		const limits = { state, clock, table, requestMsMax: Math.max(requestMsMax, SEARCH_MS_MAX) };
 		await this.#ending(context, () =>
-			admit(context, credentials, { door: this.#door, authenticator: this.#parts.authenticator, max }),
+			admit(context, credentials, { door: this.#door, authenticator, max, limits, onFault }),
 		);
 	}
 

@@ -138,6 +138,31 @@ export const ERRORS = {
 		meaning: 'More requests are running than server.concurrent_requests_max allows.',
 		remedy: 'Wait for the time in retry-after-ms.',
 	},
+	rate_limited: {
+		category: 'overloaded',
+		retryable: true,
+		meaning: 'A limit on requests, tokens or concurrent requests is used up, for the scope that the message names.',
+		remedy: 'Wait for the time in retry-after-ms; the x-ratelimit headers say how much is left.',
+	},
+	budget_exhausted: {
+		category: 'overloaded',
+		retryable: true,
+		meaning:
+			'What is left of a day’s or month’s cost limit does not cover the call, for the scope that the message names.',
+		remedy: 'Wait for the time in retry-after-ms, lower max_tokens, or raise the limit in plimsoll.yaml.',
+	},
+	request_above_limit: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The request alone needs more than a limit ever allows, so that waiting cannot help.',
+		remedy: 'Lower max_tokens, shorten the request, or raise the limit that the message names.',
+	},
+	limits_unavailable: {
+		category: 'unavailable',
+		retryable: true,
+		meaning: 'The shared state behind the limits does not answer and shared_state.on_failure is fail_closed.',
+		remedy: 'Check the Redis server; /readyz says since when it is down.',
+	},
 	server_draining: {
 		category: 'unavailable',
 		retryable: true,

@@ -6,6 +6,8 @@ export interface Caller {
 	readonly tenantId: string;
 	/** The id of the key, or `jwt:<issuer's name>` for a token; null for code in our own process. */
 	readonly keyId: string | null;
+	/** The name of the key; null for a token and for code in our own process. */
+	readonly keyName: string | null;
 	readonly scopes: readonly Scope[];
 	/** The only features that it may call, and then no upstream and no collection by name; null: everything. */
 	readonly features: readonly string[] | null;

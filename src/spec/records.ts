@@ -1,4 +1,5 @@
 import type { CollectionStatus, IngestReport } from './retrieval.ts';
+import type { Counter } from './shared-state.ts';
 
 /** `invoke` calls features and searches; `ingest` writes collections; `read` sees traces; `admin` manages keys. */
 export const SCOPES = ['invoke', 'ingest', 'read', 'admin'] as const;
@@ -63,6 +64,14 @@ export interface RunRecord {
 	readonly error: string | null;
 }
 
+/** Money that counts as used in one day or month: what was used, and the block that may be used next without a write. */
+export interface Allowance extends Counter {
+	readonly tenantId: string;
+	/** End of the day or month, milliseconds since the epoch. */
+	readonly until: number;
+	readonly micros: number;
+}
+
 /** Durable records. Every write is on disk when its promise resolves. Throws PlimsollError `storage_failed`. */
 export interface RecordStore {
 	/** A key and what is told about it are written together or not at all; so are the two of the next methods. */
@@ -90,5 +99,9 @@ export interface RecordStore {
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;
+	/** Replaces these allowances, all or none. */
+	putAllowances(allowances: readonly Allowance[]): Promise<void>;
+	/** Those whose day or month has not ended at `now`; the others are deleted. */
+	listAllowances(now: number): Promise<readonly Allowance[]>;
 	close(): Promise<void>;
 }

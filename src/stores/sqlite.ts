@@ -2,6 +2,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
 import {
+	type Allowance,
 	AUDIT_ACTIONS,
 	type AuditEntry,
 	type IndexPointer,
@@ -12,55 +13,9 @@ import {
 	SCOPES,
 } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
-import { openSqliteFile, type SqliteSchema, storageError } from './sqlite-file.ts';
-
-const SCHEMA: SqliteSchema = {
-	title: 'record store',
-	applicationId: 0x506c_6d52, // "PlmR"
-	migrations: [
-		`CREATE TABLE keys (
-			id TEXT PRIMARY KEY,
-			tenant_id TEXT NOT NULL,
-			name TEXT NOT NULL,
-			scopes TEXT NOT NULL,
-			secret_hash TEXT NOT NULL,
-			created_at INTEGER NOT NULL,
-			revoked_at INTEGER
-		) STRICT;
-		CREATE TABLE index_pointers (
-			collection TEXT PRIMARY KEY,
-			generation TEXT NOT NULL,
-			promoted_at INTEGER NOT NULL,
-			documents INTEGER NOT NULL,
-			chunks INTEGER NOT NULL,
-			manifest TEXT NOT NULL
-		) STRICT;
-		CREATE TABLE runs (
-			id TEXT PRIMARY KEY,
-			collection TEXT NOT NULL,
-			started_at INTEGER NOT NULL,
-			ended_at INTEGER,
-			outcome TEXT NOT NULL,
-			report TEXT,
-			error TEXT
-		) STRICT;
-		CREATE INDEX runs_by_time ON runs (started_at DESC, id DESC);
-		CREATE INDEX runs_by_collection ON runs (collection, started_at DESC, id DESC);`,
-		`ALTER TABLE keys ADD COLUMN features TEXT;
-		ALTER TABLE keys ADD COLUMN expires_at INTEGER;
-		ALTER TABLE keys ADD COLUMN last_used_at INTEGER;
-		CREATE TABLE audit (
-			seq INTEGER PRIMARY KEY AUTOINCREMENT,
-			at INTEGER NOT NULL,
-			actor TEXT NOT NULL,
-			action TEXT NOT NULL,
-			subject TEXT NOT NULL,
-			tenant_id TEXT,
-			detail TEXT NOT NULL
-		) STRICT;
-		CREATE INDEX audit_by_time ON audit (at);`,
-	],
-};
+import { LIMITS } from '../spec/shared-state.ts';
+import { RECORD_SCHEMA } from './record-schema.ts';
+import { openSqliteFile, storageError } from './sqlite-file.ts';
 
 const AUDIT_MS_MAX = 400 * 86_400_000;
 const AUDIT_ROWS_MAX = 100_000;
@@ -142,6 +97,14 @@ const runRow: z.ZodType<RunRecord> = z.object({
 	error: z.string().nullable(),
 });
 
+const allowanceRow: z.ZodType<Allowance> = z.object({
+	tenantId: z.string(),
+	scope: z.string(),
+	limit: z.enum(LIMITS),
+	until: count,
+	micros: count,
+});
+
 const KEY_COLUMNS =
 	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt, features, expires_at AS expiresAt, last_used_at AS lastUsedAt';
 const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedAt, outcome, report, error';
@@ -152,7 +115,7 @@ const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedA
  * and the cause.
  */
 export function openSqliteRecords(file: string): RecordStore {
-	const db = openSqliteFile(file, SCHEMA);
+	const db = openSqliteFile(file, RECORD_SCHEMA);
 	return new SqliteRecords(db, file);
 }
 
@@ -278,12 +241,33 @@ class SqliteRecords implements RecordStore {
 		);
 	}
 
+	async putAllowances(allowances: readonly Allowance[]): Promise<void> {
+		if (allowances.length === 0) return;
+		// One statement, so that it needs no transaction to be all or nothing.
+		this.#run(
+			`INSERT INTO allowances (tenant_id, scope, limit_name, until, micros)
+			SELECT value ->> 'tenantId', value ->> 'scope', value ->> 'limit', value ->> 'until', value ->> 'micros'
+			FROM json_each(?) WHERE true
+			ON CONFLICT (tenant_id, scope, limit_name, until) DO UPDATE SET micros = excluded.micros`,
+			JSON.stringify(allowances),
+		);
+	}
+
+	async listAllowances(now: number): Promise<readonly Allowance[]> {
+		this.#run('DELETE FROM allowances WHERE until <= ?', now);
+		return this.#all(
+			allowanceRow,
+			`SELECT tenant_id AS tenantId, scope, limit_name AS "limit", until, micros FROM allowances
+			ORDER BY tenant_id, scope, limit_name, until`,
+		);
+	}
+
 	async close(): Promise<void> {
 		if (!this.#db.isOpen) return;
 		try {
 			this.#db.close();
 		} catch (thrown) {
-			throw storageError(thrown, this.#file, SCHEMA.title);
+			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
 		}
 	}
 
@@ -330,7 +314,7 @@ class SqliteRecords implements RecordStore {
 			return result;
 		} catch (thrown) {
 			if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-			throw storageError(thrown, this.#file, SCHEMA.title);
+			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
 		}
 	}
 
@@ -339,7 +323,7 @@ class SqliteRecords implements RecordStore {
 		try {
 			return Number(this.#statement(sql).run(...values).changes);
 		} catch (thrown) {
-			throw storageError(thrown, this.#file, SCHEMA.title);
+			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
 		}
 	}
 
@@ -348,7 +332,7 @@ class SqliteRecords implements RecordStore {
 		try {
 			rows = this.#statement(sql).all(...values);
 		} catch (thrown) {
-			throw storageError(thrown, this.#file, SCHEMA.title);
+			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
 		}
 		const parsed = z.array(row).safeParse(rows);
 		if (parsed.success) return parsed.data;

@@ -22,6 +22,16 @@ const IDENTITY = `identity:
       claims: {features: features}
 `;
 
+const LIMITS = `limits: {requests_per_minute: 100000}
+tenants:
+  acme:
+    keys: {acme-secret-project: {requests_per_minute: 100000}}
+  gamma:
+    keys: {"jwt:staff": {requests_per_minute: 2}}
+  delta:
+    each_user: {requests_per_minute: 1}
+`;
+
 let dir = '';
 let server: RunningServer;
 let pair: SigningPair;
@@ -39,7 +49,7 @@ beforeAll(async () => {
 		VALID_PROJECT['features/ask/prompts/answer.prompt'] ?? '',
 	);
 	await writeInto(dir, 'docs/a.md', '# Load lines\n\nA load line is a mark on the hull of a ship.\n');
-	await writeFile(join(dir, 'plimsoll.yaml'), `${VALID_PROJECT['plimsoll.yaml']}${IDENTITY}`);
+	await writeFile(join(dir, 'plimsoll.yaml'), `${VALID_PROJECT['plimsoll.yaml']}${IDENTITY}${LIMITS}`);
 	await writeFile(join(dir, 'issuer-keys.json'), JSON.stringify({ keys: [pair.jwk] }));
 	const events = {
 		onIngestProgress() {},
@@ -190,6 +200,29 @@ describe('a token', () => {
 		}
 	});
 
+	test('is held to the limits of its issuer, which is one key, and to those of the user that it proves', async () => {
+		const codes = async (requests: readonly (readonly [object, string?])[]) => {
+			const said: (string | null)[] = [];
+			for (const [claims, user] of requests) said.push((await chat(await token(claims), 'ask', user)).code);
+			return said;
+		};
+		const gamma = (sub: string) => [{ tenant: 'gamma', sub }] as const;
+		expect(await codes([gamma('ann'), gamma('bob'), gamma('eve')])).toEqual([null, null, 'rate_limited']);
+		const key = await token({ tenant: 'gamma', scope: 'read' });
+		const { limits } = (await call('GET', '/admin/limits', { key })).body;
+		const minute = { tenant: 'gamma', limit: 'requests_per_minute', unit: 'requests', reserved: 0 };
+		expect(limits).toEqual([
+			{ ...minute, scope: 'tenant', max: 100_000, used: 2, left: 99_998 },
+			{ ...minute, scope: 'key:jwt:staff', max: 2, used: 2, left: 0 },
+		]);
+		const delta = (sub: string, user: string) => [{ tenant: 'delta', sub }, user] as const;
+		expect(await codes([delta('ann', 'one'), delta('ann', 'two'), delta('bob', 'one')])).toEqual([
+			null,
+			'rate_limited',
+			null,
+		]);
+	});
+
 	test('that is not valid or has expired is refused with nothing but that, on every surface', async () => {
 		const expired = await token({ exp: 1_700_000_000 });
 		const forged = await sign({ ...(await signingPair('one')) }, Math.floor(systemClock.now() / 1000));
@@ -272,6 +305,9 @@ describe('every route', () => {
 				expect(unknown.text).toBe(reply.text.replace(traceId, 'req_00000000000000000000000000'));
 			} else if (route.scope === 'admin') expect(reply.code).toBe('scope_missing');
 			else expect(reply.status).toBe(200);
+			if (route.path === '/admin/limits') {
+				expect(reply.body.limits.map(({ tenant }: { tenant: string }) => tenant)).toEqual(['beta']);
+			}
 			if (route.path === '/admin/traces') {
 				const seen = reply.body.requests.map(({ tenant_id }: { tenant_id: string }) => tenant_id);
 				expect(new Set(seen)).toEqual(new Set(seen.length > 0 ? ['beta'] : []));

@@ -84,6 +84,27 @@ describe('without a server, commands open the project themselves', () => {
 		await writeFile(contract, before);
 	});
 
+	test('limits shows what is used of what was set, and hears of an edit', async () => {
+		expect((await plimsoll(['limits'], { cwd })).stderr).toContain('No limits are set');
+		const file = join(cwd, 'plimsoll.yaml');
+		const before = await readFile(file, 'utf8');
+		await writeFile(file, `${before}\nlimits: {requests_per_minute: 60, cost_usd_per_day: 2.5}\n`);
+		const shown = await plimsoll(['limits'], { cwd });
+		expect(shown.stdout).toMatch(/acme +tenant +requests_per_minute +60 +0 +0 +60\n/);
+		expect(shown.stdout).toMatch(/acme +tenant +cost_usd_per_day +\$2\.50 +\$0\.00 +\$0\.00 +\$2\.50\n/);
+		expect(json(await plimsoll(['limits', '--json'], { cwd })).limits).toContainEqual({
+			tenant: 'acme',
+			scope: 'tenant',
+			limit: 'cost_usd_per_day',
+			unit: 'micro_usd',
+			max: 2_500_000,
+			used: 0,
+			reserved: 0,
+			left: 2_500_000,
+		});
+		await writeFile(file, before);
+	});
+
 	test('a question can come on standard input', async () => {
 		const asked = await plimsoll(['ask', 'ask-docs', '-', '--json'], { cwd, input: 'When is it closed?\n' });
 		expect(json(asked)).toMatchObject({

@@ -119,6 +119,29 @@ describe('with a server, commands talk to it', () => {
 		expect((await plimsoll(['keys', 'revoke', String(id)], { cwd })).code).toBe(4);
 	});
 
+	test('an edited limit holds for the next request, and a tenant sees its own limits only', async () => {
+		const file = join(cwd, 'plimsoll.yaml');
+		const before = await readFile(file, 'utf8');
+		const create = async (tenant: string, scopes: string) => {
+			const args = ['keys', 'create', '--name', `${tenant}-app`, '--tenant', tenant, '--scopes', scopes];
+			return (await plimsoll(args, { cwd })).stdout.trim();
+		};
+		const [acme, other] = [await create('acme', 'invoke,read'), await create('other', 'invoke,read')];
+		await writeFile(file, `${before}\ntenants: {acme: {keys: {acme-app: {requests_per_minute: 1}}}}\n`);
+		const ask = (key: string) =>
+			plimsoll(['ask', 'ask-docs', 'How long is the warranty?', '--url', url, '--key', key], { cwd });
+		await expect
+			.poll(async () => json(await plimsoll(['limits', '--json'], { cwd })).limits, { timeout: 20_000 })
+			.toMatchObject([{ tenant: 'acme', limit: 'requests_per_minute', max: 1, used: 0, left: 1 }]);
+		expect((await ask(acme)).code).toBe(0);
+		expect(await ask(acme)).toMatchObject({ code: 5, stderr: expect.stringContaining('rate_limited') });
+		expect((await ask(other)).code).toBe(0);
+		const seen = async (key: string) => json(await plimsoll(['limits', '--url', url, '--key', key, '--json'], { cwd }));
+		expect(await seen(acme)).toMatchObject({ limits: [{ scope: expect.stringMatching(/^key:/), used: 1, left: 0 }] });
+		expect(await seen(other)).toEqual({ limits: [] });
+		await writeFile(file, before);
+	});
+
 	test('without a key, an address says that it needs one', async () => {
 		const asked = await plimsoll(['ask', 'ask-docs', 'x', '--url', url], { cwd });
 		expect(asked).toMatchObject({ code: 1, stderr: expect.stringContaining('key_missing') });

@@ -307,3 +307,53 @@ test('an unknown key anywhere is refused at its line', async () => {
 		{ numRuns: 40 },
 	);
 });
+
+test('absurd limits are refused where they stand, and costs are exact', async () => {
+	const limits = (text: string) => problemsOf(`limits: {${text}}\n`);
+	for (const bad of [
+		'requests_per_minute: -1',
+		'requests_per_minute: 1.5',
+		'tokens_per_minute: .nan',
+		'concurrent_requests: 1e300',
+		'cost_usd_per_day: -0.01',
+		'cost_usd_per_day: 0.0000001',
+		'cost_usd_per_month: "12"',
+	]) {
+		expect(await limits(bad), bad).toHaveLength(1);
+	}
+	const { value } = await load(`limits: {requests_per_minute: 10, cost_usd_per_day: 0.1}
+tenants:
+  acme:
+    limits: {requests_per_minute: null, cost_usd_per_month: 12.5}
+    each_user: {concurrent_requests: 0}
+`);
+	expect(value?.config.limits).toEqual({
+		standard: {
+			tenant: [
+				{ limit: 'requests_per_minute', max: 10 },
+				{ limit: 'cost_usd_per_day', max: 100_000 },
+			],
+			keys: {},
+			features: {},
+			eachUser: [],
+		},
+		tenants: {
+			acme: {
+				tenant: [
+					{ limit: 'cost_usd_per_day', max: 100_000 },
+					{ limit: 'cost_usd_per_month', max: 12_500_000 },
+				],
+				keys: {},
+				features: {},
+				eachUser: [{ limit: 'concurrent_requests', max: 0 }],
+			},
+		},
+	});
+});
+
+test('limits of a feature that does not exist are refused: they would hold nothing back', async () => {
+	const problems = await problemsOf('tenants:\n  acme:\n    features:\n      ask-dogs: {requests_per_minute: 1}\n');
+	expect(problems).toEqual([
+		expect.stringMatching(/^plimsoll\.yaml:4:\d+: tenants\.acme\.features\.ask-dogs: there is no feature ask-dogs/),
+	]);
+});

@@ -87,7 +87,7 @@ test('the complete examples in the manual are valid, together', async () => {
 			generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
 		),
 	};
-	const env = { OPENAI_API_KEY: 'k', JWT_SECRET: 'x'.repeat(32) };
+	const env = { OPENAI_API_KEY: 'k', JWT_SECRET: 'x'.repeat(32), REDIS_URL: 'redis://127.0.0.1:6379' };
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
 	const { problems } = await loadProject(await projectFolder(files), env);
 	expect(problems).toEqual([]);

@@ -47,6 +47,7 @@ describe('a token', () => {
 			kind: 'token',
 			tenantId: 'acme',
 			keyId: 'jwt:staff',
+			keyName: null,
 			scopes: ['invoke'],
 			features: null,
 			user: 'ann',

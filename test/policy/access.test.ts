@@ -9,6 +9,7 @@ const callers: fc.Arbitrary<Caller> = fc.record({
 	kind: fc.constantFrom('key' as const, 'token' as const),
 	tenantId: fc.constant('acme'),
 	keyId: fc.constant('k'),
+	keyName: fc.constant('web'),
 	scopes: fc.subarray([...SCOPES]),
 	features: fc.option(fc.array(name)),
 	user: fc.constant(null),

@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import { FAILURE_POLICIES, type FailureAction } from '../../src/contracts/release.ts';
 import type { Answer, AnswerSink } from '../../src/runtime/request.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
+import { type Counter, LIMITS } from '../../src/spec/shared-state.ts';
+import { MemoryState } from '../../src/stores/memory-state.ts';
 import { feature, hit, KEY, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
@@ -382,6 +385,22 @@ describe('the life of a request', () => {
 	});
 });
 
+/** Limits over every scope, wide enough for one request. */
+const WIDE = [
+	{ limit: 'requests_per_minute', max: 100 },
+	{ limit: 'tokens_per_minute', max: 1_000_000 },
+	{ limit: 'concurrent_requests', max: 1 },
+	{ limit: 'cost_usd_per_day', max: 1_000_000 },
+	{ limit: 'cost_usd_per_month', max: 1_000_000 },
+] as const;
+const LIMITED: LimitTable = {
+	standard: { tenant: [], keys: {}, features: {}, eachUser: [] },
+	tenants: { acme: { tenant: WIDE, keys: { test: WIDE }, features: { greet: WIDE }, eachUser: WIDE } },
+};
+const EVERYTHING: Counter[] = ['tenant', `key:${'a'.repeat(12)}`, 'feature:greet'].flatMap((scope) =>
+	LIMITS.map((limit) => ({ scope, limit })),
+);
+
 describe('invariants under faults', () => {
 	const anyBehaviour: fc.Arbitrary<Behaviour> = fc.oneof(
 		fc.record({
@@ -410,7 +429,7 @@ describe('invariants under faults', () => {
 			.constantFrom(...FAILURE_POLICIES[situation])
 			.map((action): FailureAction => (action === 'fall_back' ? { action, answer: 'Sorry.' } : { action }));
 
-	it('every request ends in time with one outcome, one trace, one released place, bounded attempts and cost below the cap', async () => {
+	it('every request ends in time with one outcome, one trace, one released place, bounded attempts, cost below the cap and nothing left reserved', async () => {
 		await fc.assert(
 			fc.asyncProperty(
 				fc.record({
@@ -447,12 +466,17 @@ describe('invariants under faults', () => {
 						},
 						{ route: models },
 					);
-					const { runtime, traces } = runtimeOf(clock, [tested], { seed: plan.seed });
+					const sharedState = new MemoryState();
+					const { runtime, traces } = runtimeOf(clock, [tested], { seed: plan.seed, limits: LIMITED, sharedState });
 					const { leaveAfterMs } = plan;
 					const { answer, error } = await ask(clock, runtime, {
 						stream: plan.stream,
 						...(leaveAfterMs === undefined ? {} : { leaveAfterMs }),
 					});
+					const held = await sharedState.usage('acme', EVERYTHING, clock.now());
+					expect(held.map(({ reserved }) => reserved)).toEqual(EVERYTHING.map(() => 0));
+					const cost = held.find((_, at) => EVERYTHING[at]?.limit === 'cost_usd_per_month')?.settled;
+					expect(cost).toBe(traces.last.cost_usd_micros);
 					await clock.advance(60_000);
 
 					expect([answer, error].filter((one) => one !== null)).toHaveLength(1);

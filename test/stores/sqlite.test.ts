@@ -192,11 +192,12 @@ describe('record store in a file', () => {
 		await old.close();
 		const db = new DatabaseSync(file);
 		for (const column of ['features', 'expires_at', 'last_used_at']) db.exec(`ALTER TABLE keys DROP COLUMN ${column}`);
-		db.exec('DROP TABLE audit; PRAGMA user_version = 1');
+		db.exec('DROP TABLE audit; DROP TABLE allowances; PRAGMA user_version = 1');
 		db.close();
 		const store = openSqliteRecords(file);
 		expect(await store.listKeys()).toEqual([key()]);
 		expect(await store.listAudit(10)).toEqual([]);
+		expect(await store.listAllowances(0)).toEqual([]);
 		await store.close();
 	});
 

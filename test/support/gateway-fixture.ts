@@ -1,4 +1,5 @@
 import { systemClock } from '../../src/base/clock.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
@@ -38,8 +39,13 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		revokeKey: async () => {},
 		rotateUserHash: async () => 'v2',
 		listAudit: async () => [],
+		limits: async () => [],
 		ingest: () => Promise.reject(new Error('no collection')),
-		readiness: () => ({ ready: true, waitingFor: [] }),
+		readiness: () => ({
+			ready: true,
+			waitingFor: [],
+			sharedState: { backend: 'in_process', status: 'up', onFailure: null, unsettled: 0 },
+		}),
 	};
 }
 
@@ -59,6 +65,7 @@ export async function startGateway(options: {
 	readonly bodyBytesMax?: number;
 	readonly receiveMsMax?: number;
 	readonly keys?: readonly KeyRecord[];
+	readonly limits?: LimitTable;
 }): Promise<RunningGateway> {
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
@@ -74,6 +81,7 @@ export async function startGateway(options: {
 		upstreams: [model],
 		concurrentRequestsMax: 50,
 		...(options.keys ? { keys: options.keys } : {}),
+		...(options.limits ? { limits: options.limits } : {}),
 	});
 	const faults: string[] = [];
 	const gateway = createGateway(

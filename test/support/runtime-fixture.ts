@@ -2,6 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
@@ -13,7 +14,9 @@ import type { Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
+import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
+import { MemoryState } from '../../src/stores/memory-state.ts';
 
 const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
 
@@ -172,10 +175,17 @@ export function authenticatorOf(clock: Clock, keys: readonly KeyRecord[] = [keyR
 	return new BearerAuthenticator(ring, null);
 }
 
+export const NO_LIMITS: LimitTable = {
+	standard: { tenant: [], keys: {}, features: {}, eachUser: [] },
+	tenants: {},
+};
+
 export function runtimeOf(
 	clock: Clock,
 	features: readonly Feature[],
 	parts: {
+		limits?: LimitTable;
+		sharedState?: SharedState;
 		retriever?: Retriever;
 		traces?: TraceList;
 		seed?: number;
@@ -192,6 +202,8 @@ export function runtimeOf(
 		switchedOff: new Map([['test/off', ['TEST_KEY']]]),
 		bare: { deadlineMs: 10_000, attemptsMax: 2 },
 		concurrentRequestsMax: parts.concurrentRequestsMax ?? 100,
+		limits: parts.limits ?? NO_LIMITS,
+		requestMsMax: 10_000,
 	};
 	const runtime = new Runtime(
 		{
@@ -201,6 +213,10 @@ export function runtimeOf(
 			retriever: parts.retriever ?? retrieverOf([]),
 			traces,
 			authenticator: authenticatorOf(clock, parts.keys),
+			sharedState: parts.sharedState ?? new MemoryState(),
+			onFault: (error) => {
+				throw error;
+			},
 			hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
 		},
 		snapshot,

@@ -24,6 +24,12 @@ const PACKAGES: readonly OwnedPackage[] = [
 		instead: 'ask for a RecordStore',
 	},
 	{
+		what: 'Redis',
+		packages: /^(ioredis|redis)$/,
+		owner: /^src\/stores\//,
+		instead: 'ask for a SharedState',
+	},
+	{
 		what: 'LanceDB',
 		packages: /^@lancedb\/|^apache-arrow$/,
 		owner: /^src\/retrieval\//,

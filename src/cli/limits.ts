@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import type { LimitReply } from '../app/gateway-reply.ts';
+import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
+import { table } from './table.ts';
+import { oneLine, type Terminal } from './terminal.ts';
+import { dollars, whole } from './units.ts';
+
+export function addLimits(program: Command, terminal: Terminal): void {
+	const command = program
+		.command('limits')
+		.summary('show the limits of tenants and what is left of them')
+		.description(
+			'Shows every configured limit with what is used, reserved by running requests, and left. Limits are set in plimsoll.yaml, whose edits count at once.',
+		)
+		.action((options: ServerOptions) => showLimits(options, terminal));
+	withJson(withServer(command), 'the limits as one JSON document, costs in micro-dollars');
+	example(command, 'plimsoll limits\nplimsoll limits --json');
+}
+
+async function showLimits(options: ServerOptions, terminal: Terminal): Promise<void> {
+	const limits = await inSession(options, terminal, (session) => session.limits());
+	if (terminal.json) {
+		terminal.record({ limits });
+		return;
+	}
+	if (limits.length === 0) {
+		terminal.note('No limits are set. They stand under limits and tenants in plimsoll.yaml.');
+		return;
+	}
+	const rows = limits.map((row) => [
+		row.tenant,
+		oneLine(row.scope),
+		row.limit,
+		amount(row, row.max),
+		amount(row, row.used),
+		amount(row, row.reserved),
+		row.left === 0 ? terminal.paint('yellow', amount(row, row.left)) : amount(row, row.left),
+	]);
+	const [head = '', ...lines] = table(COLUMNS, rows);
+	terminal.line(terminal.paint('dim', head));
+	for (const line of lines) terminal.line(line);
+}
+
+/** Users are not listed: for them only the limit is known. */
+function amount({ unit }: LimitReply, value: number | null): string {
+	if (value === null) return '';
+	return unit === 'micro_usd' ? dollars(value) : whole(value);
+}
+
+const COLUMNS = [
+	{ title: 'tenant' },
+	{ title: 'scope' },
+	{ title: 'limit' },
+	{ title: 'allows', right: true },
+	{ title: 'used', right: true },
+	{ title: 'reserved', right: true },
+	{ title: 'left', right: true },
+];

@@ -1,0 +1,55 @@
+import type { LimitName, Standing } from '../spec/shared-state.ts';
+
+/** OpenAI's names for the two limits that it has. */
+const OPENAI: readonly (readonly [LimitName, string])[] = [
+	['requests_per_minute', 'requests'],
+	['tokens_per_minute', 'tokens'],
+];
+
+/** Policies of the IETF fields (draft-ietf-httpapi-ratelimit-headers). Money stays out of headers. */
+const POLICIES: readonly { readonly limit: LimitName; readonly policy: string; readonly parameters: string }[] = [
+	{ limit: 'requests_per_minute', policy: 'requests', parameters: ';w=60' },
+	{ limit: 'tokens_per_minute', policy: 'tokens', parameters: ';w=60;qu="tokens"' },
+	{ limit: 'concurrent_requests', policy: 'concurrent', parameters: ';qu="concurrent-requests"' },
+];
+
+/** How the limits over a request stand: of several scopes the one with the least left. Nothing where nothing is limited. */
+export function limitHeaders(standings: readonly Standing[]): Record<string, string> {
+	const headers: Record<string, string> = {};
+	for (const [limit, unit] of OPENAI) {
+		const tightest = tightestOf(standings, limit);
+		if (tightest === null) continue;
+		headers[`x-ratelimit-limit-${unit}`] = String(tightest.max);
+		headers[`x-ratelimit-remaining-${unit}`] = String(leftOf(tightest));
+		headers[`x-ratelimit-reset-${unit}`] = `${(tightest.resetMs / 1000).toFixed(3)}s`;
+	}
+	const rows = POLICIES.flatMap((row) => {
+		const tightest = tightestOf(standings, row.limit);
+		return tightest === null ? [] : [{ ...row, tightest }];
+	});
+	if (rows.length === 0) return headers;
+	headers['ratelimit-policy'] = rows
+		.map(({ policy, parameters, tightest }) => `"${policy}";q=${tightest.max}${parameters}`)
+		.join(', ');
+	headers.ratelimit = rows
+		.map(({ policy, limit, tightest }) => {
+			// A place becomes free when a request ends, which no clock knows.
+			const reset = limit === 'concurrent_requests' ? '' : `;t=${Math.ceil(tightest.resetMs / 1000)}`;
+			return `"${policy}";r=${leftOf(tightest)}${reset}`;
+		})
+		.join(', ');
+	return headers;
+}
+
+function leftOf({ max, used }: Standing): number {
+	return Math.max(0, max - used);
+}
+
+function tightestOf(standings: readonly Standing[], limit: LimitName): Standing | null {
+	let tightest: Standing | null = null;
+	for (const standing of standings) {
+		if (standing.limit !== limit) continue;
+		if (tightest === null || leftOf(standing) < leftOf(tightest)) tightest = standing;
+	}
+	return tightest;
+}

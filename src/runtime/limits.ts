@@ -1,0 +1,217 @@
+import type { Clock } from '../base/clock.ts';
+import type { LimitSet, LimitTable, TenantLimits } from '../contracts/project.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Caller } from '../spec/identity.ts';
+import type { Claim, LimitName, Refusal, SharedState, Standing, Ticket } from '../spec/shared-state.ts';
+
+/** Where a step says in the trace what the limits said to it. */
+interface StepNotes {
+	readonly detail: Record<string, string | number | boolean | null>;
+}
+
+/** What a call to an upstream uses, or may use at most. */
+export interface CallAmounts {
+	readonly tokens: number;
+	readonly costMicros: number;
+}
+
+export interface LimitParts {
+	readonly state: SharedState;
+	readonly clock: Clock;
+	readonly table: LimitTable;
+	/** The longest that a request may run, milliseconds. */
+	readonly requestMsMax: number;
+}
+
+/** Who asks, as far as limits are concerned. */
+type LimitedCaller = Pick<Caller, 'tenantId' | 'keyId' | 'keyName'>;
+
+/** A reservation outlives its deadline by so much before it counts as forgotten: late settlements, clocks apart. */
+const EXPIRY_GRACE_MS = 10_000;
+
+const NOTHING: CallAmounts = { tokens: 0, costMicros: 0 };
+
+/** The limits over one request: what it holds of them, and how they stood when it last looked. */
+export class RequestLimits {
+	readonly #parts: LimitParts;
+	readonly #caller: LimitedCaller;
+	readonly #tenant: TenantLimits;
+	/** Every limit over this request, in the order of its scopes. */
+	#rules: { readonly scope: string; readonly limits: LimitSet }[];
+	/** Leases, given back when the request ends. */
+	readonly #leases: Ticket[] = [];
+	readonly #standings = new Map<string, Standing>();
+	#left = false;
+
+	constructor(parts: LimitParts, caller: LimitedCaller) {
+		const { tenants, standard } = parts.table;
+		this.#parts = parts;
+		this.#caller = caller;
+		this.#tenant = Object.hasOwn(tenants, caller.tenantId) ? (tenants[caller.tenantId] as TenantLimits) : standard;
+		this.#rules = [{ scope: 'tenant', limits: this.#tenant.tenant }, ...keyRules(this.#tenant, caller)];
+	}
+
+	/** How the limits over this request stand, as far as it has asked. */
+	get standings(): readonly Standing[] {
+		return [...this.#standings.values()];
+	}
+
+	/** admit: one request, and one place, of the tenant and the key. Throws `rate_limited`. */
+	enter(notes: StepNotes): Promise<void> {
+		return this.#enterScopes(this.#rules, notes);
+	}
+
+	/** assign: the same of the feature and the user, once they are known. */
+	async assigned(target: { feature: string | null; userHash: string | null }, notes: StepNotes): Promise<void> {
+		const { feature, userHash } = target;
+		const { features, eachUser } = this.#tenant;
+		const more = [
+			...(feature !== null && Object.hasOwn(features, feature)
+				? [{ scope: `feature:${feature}`, limits: features[feature] as LimitSet }]
+				: []),
+			...(userHash === null ? [] : [{ scope: `user:${userHash}`, limits: eachUser }]),
+		];
+		this.#rules = [...this.#rules, ...more];
+		await this.#enterScopes(more, notes);
+	}
+
+	/** Whether calls are counted at all: if not, nothing needs to be measured for them. */
+	get limitsCalls(): boolean {
+		return this.#rules.some(({ limits }) => limits.some(({ limit }) => isOfCalls(limit)));
+	}
+
+	/**
+	 * generate: reserves the most that a call can use, in every scope. Null when nothing limits calls. Throws
+	 * `rate_limited`, `budget_exhausted` or `request_above_limit`.
+	 */
+	async reserveCall(most: CallAmounts, remainingMs: number, notes: StepNotes): Promise<Ticket | null> {
+		const claims = claimsOf(this.#rules, isOfCalls, (limit) => amountOf(limit, most));
+		return this.#reserve(claims, remainingMs, notes);
+	}
+
+	/** Puts what a call used in place of what was reserved for it; nothing when it was not made. */
+	async settleCall(ticket: Ticket | null, used: CallAmounts | null): Promise<void> {
+		if (ticket === null) return;
+		const { state, clock } = this.#parts;
+		const actual = ticket.claims.map(({ limit }) => amountOf(limit, used ?? NOTHING));
+		this.#note(
+			used === null ? await state.release(ticket, clock.now()) : await state.settle(ticket, actual, clock.now()),
+		);
+	}
+
+	/** Gives the request's places back. Only the first call counts. */
+	async leave(): Promise<void> {
+		if (this.#left) return;
+		this.#left = true;
+		const { state, clock } = this.#parts;
+		const given = this.#leases.splice(0).map((ticket) => state.release(ticket, clock.now()));
+		for (const standings of await Promise.all(given)) this.#note(standings);
+	}
+
+	async #enterScopes(rules: readonly { scope: string; limits: LimitSet }[], notes: StepNotes): Promise<void> {
+		// Tokens are asked for with nothing, so that the answer to any request can say how many are left.
+		const claims = claimsOf(rules, isOfRequests, (limit) => (limit === 'tokens_per_minute' ? 0 : 1));
+		const ticket = await this.#reserve(claims, this.#parts.requestMsMax, notes);
+		// A request that was counted stays counted: only places are given back.
+		if (!ticket?.claims.some(({ limit }) => limit === 'concurrent_requests')) return;
+		if (this.#left) await this.#parts.state.release(ticket, this.#parts.clock.now());
+		else this.#leases.push(ticket);
+	}
+
+	async #reserve(claims: readonly Claim[], msMax: number, notes: StepNotes): Promise<Ticket | null> {
+		if (claims.length === 0) return null;
+		const { state, clock } = this.#parts;
+		const now = clock.now();
+		const { tenantId } = this.#caller;
+		const expiresAt = now + msMax + EXPIRY_GRACE_MS;
+		const reservation = await state.reserve({ tenantId, claims, now, expiresAt });
+		this.#note(reservation.standings);
+		const health = state.health();
+		if (health.backend === 'redis') {
+			const isShared = reservation.granted ? reservation.ticket.heldBy === 'shared' : health.status === 'up';
+			notes.detail.limits = isShared ? 'redis' : health.onFailure;
+		}
+		if (!reservation.granted) {
+			const { scope, limit } = reservation.refusal.claim;
+			notes.detail.refused_scope = scope;
+			notes.detail.refused_limit = limit;
+			throw refused(reservation.refusal, tenantId);
+		}
+		return reservation.ticket;
+	}
+
+	#note(standings: readonly Standing[]): void {
+		for (const standing of standings) this.#standings.set(`${standing.scope} ${standing.limit}`, standing);
+	}
+}
+
+function keyRules({ keys }: TenantLimits, { keyId, keyName }: LimitedCaller): { scope: string; limits: LimitSet }[] {
+	const limits = [keyId, keyName].find((name) => name !== null && Object.hasOwn(keys, name)) ?? null;
+	return limits === null ? [] : [{ scope: `key:${keyId}`, limits: keys[limits] as LimitSet }];
+}
+
+function claimsOf(
+	rules: readonly { scope: string; limits: LimitSet }[],
+	isWanted: (limit: LimitName) => boolean,
+	amount: (limit: LimitName) => number,
+): readonly Claim[] {
+	return rules.flatMap(({ scope, limits }) =>
+		limits
+			.filter(({ limit }) => isWanted(limit))
+			.map(({ limit, max }) => ({ scope, limit, max, amount: amount(limit) })),
+	);
+}
+
+function isOfRequests(limit: LimitName): boolean {
+	return limit === 'requests_per_minute' || limit === 'concurrent_requests' || limit === 'tokens_per_minute';
+}
+
+function isOfCalls(limit: LimitName): boolean {
+	return limit === 'tokens_per_minute' || limit === 'cost_usd_per_day' || limit === 'cost_usd_per_month';
+}
+
+function amountOf(limit: LimitName, { tokens, costMicros }: CallAmounts): number {
+	switch (limit) {
+		case 'tokens_per_minute':
+			return tokens;
+		case 'cost_usd_per_day':
+		case 'cost_usd_per_month':
+			return costMicros;
+		default:
+			return 0;
+	}
+}
+
+const WORDS: Readonly<Record<LimitName, (amount: number) => string>> = {
+	requests_per_minute: (amount) => `${amount} requests a minute`,
+	tokens_per_minute: (amount) => `${amount} tokens a minute`,
+	concurrent_requests: (amount) => `${amount} requests at once`,
+	cost_usd_per_day: (amount) => `$${(amount / 1_000_000).toFixed(6)} a day`,
+	cost_usd_per_month: (amount) => `$${(amount / 1_000_000).toFixed(6)} a month`,
+};
+
+function refused({ claim, used, waitMs }: Refusal, tenantId: string): PlimsollError {
+	const { scope, limit, max, amount } = claim;
+	const whose = scopeWords(scope, tenantId);
+	const say = WORDS[limit];
+	if (waitMs === null) {
+		return new PlimsollError(
+			'request_above_limit',
+			`The request may use ${say(amount)}; ${limit} of ${whose} allows ${say(max)}.`,
+		);
+	}
+	const isCost = limit === 'cost_usd_per_day' || limit === 'cost_usd_per_month';
+	const need = amount === 1 ? '' : ` and this call may need ${say(amount)}`;
+	return new PlimsollError(
+		isCost ? 'budget_exhausted' : 'rate_limited',
+		`${limit} of ${whose} allows ${say(max)}; ${say(used)} are used or reserved${need}.`,
+		{ retryAfterMs: Math.max(1, Math.ceil(waitMs)) },
+	);
+}
+
+function scopeWords(scope: string, tenantId: string): string {
+	if (scope === 'tenant') return `the tenant ${tenantId}`;
+	// A user is known by a hash only, which means nothing to whoever reads this.
+	if (scope.startsWith('user:')) return 'this user';
+	return `the ${scope.replace(':', ' ')}`;
+}

@@ -1,0 +1,58 @@
+import type { SqliteSchema } from './sqlite-file.ts';
+
+/** The tables of the record store. Steps are only ever added: files of every release are brought up to date. */
+export const RECORD_SCHEMA: SqliteSchema = {
+	title: 'record store',
+	applicationId: 0x506c_6d52, // "PlmR"
+	migrations: [
+		`CREATE TABLE keys (
+			id TEXT PRIMARY KEY,
+			tenant_id TEXT NOT NULL,
+			name TEXT NOT NULL,
+			scopes TEXT NOT NULL,
+			secret_hash TEXT NOT NULL,
+			created_at INTEGER NOT NULL,
+			revoked_at INTEGER
+		) STRICT;
+		CREATE TABLE index_pointers (
+			collection TEXT PRIMARY KEY,
+			generation TEXT NOT NULL,
+			promoted_at INTEGER NOT NULL,
+			documents INTEGER NOT NULL,
+			chunks INTEGER NOT NULL,
+			manifest TEXT NOT NULL
+		) STRICT;
+		CREATE TABLE runs (
+			id TEXT PRIMARY KEY,
+			collection TEXT NOT NULL,
+			started_at INTEGER NOT NULL,
+			ended_at INTEGER,
+			outcome TEXT NOT NULL,
+			report TEXT,
+			error TEXT
+		) STRICT;
+		CREATE INDEX runs_by_time ON runs (started_at DESC, id DESC);
+		CREATE INDEX runs_by_collection ON runs (collection, started_at DESC, id DESC);`,
+		`ALTER TABLE keys ADD COLUMN features TEXT;
+		ALTER TABLE keys ADD COLUMN expires_at INTEGER;
+		ALTER TABLE keys ADD COLUMN last_used_at INTEGER;
+		CREATE TABLE audit (
+			seq INTEGER PRIMARY KEY AUTOINCREMENT,
+			at INTEGER NOT NULL,
+			actor TEXT NOT NULL,
+			action TEXT NOT NULL,
+			subject TEXT NOT NULL,
+			tenant_id TEXT,
+			detail TEXT NOT NULL
+		) STRICT;
+		CREATE INDEX audit_by_time ON audit (at);`,
+		`CREATE TABLE allowances (
+			tenant_id TEXT NOT NULL,
+			scope TEXT NOT NULL,
+			limit_name TEXT NOT NULL,
+			until INTEGER NOT NULL,
+			micros INTEGER NOT NULL,
+			PRIMARY KEY (tenant_id, scope, limit_name, until)
+		) STRICT, WITHOUT ROWID;`,
+	],
+};
