@@ -134,10 +134,11 @@ export class Catalogue {
 	async #condemn({ config, index }: CollectionState, cause: unknown): Promise<CollectionState> {
 		// What is cached of the damaged files must not be taken for the files that come in their place.
 		const connection = await this.#connect();
-		const now = this.state(config.name);
-		if (!index || now.index !== index) {
+		const now = this.#states.get(config.name);
+		// Meanwhile another generation went live, or everything was closed.
+		if (!index || now?.index !== index) {
 			connection.close();
-			return now;
+			return now ?? { config, index: null, problem: null };
 		}
 		this.#retired.push(this.connection);
 		this.#connection = connection;
