@@ -41,12 +41,20 @@ export async function startProcess(module: string, args: readonly string[]): Pro
 	};
 }
 
+/** The child's next message. Rejects when it ends first, or says nothing for a minute. */
 async function next(child: ChildProcess): Promise<unknown> {
-	const failed = once(child, 'exit').then(([code]) => {
+	const waits = new AbortController();
+	const signal = AbortSignal.any([waits.signal, AbortSignal.timeout(READY_MS_MAX)]);
+	const failed = once(child, 'exit', { signal }).then(([code]) => {
 		throw new Error(`a measured process ended with ${code}`);
 	});
-	const [message] = await Promise.race([once(child, 'message', { signal: AbortSignal.timeout(READY_MS_MAX) }), failed]);
-	return message;
+	try {
+		const [message] = await Promise.race([once(child, 'message', { signal }), failed]);
+		return message;
+	} finally {
+		waits.abort();
+		failed.catch(() => {});
+	}
 }
 
 /** In the measured process: answers the parent's questions. */

@@ -5,7 +5,7 @@ import type { ProjectConfig } from '../contracts/project.ts';
 import { createGateway } from '../gateway/gateway.ts';
 import { asPlimsollError, configurationError, PlimsollError } from '../spec/errors.ts';
 import type { Problem } from '../spec/problem.ts';
-import type { IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import { loadProject } from './load-project.ts';
 import { openServices, type Services } from './services.ts';
 import { version } from './version.ts';
@@ -17,9 +17,11 @@ const CUT_OFF_MS = 1_000;
 /** What a start tells whoever watches it. */
 export interface ServeEvents {
 	onIngestProgress(collection: string, progress: IngestProgress): void;
-	onIngested(report: IngestReport): void;
+	/** With what the index holds after the run. */
+	onIngested(report: IngestReport, status: CollectionStatus): void;
 	onIngestFailed(collection: string, error: PlimsollError): void;
-	onReloaded(features: readonly string[]): void;
+	/** With the changed settings that wait for the next start, e.g. `server.port`. */
+	onReloaded(features: readonly string[], needRestart: readonly string[]): void;
 	/** A broken edit: what was loaded last serves on. */
 	onReloadRefused(problems: readonly Problem[]): void;
 }
@@ -27,10 +29,12 @@ export interface ServeEvents {
 export interface RunningServer {
 	readonly url: string;
 	readonly services: Services;
+	/** How long `stop` waits for running requests: as it was at the start, whatever was edited since. */
+	readonly drainMs: number;
 	readonly developmentKey: { readonly secret: string; readonly file: string };
 	/** Resolves when every collection that had no index has been ingested, or has failed to. */
 	readonly firstIngest: Promise<void>;
-	/** Lets running requests end (at most server.drain_ms), then closes everything. Further calls wait for the first. */
+	/** Lets running requests end (at most `drainMs`), then closes everything. Further calls wait for the first. */
 	stop(): Promise<void>;
 }
 
@@ -67,7 +71,7 @@ export async function serve(
 		current: project,
 		onLoaded: async (next) => {
 			await services.update(next);
-			parts.events.onReloaded([...next.releases.keys()]);
+			parts.events.onReloaded([...next.releases.keys()], settingsNeedingRestart(project.config, next.config));
 			void ingestion.runAll();
 		},
 		onRefused: (problems) => parts.events.onReloadRefused(problems),
@@ -87,6 +91,7 @@ export async function serve(
 	return {
 		url,
 		services,
+		drainMs: server.drainMs,
 		developmentKey,
 		firstIngest,
 		stop: () => {
@@ -94,6 +99,21 @@ export async function serve(
 			return stopped;
 		},
 	};
+}
+
+/** Settings that are read once, when everything is opened: those that differ from what was started with. */
+function settingsNeedingRestart(started: ProjectConfig, next: ProjectConfig): string[] {
+	const readOnce: Readonly<Record<string, (config: ProjectConfig) => string | number>> = {
+		data_dir: ({ dataDir }) => dataDir,
+		'server.host': ({ server }) => server.host,
+		'server.port': ({ server }) => server.port,
+		'server.body_bytes_max': ({ server }) => server.bodyBytesMax,
+		'server.header_bytes_max': ({ server }) => server.headerBytesMax,
+		'server.drain_ms': ({ server }) => server.drainMs,
+		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
+	};
+	const settings = Object.entries(readOnce);
+	return settings.filter(([, read]) => read(started) !== read(next)).map(([name]) => name);
 }
 
 function gatewayTo(services: Services, server: ProjectConfig['server'], log: Logger): ReturnType<typeof createGateway> {
@@ -148,7 +168,9 @@ class Ingestion {
 				signal: this.#signal,
 				onProgress: (progress) => this.#events.onIngestProgress(collection, progress),
 			});
-			this.#events.onIngested(report);
+			const status = this.#services.operator.retriever.status().find((one) => one.collection === collection);
+			// None when an edit took the collection out meanwhile.
+			if (status) this.#events.onIngested(report, status);
 		} catch (thrown) {
 			if (!this.#signal.aborted) this.#events.onIngestFailed(collection, asPlimsollError(thrown));
 		}

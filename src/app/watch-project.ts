@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { watch } from 'chokidar';
 import { canonicalJson } from '../base/canonical-json.ts';
@@ -73,11 +74,14 @@ class Reloader {
 	#closed = false;
 	/** Null after a refusal: the repair is worth telling even when it restores the very same files. */
 	#known: string | null;
+	/** Features that serve now. */
+	#features: number;
 
 	constructor(options: WatchOptions, load: () => Promise<Checked<LoadedProject>>) {
 		this.#options = options;
 		this.#load = load;
 		this.#known = options.current ? fingerprint(options.current) : null;
+		this.#features = options.current?.releases.size ?? 0;
 	}
 
 	changed(): void {
@@ -104,11 +108,17 @@ class Reloader {
 		const loaded = await this.#load();
 		if (this.#closed) return;
 		if (!loaded.ok) return this.#refuse(loaded.problems);
+		const { config, releases } = loaded.value;
+		if (this.#features > 0 && releases.size === 0 && (await isGone(config.featuresDir))) {
+			const hint = `bring it back, or make it an empty folder to serve without features`;
+			return this.#refuse([fileProblem(config.featuresDir, 'does not exist, and features of it are served', hint)]);
+		}
 		const print = fingerprint(loaded.value);
 		if (print === this.#known) return;
 		try {
 			await this.#options.onLoaded(loaded.value);
 			this.#known = print;
+			this.#features = releases.size;
 		} catch (error) {
 			this.#refuse([fileProblem('.', `could not be put to work: ${error instanceof Error ? error.message : error}`)]);
 		}
@@ -118,6 +128,14 @@ class Reloader {
 		this.#known = null;
 		this.#options.onRefused(problems);
 	}
+}
+
+/** A folder that vanished is more often a broken mount or a checkout under way than a wish to serve nothing. */
+async function isGone(dir: string): Promise<boolean> {
+	return stat(dir).then(
+		() => false,
+		() => true,
+	);
 }
 
 /** Equal for projects that behave alike. Holds secrets: never leaves this file. */

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Session } from '../app/session.ts';
 import { systemClock } from '../base/clock.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
-import type { IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
 import { errorRecord, reportError } from './error-report.ts';
 import { EXIT, EXIT_OF } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
@@ -65,7 +65,7 @@ async function ingestOne(
 		});
 		progress.clear();
 		if (terminal.json) terminal.record({ collection, report });
-		else showReport(report, terminal);
+		else showReport(report, await held(session, collection), terminal);
 		if (report.sources.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failed;
 	} catch (thrown) {
 		progress.clear();
@@ -73,6 +73,11 @@ async function ingestOne(
 		if (alone || signal.aborted) throw error;
 		fail(collection, error, terminal);
 	}
+}
+
+/** What the index holds now; null when the collection has gone meanwhile. */
+async function held(session: Session, collection: string): Promise<CollectionStatus | null> {
+	return (await session.collections()).find((status) => status.collection === collection) ?? null;
 }
 
 function fail(collection: string, error: PlimsollError, terminal: Terminal): void {
@@ -91,10 +96,15 @@ export function progressOf(collection: string, { source, phase, done, total }: I
 	};
 }
 
-function showReport(report: IngestReport, terminal: Terminal): void {
+/** The size of a live index as it is shown everywhere. */
+export function describeIndex({ documents, chunks }: CollectionStatus): string {
+	return `the index holds ${count(documents, 'document')} in ${count(chunks, 'chunk')}`;
+}
+
+function showReport(report: IngestReport, status: CollectionStatus | null, terminal: Terminal): void {
 	const state = report.promoted ? 'generation' : 'unchanged, generation';
 	terminal.line(
-		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${state} ${report.generation}`)}`,
+		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${state} ${report.generation}${status ? `; ${describeIndex(status)}` : ''}`)}`,
 	);
 	showTable(COLUMNS, report.sources.map(row), terminal, '  ');
 	for (const { source, failed } of report.sources) {

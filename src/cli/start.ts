@@ -3,11 +3,11 @@ import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { RunningServer, ServeEvents } from '../app/serve.ts';
 import { systemClock } from '../base/clock.ts';
-import type { IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import { describeUpstream } from './check.ts';
 import { reportError, reportProblems } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
-import { progressOf } from './ingest.ts';
+import { describeIndex, progressOf } from './ingest.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { createLog } from './log.ts';
 import { example, integerBetween, type ProjectOption, withJson, withProject } from './options.ts';
@@ -142,14 +142,19 @@ function createEvents(terminal: Terminal): ServeEvents {
 	};
 	return {
 		onIngestProgress: (collection, state) => progress.update(progressOf(collection, state)),
-		onIngested: (report) => tell({ event: 'ingested', report }, () => sayIngested(report, terminal)),
+		onIngested: (report, status) => tell({ event: 'ingested', report }, () => sayIngested(report, status, terminal)),
 		onIngestFailed: (collection, error) =>
 			tell({ event: 'ingest_failed', collection, code: error.code, message: error.message }, () => {
 				terminal.note(`${terminal.paintNote('red', collection)} was not ingested:`);
 				reportError(error, terminal);
 			}),
-		onReloaded: (features) =>
-			tell({ event: 'reloaded', features }, () => terminal.note(`reloaded: ${features.join(', ') || 'no features'}`)),
+		onReloaded: (features, needRestart) =>
+			tell({ event: 'reloaded', features, need_restart: needRestart }, () => {
+				terminal.note(`reloaded: ${features.join(', ') || 'no features'}`);
+				if (needRestart.length === 0) return;
+				const settings = needRestart.join(', ');
+				terminal.note(terminal.paintNote('yellow', `not in force until the next start: ${settings}`));
+			}),
 		onReloadRefused: (problems) =>
 			tell({ event: 'reload_refused', problems }, () => {
 				reportProblems(problems, terminal);
@@ -158,27 +163,28 @@ function createEvents(terminal: Terminal): ServeEvents {
 	};
 }
 
-function sayIngested({ collection, promoted, sources }: IngestReport, terminal: Terminal): void {
+function sayIngested(
+	{ collection, promoted, sources }: IngestReport,
+	status: CollectionStatus,
+	terminal: Terminal,
+): void {
 	const sum = (pick: (source: IngestReport['sources'][number]) => number) =>
 		sources.reduce((all, one) => all + pick(one), 0);
 	const failed = sum((source) => source.failed.length);
-	const documents = count(sum(({ seen }) => seen) - failed, 'document');
 	const seconds = duration(sum((source) => source.seconds) * 1_000);
-	const state = promoted
-		? `${count(
-				sum(({ chunks }) => chunks),
-				'chunk',
-			)}, ingested in ${seconds}`
-		: 'nothing changed';
-	terminal.note(`${collection}: ${documents}, ${state}`);
+	const written = count(
+		sum(({ chunks }) => chunks),
+		'chunk',
+	);
+	const state = promoted ? `this run wrote ${written} in ${seconds}` : 'nothing changed';
+	terminal.note(`${collection}: ${describeIndex(status)}; ${state}`);
 	if (failed === 0) return;
 	const retry = `plimsoll ingest ${collection}`;
 	terminal.note(terminal.paintNote('yellow', `${collection}: ${count(failed, 'document')} failed; ${retry} says why`));
 }
 
-function sayStopping({ services }: RunningServer, terminal: Terminal): void {
+function sayStopping({ services, drainMs: waitMs }: RunningServer, terminal: Terminal): void {
 	const { running } = services.runtime;
-	const waitMs = services.project.config.server.drainMs;
 	if (terminal.json) {
 		terminal.record({ event: 'stopping', running, wait_ms_max: waitMs });
 		return;

@@ -13,6 +13,9 @@ import { type Manifest, parseManifest } from './manifest.ts';
 const INDEX_CACHE_BYTES = 512n * 1024n * 1024n;
 const METADATA_CACHE_BYTES = 128n * 1024n * 1024n;
 
+/** The system's limits and rights (ENOMEM, EACCES, ENFILE, EMFILE): they say nothing about the files. */
+const NOT_DAMAGE = /os error (12|13|23|24)\b/;
+
 /** What is known of a collection: its live generation, or why it has none. */
 export interface CollectionState {
 	readonly config: CollectionConfig;
@@ -28,6 +31,8 @@ export class Catalogue {
 	readonly #warn: (message: string) => void;
 	readonly #states = new Map<string, CollectionState>();
 	#connection: Connection | null = null;
+	/** Connections of before a damage: live indexes of other collections still read through their sessions. */
+	readonly #retired: Connection[] = [];
 
 	constructor(dataDir: string, records: RecordStore, warn: (message: string) => void) {
 		this.folder = path.join(dataDir, 'index');
@@ -39,7 +44,7 @@ export class Catalogue {
 	async open(): Promise<void> {
 		try {
 			await mkdir(this.folder, { recursive: true });
-			this.#connection = await connect(this.folder, {}, new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
+			this.#connection = await this.#connect();
 		} catch (cause) {
 			throw new PlimsollError('storage_failed', `The index folder ${this.folder} cannot be opened.`, { cause });
 		}
@@ -90,10 +95,58 @@ export class Catalogue {
 		if (state) this.#states.set(collection, { ...state, index, problem: null });
 	}
 
+	/**
+	 * Looks at the files of the live generation past every cache, and marks the collection as not ready when they are
+	 * damaged. Returns what is known then.
+	 * @param thorough reads every row; without, as much as a start does.
+	 */
+	async examine(collection: string, { thorough }: { thorough: boolean }): Promise<CollectionState> {
+		const state = this.state(collection);
+		if (!state.index) return state;
+		const uncached = await connect(this.folder);
+		try {
+			const index = await LiveIndex.open(uncached, state.index.manifest);
+			try {
+				if (thorough) await index.readEverything();
+			} finally {
+				index.close();
+			}
+			return state;
+		} catch (cause) {
+			if (NOT_DAMAGE.test(String(cause))) return state;
+			return await this.#condemn(state, cause);
+		} finally {
+			uncached.close();
+		}
+	}
+
 	close(): void {
 		this.#states.clear();
-		this.#connection?.close();
+		for (const connection of [...this.#retired, this.#connection]) connection?.close();
+		this.#retired.length = 0;
 		this.#connection = null;
+	}
+
+	#connect(): Promise<Connection> {
+		return connect(this.folder, {}, new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
+	}
+
+	async #condemn({ config, index }: CollectionState, cause: unknown): Promise<CollectionState> {
+		// What is cached of the damaged files must not be taken for the files that come in their place.
+		const connection = await this.#connect();
+		const now = this.#states.get(config.name);
+		// Meanwhile another generation went live, or everything was closed.
+		if (!index || now?.index !== index) {
+			connection.close();
+			return now ?? { config, index: null, problem: null };
+		}
+		this.#retired.push(this.connection);
+		this.#connection = connection;
+		const problem = damaged(index.manifest, cause);
+		this.#warn(`${problem.message} (${problem.internal})`);
+		const state = { config: now.config, index: null, problem };
+		this.#states.set(config.name, state);
+		return state;
 	}
 
 	async #load(config: CollectionConfig, pointer: IndexPointer | undefined): Promise<CollectionState> {
@@ -108,7 +161,7 @@ export class Catalogue {
 	}
 }
 
-function damaged(pointer: IndexPointer, cause: unknown): PlimsollError {
+function damaged(pointer: Pick<IndexPointer, 'collection' | 'generation'>, cause: unknown): PlimsollError {
 	if (cause instanceof PlimsollError) return cause;
 	return new PlimsollError(
 		'index_not_ready',

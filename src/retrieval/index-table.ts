@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { type Connection, Index, type Table } from '@lancedb/lancedb';
 import { z } from 'zod';
@@ -110,6 +110,25 @@ export async function dropTable(connection: Connection, folder: string, name: st
 		.catch(() => rm(path.join(folder, `${name}.lance`), { recursive: true, force: true }));
 }
 
+/**
+ * Moves the files of a damaged table out of the way: another tool may still read them. Returns the new name, null when
+ * the table has no files. Throws PlimsollError `storage_failed`.
+ * @param at milliseconds since the epoch, for the name.
+ */
+export async function setTableAside(folder: string, name: string, at: number): Promise<string | null> {
+	const stamp = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
+	return wrapped(name, async () => {
+		const taken = new Set(await readdir(folder));
+		if (!taken.has(`${name}.lance`)) return null;
+		// The database lists what ends in .lance, so that this name is no table to it.
+		const aside = `${name}.lance.unusable-${stamp}`;
+		let free = aside;
+		for (let n = 2; taken.has(free); n++) free = `${aside}-${n}`;
+		await rename(path.join(folder, `${name}.lance`), path.join(folder, free));
+		return free;
+	});
+}
+
 function documentsPredicate(documentKeys: readonly string[]): string {
 	const bySource = Map.groupBy(documentKeys, (key) => key.slice(0, key.indexOf('\u0000')));
 	const clauses = [...bySource].map(([source, keys]) => {
@@ -129,9 +148,13 @@ async function wrapped<T>(name: string, run: () => Promise<T>): Promise<T> {
 	} catch (cause) {
 		if (cause instanceof PlimsollError) throw cause;
 		const reason = cause instanceof Error ? cause.message : String(cause);
-		throw new PlimsollError('storage_failed', `The index table ${name} could not be read or written.`, {
-			internal: reason,
-			cause,
-		});
+		throw new PlimsollError(
+			'storage_failed',
+			`The index table ${name} could not be read or written; check the disk, then run the ingestion again.`,
+			{
+				internal: reason,
+				cause,
+			},
+		);
 	}
 }

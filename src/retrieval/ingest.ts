@@ -7,7 +7,7 @@ import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } f
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { DocumentReader } from './document-reader.ts';
 import type { EmbedderPool } from './embedder-pool.ts';
-import { dropTable, IndexTable } from './index-table.ts';
+import { dropTable, IndexTable, setTableAside } from './index-table.ts';
 import { runIngestion } from './ingest-run.ts';
 import { chunkerIdentity, fusionDescription, lexicalDescription, type Manifest, tableName } from './manifest.ts';
 
@@ -104,10 +104,11 @@ export class CollectionIngester implements Ingester {
 		{ signal, onProgress = () => {} }: IngestOptions,
 	): Promise<IngestReport> {
 		const { catalogue, embedders, clock } = this.#parts;
-		const state = catalogue.state(collection);
-		const { config } = state;
+		const examined = await catalogue.examine(collection, { thorough: false });
+		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
-		const table = await this.#openTable(state, embedder);
+		const table = await this.#openTable(examined, embedder);
+		const state = catalogue.state(collection);
 		const reader = new DocumentReader(clock);
 		try {
 			const before = state.index?.manifest ?? null;
@@ -140,25 +141,35 @@ export class CollectionIngester implements Ingester {
 		}
 	}
 
+	/** The table to write to. One that cannot be read is set aside, so that a new one takes its name. */
 	async #openTable({ config, problem }: CollectionState, embedder: Embedder | null): Promise<IndexTable> {
-		const { catalogue, warn } = this.#parts;
+		const { catalogue } = this.#parts;
 		const dimensions = embedder?.identity.dimensions ?? null;
 		const name = tableName(config.name, embedder?.identity ?? null, chunkerIdentity(config.chunker));
 		if (problem) {
-			warn(`the damaged index table ${name} is dropped and built anew`);
-			await dropTable(catalogue.connection, catalogue.folder, name);
+			await this.#setAside(name);
 		}
 		try {
 			const table = await IndexTable.open(catalogue.connection, name, dimensions);
 			await table.documents();
 			return table;
 		} catch (cause) {
-			// Serving goes on from the open handle if this is the live table, so that only an unserved one may go.
-			if (catalogue.state(config.name).index?.manifest.table === name) throw cause;
-			warn(`the index table ${name} cannot be read and is built anew`);
-			await dropTable(catalogue.connection, catalogue.folder, name);
+			// A table that is served goes only when its own files are to blame, not a passing fault.
+			const { index } = await catalogue.examine(config.name, { thorough: true });
+			if (index?.manifest.table === name) throw cause;
+			await this.#setAside(name);
 			return IndexTable.open(catalogue.connection, name, dimensions);
 		}
+	}
+
+	async #setAside(name: string): Promise<void> {
+		const { catalogue, clock, warn } = this.#parts;
+		const moved = await setTableAside(catalogue.folder, name, clock.now());
+		warn(
+			moved
+				? `the index table ${name} is damaged: it was renamed to ${moved}, which may be removed, and is built anew`
+				: `the index table ${name} is gone and is built anew`,
+		);
 	}
 
 	/** Indexes what was written and makes it the live generation; older ones but the last go. */

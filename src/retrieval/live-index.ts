@@ -31,6 +31,18 @@ export class LiveIndex {
 		return index;
 	}
 
+	/** Reads every row and vector once, to tell damage from a passing fault. Throws when one cannot be read. */
+	async readEverything(): Promise<void> {
+		let rows = 0;
+		for await (const batch of this.#table.query()) rows += batch.numRows;
+		if (rows !== this.manifest.chunks) throw new Error(`${rows} of ${this.manifest.chunks} chunks can be read`);
+	}
+
+	/** Only for an index that no search uses. */
+	close(): void {
+		this.#table.close();
+	}
+
 	/** BM25. Words only: the query has no operators, so that no text is a syntax error. */
 	async lexical(query: string, limit: number, timeoutMs: number): Promise<Candidate[]> {
 		const found = await this.#table

@@ -12,12 +12,22 @@ const QUERY_CHARS_MAX = 8_192;
 const K_MAX = 1_000;
 /** Candidates beyond k that a single leg fetches, so that equal scores at the cut are put in order too. */
 const TIES_MAX = 16;
+/** An index that was found whole is not looked at again for this long, whatever fails meanwhile. */
+const EXAMINE_EVERY_MS = 60_000;
 
 /** What one leg did. `failure` says why it has no candidates. */
 interface Leg {
 	readonly candidates: readonly Candidate[] | null;
 	readonly ms: number;
 	readonly failure: string | null;
+	readonly cause: unknown;
+}
+
+/** A leg or a read that took too long: this says nothing about the files. */
+class NoAnswer extends Error {
+	constructor(timeoutMs: number) {
+		super(`no answer within ${timeoutMs} ms`);
+	}
 }
 
 interface Query {
@@ -31,6 +41,7 @@ interface Query {
 /** Searches the live generation: both legs at once, each within its time-out, then fused. */
 export function createRetriever(parts: { catalogue: Catalogue; embedders: EmbedderPool; clock: Clock }): Retriever {
 	const { catalogue } = parts;
+	const examiner = new Examiner(parts);
 	return {
 		status: () => catalogue.status(),
 		async search(request) {
@@ -50,9 +61,15 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 			]);
 			request.signal?.throwIfAborted();
 			const failures = [lexical, vector].flatMap((leg) => leg?.failure ?? []);
-			if (!lexical?.candidates && !vector?.candidates) throw noLeg(request.collection, failures);
+			if (!lexical?.candidates && !vector?.candidates) {
+				throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
+			}
 			const fused = fuse({ lexical: lexical?.candidates ?? null, vector: vector?.candidates ?? null }, search);
-			const hits = await readHits(parts, index, fused.slice(0, request.k), query);
+			const hits = await readHits(parts, index, fused.slice(0, request.k), query).catch(
+				async (error: PlimsollError) => {
+					throw await examiner.explain(error, index, query);
+				},
+			);
 			const cut =
 				request.query.length > QUERY_CHARS_MAX
 					? [`only the first ${QUERY_CHARS_MAX} characters of the query were used`]
@@ -68,6 +85,36 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 			};
 		},
 	};
+}
+
+/** Finds out whether a search failed because its index is damaged. */
+class Examiner {
+	readonly #catalogue: Catalogue;
+	readonly #clock: Clock;
+	readonly #last = new WeakMap<LiveIndex, { at: number; examined: Promise<CollectionState> }>();
+
+	constructor({ catalogue, clock }: { catalogue: Catalogue; clock: Clock }) {
+		this.#catalogue = catalogue;
+		this.#clock = clock;
+	}
+
+	/** The error to throw: `index_not_ready` with the remedy when the files are to blame, else the one given. */
+	async explain(error: PlimsollError, index: LiveIndex, { timeoutMs }: Query): Promise<PlimsollError> {
+		if (error.cause instanceof NoAnswer) return error;
+		const now = this.#clock.monotonic();
+		let last = this.#last.get(index);
+		if (!last || now - last.at > EXAMINE_EVERY_MS) {
+			const examined = this.#catalogue.examine(index.manifest.collection, { thorough: true });
+			last = { at: now, examined };
+			this.#last.set(index, last);
+		}
+		// A large index takes longer to read than a search may take; the look goes on and marks it by itself.
+		const { promise: timeUp, resolve } = Promise.withResolvers<null>();
+		const cancelTimer = this.#clock.after(timeoutMs, () => resolve(null));
+		const state = await Promise.race([last.examined.catch(() => null), timeUp]);
+		cancelTimer();
+		return state?.problem ?? error;
+	}
 }
 
 function liveIndex({ config, index, problem }: CollectionState): LiveIndex {
@@ -141,15 +188,15 @@ async function runLeg(
 		stop.abort(reason);
 		reject(reason);
 	};
-	const cancelTimer = clock.after(timeoutMs, () => abort(new Error(`no answer within ${timeoutMs} ms`)));
+	const cancelTimer = clock.after(timeoutMs, () => abort(new NoAnswer(timeoutMs)));
 	const onAbort = () => abort(signal?.reason);
 	signal?.addEventListener('abort', onAbort, { once: true });
 	try {
 		const candidates = await Promise.race([run(stop.signal), stopped]);
-		return { candidates, ms: clock.monotonic() - started, failure: null };
+		return { candidates, ms: clock.monotonic() - started, failure: null, cause: null };
 	} catch (cause) {
 		const reason = cause instanceof Error ? cause.message : String(cause);
-		return { candidates: null, ms: clock.monotonic() - started, failure: `the ${name} leg failed: ${reason}` };
+		return { candidates: null, ms: clock.monotonic() - started, failure: `the ${name} leg failed: ${reason}`, cause };
 	} finally {
 		cancelTimer();
 		signal?.removeEventListener('abort', onAbort);
@@ -163,7 +210,7 @@ async function readHits(
 	query: Query,
 ): Promise<Hit[]> {
 	const { promise: expired, reject } = Promise.withResolvers<never>();
-	const cancelTimer = clock.after(query.timeoutMs, () => reject(new Error(`no answer within ${query.timeoutMs} ms`)));
+	const cancelTimer = clock.after(query.timeoutMs, () => reject(new NoAnswer(query.timeoutMs)));
 	try {
 		const rows = fused.map(({ row }) => row);
 		const passages = await Promise.race([index.passages(rows, query.timeoutMs), expired]);

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, linkSync, mkdirSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { PlimsollError } from '../spec/errors.ts';
@@ -23,17 +23,27 @@ const BUSY_MS = 2_000;
 export function openSqliteFile(file: string, schema: SqliteSchema): DatabaseSync {
 	let db: DatabaseSync | null = null;
 	try {
-		if (file !== ':memory:') createPrivately(file);
-		db = new DatabaseSync(file, { timeout: BUSY_MS });
-		// FULL and not NORMAL: with WAL, NORMAL loses the last commits when the machine (not the process) goes down, and a
-		// key that was shown once must exist tomorrow. Writes are rare, so that the extra fsync costs nothing that matters.
-		db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+		if (file !== ':memory:') ensureFile(file, schema);
+		db = connect(file);
 		checkIntegrity(db, file, schema);
 		migrate(db, file, schema);
 		return db;
 	} catch (thrown) {
 		db?.close();
 		throw storageError(thrown, file, schema.title);
+	}
+}
+
+function connect(file: string): DatabaseSync {
+	const db = new DatabaseSync(file, { timeout: BUSY_MS });
+	try {
+		// FULL and not NORMAL: with WAL, NORMAL loses the last commits when the machine (not the process) goes down, and a
+		// key that was shown once must exist tomorrow. Writes are rare, so that the extra fsync costs nothing that matters.
+		db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+		return db;
+	} catch (thrown) {
+		db.close();
+		throw thrown;
 	}
 }
 
@@ -84,10 +94,56 @@ function explain(thrown: unknown, reason: string): string {
 	return `failed: ${reason}`;
 }
 
-/** SQLite gives its -wal and -shm files the mode of the main one, so that creating that one privately covers all. */
-function createPrivately(file: string): void {
+/** An empty file has lost what it held, and must not pass for a new one. */
+function ensureFile(file: string, schema: SqliteSchema): void {
+	const found = statSync(file, { throwIfNoEntry: false });
+	if (found?.isFile() && found.size === 0) {
+		throw new PlimsollError(
+			'storage_failed',
+			`The ${schema.title} ${file} is empty: what it held is lost. Restore it from a backup, or remove it to start with a new one.`,
+		);
+	}
+	// Refuses a file that may not be written, and a folder in its place.
+	if (found) closeSync(openSync(file, 'a'));
+	else createFile(file, schema);
+}
+
+/** Makes the file complete under another name before it gets its own, so that a kill never leaves an empty one. */
+function createFile(file: string, schema: SqliteSchema): void {
 	mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-	closeSync(openSync(file, 'a', 0o600));
+	const draft = `${file}.new-${process.pid}`;
+	const remove = () => {
+		for (const end of ['', '-wal', '-shm', '-journal']) rmSync(`${draft}${end}`, { force: true });
+	};
+	// A killed process may have had the same id.
+	remove();
+	try {
+		// SQLite gives its -wal and -shm files the mode of the main one, so that creating that one privately covers all.
+		closeSync(openSync(draft, 'wx', 0o600));
+		const db = connect(draft);
+		try {
+			migrate(db, draft, schema);
+		} finally {
+			// Writes the log back, so that the one file is everything.
+			db.close();
+		}
+		publish(draft, file);
+	} finally {
+		remove();
+	}
+}
+
+/** Gives the draft its name, unless another process was faster: then its file counts. */
+function publish(draft: string, file: string): void {
+	try {
+		linkSync(draft, file);
+	} catch (thrown) {
+		const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
+		if (code === 'EEXIST') return;
+		// Not every file system has links.
+		if (code !== 'EPERM' && code !== 'ENOTSUP' && code !== 'EOPNOTSUPP') throw thrown;
+		renameSync(draft, file);
+	}
 }
 
 function checkIntegrity(db: DatabaseSync, file: string, schema: SqliteSchema): void {

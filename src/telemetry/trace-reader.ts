@@ -1,5 +1,6 @@
+import { PlimsollError } from '../spec/errors.ts';
 import type { TraceReader } from '../spec/trace.ts';
-import { openTraceFile, traceFileError } from './trace-file.ts';
+import { isDamaged, openTraceFile, traceFileError } from './trace-file.ts';
 import { findTrace, recentRequests, statsByFeature } from './trace-queries.ts';
 
 /**
@@ -7,10 +8,12 @@ import { findTrace, recentRequests, statsByFeature } from './trace-queries.ts';
  * does not exist, is in use, or is damaged; it is never changed.
  */
 export async function openTraceReader(file: string): Promise<TraceReader & { close(): Promise<void> }> {
-	const opened = await openTraceFile(file, 'read');
+	const opened = await openTraceFile(file, 'read').catch((thrown) => {
+		throw withRemedy(thrown, file);
+	});
 	const named = <T>(query: Promise<T>): Promise<T> =>
 		query.catch((thrown) => {
-			throw traceFileError(thrown, file);
+			throw withRemedy(thrown, file);
 		});
 	return {
 		find: (requestId, tenantId) => named(findTrace(opened.reader, requestId, tenantId)),
@@ -18,4 +21,12 @@ export async function openTraceReader(file: string): Promise<TraceReader & { clo
 		stats: (filter) => named(statsByFeature(opened.reader, filter)),
 		close: async () => opened.close(),
 	};
+}
+
+/** Only a store that writes may move the file, so that the reader says who does. */
+function withRemedy(thrown: unknown, file: string): PlimsollError {
+	const error = traceFileError(thrown, file);
+	if (!isDamaged(error)) return error;
+	const message = `${error.message} The next plimsoll start sets it aside and begins a new one.`;
+	return new PlimsollError('storage_failed', message, { cause: error });
 }

@@ -96,6 +96,15 @@ test('a new feature appears and a deleted one goes', async () => {
 	await loaded((project) => !project.releases.has('ask') && project.releases.has('tell'));
 });
 
+test('a features folder that vanishes is refused, and loaded again when it is back', async () => {
+	const dir = await projectFolder();
+	const { loaded, refused } = await watching(dir);
+	await rename(join(dir, 'features'), join(dir, 'elsewhere'));
+	await refused(/does not exist, and features of it are served/);
+	await rename(join(dir, 'elsewhere'), join(dir, 'features'));
+	await loaded((project) => project.releases.has('ask'));
+});
+
 test('features may move to another folder, which is watched from then on', async () => {
 	const dir = await projectFolder();
 	const { loaded } = await watching(dir);

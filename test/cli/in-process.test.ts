@@ -59,6 +59,9 @@ describe('without a server, commands open the project themselves', () => {
 
 	test('a second ingestion finds everything unchanged', async () => {
 		const { code, stdout } = await plimsoll(['ingest', 'docs'], { cwd });
+		expect(stdout).toMatch(
+			/^docs {2}unchanged, generation \S+; the index holds [1-9]\d* documents in [1-9]\d* chunks$/m,
+		);
 		expect(stdout).toMatch(/docs +unchanged/);
 		expect(stdout).toMatch(/handbook +2 +0 +0 +2 +0 +0/);
 		expect(code).toBe(0);

@@ -180,6 +180,28 @@ describe('with a server, commands talk to it', () => {
 		await server.saw(/reloaded: ask-docs/, 'stderr');
 	});
 
+	test('an ingestion says what the index holds, beside what the run wrote', async () => {
+		const [, documents, chunks] = await server.saw(
+			/docs: the index holds (\d+) documents in (\d+) chunks; this run wrote \2 chunks in /,
+			'stderr',
+		);
+		const page = join(cwd, 'docs', 'one-more.md');
+		await writeFile(page, '# Parking\n\nVisitors park behind the house.');
+		const { stdout } = await plimsoll(['ingest', 'docs'], { cwd });
+		expect(stdout).toContain(`the index holds ${Number(documents) + 1} documents in ${Number(chunks) + 1} chunks`);
+	});
+
+	test('edited settings that wait for the next start are named', async () => {
+		const file = join(cwd, 'plimsoll.yaml');
+		const before = await readFile(file, 'utf8');
+		await writeFile(file, `${before}\nserver: {drain_ms: 1234, port: 4711}\ntelemetry: {retention_days: 7}\n`);
+		await server.saw(
+			/not in force until the next start: server\.port, server\.drain_ms, telemetry\.retention_days/,
+			'stderr',
+		);
+		await writeFile(file, before);
+	});
+
 	test('SIGINT ends an idle server with 0', async () => {
 		server.child.kill('SIGINT');
 		const { code, stdout } = await server.ended;

@@ -278,6 +278,61 @@ describe('a live generation', () => {
 		expect(await fixture.ingest()).toMatchObject({ promoted: true });
 		expect((await fixture.search('guard')).hits).toHaveLength(1);
 	});
+
+	describe.each([
+		{
+			damage: 'overwritten',
+			strike: async (table: string) => {
+				for (const entry of await readdir(table, { recursive: true, withFileTypes: true })) {
+					if (entry.isFile()) await writeFile(path.join(entry.parentPath, entry.name), 'rubbish');
+				}
+			},
+		},
+		{ damage: 'deleted', strike: (table: string) => rm(table, { recursive: true }) },
+	])('whose files are $damage while it is served', ({ damage, strike }) => {
+		const folder = () => path.join(fixture.root, 'index');
+		const readiness = () => fixture.retrieval.retriever.status().map(({ generation }) => generation !== null);
+
+		async function struck(): Promise<void> {
+			await open((dir) =>
+				retrievalConfig([collection([folderSource(dir)]), collection([folderSource(dir)], { name: 'other' })]),
+			);
+			await fixture.write(PAGES);
+			await fixture.ingest();
+			await fixture.ingest('other');
+			expect((await fixture.search('guard')).hits).toHaveLength(1);
+			const table = (await readdir(folder())).find((name) => name.startsWith('docs-')) ?? '';
+			await strike(path.join(folder(), table));
+		}
+
+		async function rebuilt(): Promise<void> {
+			expect(await fixture.ingest()).toMatchObject({ promoted: true, sources: [{ new: 3, chunks: 3 }] });
+			expect(readiness()).toEqual([true, true]);
+			expect((await fixture.search('guard')).hits).toHaveLength(1);
+			const aside = (await readdir(folder())).filter((name) => name.includes('.unusable-'));
+			expect(aside).toHaveLength(damage === 'overwritten' ? 1 : 0);
+			expect(fixture.warnings.at(-1)).toContain(aside[0] ?? 'is gone and is built anew');
+			expect((await fixture.search('guard', { collection: 'other' })).hits).toHaveLength(1);
+			expect(await fixture.ingest()).toMatchObject({ promoted: false });
+			await fixture.restart();
+			expect((await fixture.search('guard')).hits).toHaveLength(1);
+		}
+
+		it('is not ready once a search met the damage, and the next run builds it anew', async () => {
+			await struck();
+			await expect(fixture.search('guard')).rejects.toMatchObject({
+				code: 'index_not_ready',
+				message: expect.stringContaining('is damaged; plimsoll ingest docs builds a new one'),
+			});
+			expect(readiness()).toEqual([false, true]);
+			await rebuilt();
+		});
+
+		it('is built anew by a run that meets the damage first', async () => {
+			await struck();
+			await rebuilt();
+		});
+	});
 });
 
 describe('runs of one collection', () => {

@@ -1,5 +1,14 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	rmSync,
+	statSync,
+	truncateSync,
+	writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -44,6 +53,16 @@ describe('record store in a file', () => {
 		expect((await command.listKeys())[0]?.revokedAt).toBe(5);
 		await server.close();
 		await command.close();
+	});
+
+	it('is made whole before it has its name, and what a killed creation left is no hindrance', async () => {
+		mkdirSync(join(dir, 'data'));
+		writeFileSync(`${file}.new-${process.pid}`, '');
+		const store = openSqliteRecords(file);
+		expect(statSync(file).size).toBeGreaterThan(0);
+		await store.putKey(key());
+		await store.close();
+		expect(readdirSync(join(dir, 'data'))).toEqual(['records.db']);
 	});
 
 	it('is readable by its owner only, with its folder', async () => {
@@ -108,6 +127,13 @@ describe('record store in a file', () => {
 			await store.close();
 			truncateSync(file, 4096 * 3);
 			expect(open).toThrow(refusal('is corrupt'));
+		});
+
+		it('a file that was emptied, which stays as it is', async () => {
+			await openSqliteRecords(file).close();
+			truncateSync(file, 0);
+			expect(open).toThrow(refusal('is empty: what it held is lost. Restore it from a backup, or remove it'));
+			expect(statSync(file).size).toBe(0);
 		});
 
 		it('a database of another program, which stays as it is', () => {

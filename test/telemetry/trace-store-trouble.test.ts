@@ -313,6 +313,10 @@ describe('trace store in trouble', () => {
 		it('garbage', async () => {
 			const garbage = Buffer.from('not a database at all. '.repeat(1_000));
 			writeFileSync(file, garbage);
+			await expect(openTraceReader(file)).rejects.toMatchObject({
+				code: 'storage_failed',
+				message: expect.stringMatching(/is corrupt\. The next plimsoll start sets it aside/),
+			});
 			await expectSetAside(/is corrupt.*set aside/, garbage);
 		});
 
