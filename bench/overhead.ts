@@ -2,7 +2,7 @@
  * What Plimsoll adds: the same requests sent directly to an upstream, through a bare proxy, and through Plimsoll with
  * key, contract, budget, guards and trace on. Every server is a process of its own; the order alternates between runs.
  *
- *   npm run bench:overhead                       all cells, about six minutes
+ *   npm run bench:overhead                       all cells, about seven minutes
  *   npm run bench:overhead -- --quick            one second a run, concurrency 32 only
  *   npm run bench:overhead -- --memory           100,000 requests through Plimsoll, heap and RSS on the way
  */
@@ -12,6 +12,8 @@ import { type MeasuredProcess, startProcess } from './overhead/process.ts';
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, memory: { type: 'boolean' } } });
 const RUNS = 3;
+/** A fresh process compiles its hot code first: a server in service has done so. */
+const WARM_UP_SECONDS = 3;
 const SECONDS = options.quick ? 1 : 2.5;
 const CONCURRENCIES = options.quick ? [32] : [1, 32, 256];
 const SYSTEMS = ['direct', 'bare proxy', 'plimsoll'] as const;
@@ -128,6 +130,9 @@ async function latencies(): Promise<void> {
 	for (const latencyMs of [0, 50]) {
 		for (const stream of [false, true]) {
 			const bed = await lay(latencyMs, stream);
+			for (const system of SYSTEMS) {
+				await load(bed.targets[system], { concurrency: 32, seconds: 0, warmUpSeconds: WARM_UP_SECONDS });
+			}
 			for (const concurrency of CONCURRENCIES) {
 				await cell(bed, `${latencyMs} ms, ${stream ? '50-chunk stream' : 'plain'}`, concurrency);
 			}
