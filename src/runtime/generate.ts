@@ -261,7 +261,10 @@ function usedBy(result: AttemptResult, most: CallAmounts): CallAmounts | null {
 
 function failure(decision: Decision, error: UpstreamError): PlimsollError {
 	const wait = error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs };
-	return new PlimsollError(decision.code, error.message, { cause: error, ...wait });
+	// Where an upstream stands is the operator's to know: the attempt in the trace keeps the whole message.
+	const isPlace = error.kind === 'connect' || error.kind === 'timeout_connect';
+	const message = isPlace ? `${error.upstream} could not be reached; the trace says why.` : error.message;
+	return new PlimsollError(decision.code, message, { cause: error, internal: error.message, ...wait });
 }
 
 function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {

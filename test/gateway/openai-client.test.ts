@@ -126,6 +126,18 @@ describe('the official openai client', () => {
 		expect(gateway.double.requests).toBe(1);
 	});
 
+	it('is not told where an upstream stands that cannot be reached; the trace is', async () => {
+		const { client, gateway } = await start();
+		const place = new URL(gateway.double.url).host;
+		await gateway.double.close();
+		await expect(client.chat.completions.create({ model: 'ask', ...ASK })).rejects.toMatchObject({
+			code: 'upstream_unavailable',
+			message: expect.not.stringContaining(place),
+		});
+		const attempts = gateway.traces.last.steps.flatMap((step) => step.attempts);
+		expect(attempts[0]).toMatchObject({ outcome: 'connect', error: expect.stringContaining(place) });
+	});
+
 	it('gets an error, not an end, from a stream that was cut', async () => {
 		const { client, gateway } = await start({ upstream: { plan: { fault: 'cut' } } });
 		const stream = await client.chat.completions.create({ model: 'ask', ...ASK, stream: true });
