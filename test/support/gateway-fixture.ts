@@ -1,4 +1,5 @@
-import { systemClock } from '../../src/base/clock.ts';
+import type { Server } from 'node:http';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { LimitTable } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
@@ -51,6 +52,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 
 export interface RunningGateway {
 	readonly url: string;
+	readonly server: Server;
 	readonly double: UpstreamDouble;
 	readonly traces: TraceList;
 	readonly faults: string[];
@@ -66,17 +68,20 @@ export async function startGateway(options: {
 	readonly receiveMsMax?: number;
 	readonly keys?: readonly KeyRecord[];
 	readonly limits?: LimitTable;
+	/** Of everything but the sockets. */
+	readonly clock?: Clock;
 }): Promise<RunningGateway> {
+	const { clock = systemClock } = options;
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
 		upstream: UPSTREAM,
 		baseUrl: double.url,
 		apiKey: 'sk-upstream-secret',
 		connectionsMax: 16,
-		clock: systemClock,
+		clock,
 	});
 	const retriever = options.retriever ?? retrieverOf([]);
-	const { runtime, traces } = runtimeOf(systemClock, options.features?.(model) ?? [], {
+	const { runtime, traces } = runtimeOf(clock, options.features?.(model) ?? [], {
 		retriever,
 		upstreams: [model],
 		concurrentRequestsMax: 50,
@@ -86,10 +91,10 @@ export async function startGateway(options: {
 	const faults: string[] = [];
 	const gateway = createGateway(
 		{
-			clock: systemClock,
+			clock,
 			runtime,
 			operator: operatorOf(traces, retriever),
-			authenticator: authenticatorOf(systemClock, options.keys),
+			authenticator: authenticatorOf(clock, options.keys),
 			version: '0.0.0-test',
 		},
 		{
@@ -102,6 +107,7 @@ export async function startGateway(options: {
 	const url = await gateway.listen({ host: '127.0.0.1', port: 0 });
 	return {
 		url,
+		server: gateway.server,
 		double,
 		traces,
 		faults,
