@@ -3,6 +3,7 @@ import type { LimitSet, LimitTable } from '../src/contracts/project.ts';
 import { RequestLimits } from '../src/runtime/limits.ts';
 import type { SharedState } from '../src/spec/shared-state.ts';
 import { MemoryState } from '../src/stores/memory-state.ts';
+import { RedisLink } from '../src/stores/redis-link.ts';
 import { RedisState } from '../src/stores/redis-state.ts';
 import { openSqliteRecords } from '../src/stores/sqlite.ts';
 import { NO_REDIS, startRedis } from '../test/support/redis-server.ts';
@@ -74,8 +75,9 @@ for (const [name, table] of Object.entries(TABLES)) {
 if (NO_REDIS !== null) console.log(`Over Redis: not measured, ${NO_REDIS}`);
 else {
 	const redis = await startRedis();
-	const state = new RedisState({ url: redis.url, clock: systemClock, onTrouble: (message) => console.error(message) });
-	await state.connect();
+	const link = new RedisLink({ url: redis.url, clock: systemClock, onTrouble: (message) => console.error(message) });
+	const state = new RedisState(link);
+	await link.connect();
 	const count = Math.max(1_000, REQUESTS / 20);
 	console.log(`Over Redis on this machine, ${count} requests`);
 	for (const [name, table] of Object.entries(TABLES).slice(1)) {
@@ -98,6 +100,6 @@ else {
 			`  ${name.padEnd(26)} admission p50 ${at(0.5)}, p99 ${at(0.99)}; ${perSecond.toFixed(0)} requests/s with a call`,
 		);
 	}
-	await state.close();
+	await link.close();
 	await redis.kill();
 }

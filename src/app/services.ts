@@ -18,6 +18,7 @@ import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
 import { FailsafeState } from '../stores/failsafe-state.ts';
 import { MemoryState } from '../stores/memory-state.ts';
+import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
@@ -54,7 +55,10 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
-	const sharedState = opened.adopt(await openSharedState(project, { records, clock, log }), (state) => state.close());
+	const link = openRedisLink(project, { clock, log });
+	if (link !== null) opened.defer(() => link.close());
+	await link?.connect();
+	const sharedState = opened.adopt(await openSharedState(project, { records, clock, link }), (state) => state.close());
 	const keyring = new Keyring(clock);
 	const keys = new KeyAdmin({ records, keyring, clock, random });
 	await keys.load();
@@ -169,13 +173,12 @@ function inForce(keys: readonly KeyView[], now: number): readonly KeyView[] {
 	return keys.filter((key) => key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now));
 }
 
-/** Counters of this process, or of all replicas in Redis with those of this process to fall back on. */
-async function openSharedState(
+/** The connection that replicas share, where one is configured. */
+function openRedisLink(
 	{ config: { sharedState: settings } }: LoadedProject,
-	{ records, clock, log }: { records: RecordStore; clock: Clock; log: Logger },
-): Promise<SharedState> {
-	const local = await MemoryState.open(records, clock.now());
-	if (settings.redisUrl === null) return local;
+	{ clock, log }: { clock: Clock; log: Logger },
+): RedisLink | null {
+	if (settings.redisUrl === null) return null;
 	let toldAt = Number.NEGATIVE_INFINITY;
 	const onTrouble = (message: string) => {
 		// Attempts to connect go on every second; their failures are worth one line a minute.
@@ -183,9 +186,17 @@ async function openSharedState(
 		toldAt = clock.monotonic();
 		log.warn({ onFailure: settings.onFailure }, `the shared state behind limits: ${message}`);
 	};
-	const shared = new RedisState({ url: settings.redisUrl, clock, onTrouble });
-	await shared.connect();
-	return new FailsafeState({ shared, local, clock, policy: settings });
+	return new RedisLink({ url: settings.redisUrl, clock, onTrouble });
+}
+
+/** Counters of this process, or of all replicas in Redis with those of this process to fall back on. */
+async function openSharedState(
+	{ config: { sharedState: policy } }: LoadedProject,
+	{ records, clock, link }: { records: RecordStore; clock: Clock; link: RedisLink | null },
+): Promise<SharedState> {
+	const local = await MemoryState.open(records, clock.now());
+	if (link === null) return local;
+	return new FailsafeState({ shared: new RedisState(link), local, clock, policy });
 }
 
 /** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */

@@ -1,6 +1,4 @@
-import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { type Clock, sleep } from '../base/clock.ts';
 import { isFinal, type Measured, standing, strictest, ticketFor } from '../policy/limits.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type {
@@ -13,13 +11,8 @@ import type {
 	StateHealth,
 	Ticket,
 } from '../spec/shared-state.ts';
+import type { RedisLink } from './redis-link.ts';
 import { RESERVE, type RedisScript, SETTLE, USAGE } from './redis-scripts.ts';
-
-const CONNECT_MS = 1_000;
-const RECONNECT_MS_MAX = 1_000;
-/** A connection on which an answer is overdue for so long is dead, and another is made. */
-const SILENT_MS_MAX = 5_000;
-const CLOSE_MS = 1_000;
 
 const numbers = z.array(z.number());
 
@@ -28,35 +21,11 @@ const numbers = z.array(z.number());
  * the callers, whose clocks should agree within a second or so.
  */
 export class RedisState implements SharedState {
-	readonly #redis: Redis;
-	readonly #clock: Clock;
-	readonly #prefix: string;
+	readonly #link: RedisLink;
 
-	/** @param options.onTrouble told about each failed connection, in words without the address's password. */
-	constructor(options: { url: string; clock: Clock; onTrouble: (message: string) => void; prefix?: string }) {
-		this.#clock = options.clock;
-		this.#prefix = options.prefix ?? 'plimsoll';
-		this.#redis = new Redis(options.url, {
-			lazyConnect: true,
-			connectionName: 'plimsoll',
-			connectTimeout: CONNECT_MS,
-			socketTimeout: SILENT_MS_MAX,
-			// Nothing waits for a connection, and nothing is sent twice: a request gets its answer now or never.
-			enableOfflineQueue: false,
-			autoResendUnfulfilledCommands: false,
-			maxRetriesPerRequest: 0,
-			retryStrategy: (attempts) => Math.min(50 * attempts, RECONNECT_MS_MAX),
-		});
-		this.#redis.on('error', (error) => options.onTrouble(error.message));
-	}
-
-	/** Resolves when the connection stands, or when it could not be made at once: attempts go on by themselves. */
-	async connect(): Promise<void> {
-		try {
-			await this.#redis.connect();
-		} catch {
-			// The handler of errors has been told; until there is a connection, health() says down.
-		}
+	/** @param link stays open when this is closed: others use it too. */
+	constructor(link: RedisLink) {
+		this.#link = link;
 	}
 
 	async reserve(ask: ReserveAsk): Promise<Reservation> {
@@ -108,33 +77,19 @@ export class RedisState implements SharedState {
 	}
 
 	health(): StateHealth {
-		const isUp = this.#redis.status === 'ready';
-		return { backend: 'redis', status: isUp ? 'up' : 'down', onFailure: null, unsettled: 0 };
+		return { backend: 'redis', status: this.#link.isReady ? 'up' : 'down', onFailure: null, unsettled: 0 };
 	}
 
-	/** What was sent before is done before the connection closes. */
-	async close(): Promise<void> {
-		if (this.#redis.status === 'ready') {
-			const quit = this.#redis.quit().catch(() => undefined);
-			await Promise.race([quit, sleep(this.#clock, CLOSE_MS)]);
-		}
-		this.#redis.disconnect();
-	}
+	async close(): Promise<void> {}
 
 	/** The braces make a cluster keep all counters of one tenant together, as a script needs them. */
 	#keys(tenantId: string, counters: readonly Counter[]): string[] {
-		return counters.map(({ scope, limit }) => `${this.#prefix}:{${tenantId}}:${scope}:${limit}`);
+		return counters.map(({ scope, limit }) => `${this.#link.prefix}:{${tenantId}}:${scope}:${limit}`);
 	}
 
 	async #run(script: RedisScript, keys: readonly string[], values: readonly number[]): Promise<readonly number[]> {
 		try {
-			const args = [...keys, ...values.map(String)];
-			const reply = await this.#redis.evalsha(script.sha, keys.length, ...args).catch((error: unknown) => {
-				// A Redis that was restarted knows no scripts; with its text it learns this one again.
-				if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-				return this.#redis.eval(script.lua, keys.length, ...args);
-			});
-			return numbers.parse(reply);
+			return numbers.parse(await this.#link.run(script, keys, values));
 		} catch (thrown) {
 			throw unavailable(thrown);
 		}

@@ -4,6 +4,7 @@ import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import { FailsafeState } from '../../src/stores/failsafe-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
+import { RedisLink } from '../../src/stores/redis-link.ts';
 import { RedisState } from '../../src/stores/redis-state.ts';
 import { NO_REDIS, portOf, startRedis } from '../support/redis-server.ts';
 import { claim } from './shared-state.suite.ts';
@@ -149,9 +150,12 @@ describe.skipIf(NO_REDIS !== null)(
 					await server.kill();
 					await second?.kill();
 				});
-				const shared = new RedisState({ url: server.url, clock: systemClock, onTrouble: () => {} });
-				await shared.connect();
-				const policy = { onFailure: 'local_share' as const, localShare: 0.5, timeoutMs: 10 };
+				const link = new RedisLink({ url: server.url, clock: systemClock, onTrouble: () => {} });
+				onTestFinished(() => link.close());
+				await link.connect();
+				const shared = new RedisState(link);
+				// Long enough for a busy machine: what is tested is that no request waits for longer, not how long that is.
+				const policy = { onFailure: 'local_share' as const, localShare: 0.5, timeoutMs: 500 };
 				const state = new FailsafeState({ shared, local: new MemoryState(), clock: systemClock, policy });
 				onTestFinished(() => state.close());
 				const held = { shared: 0, local: 0, nobody: 0 };

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { RedisLink } from '../../src/stores/redis-link.ts';
 import { RedisState } from '../../src/stores/redis-state.ts';
 import { NO_REDIS, type RedisServer, startRedis } from '../support/redis-server.ts';
 import { claim, sharedStateSuite } from './shared-state.suite.ts';
@@ -14,28 +15,22 @@ describe.skipIf(NO_REDIS !== null)(
 	`over a real Redis${NO_REDIS === null ? '' : ` (skipped where ${NO_REDIS})`}`,
 	() => {
 		let server: RedisServer;
-		let replicas: RedisState[] = [];
 		let opened = 0;
+		const links: RedisLink[] = [];
 		beforeAll(async () => {
 			server = await startRedis();
-			replicas = [connection('suite-a'), connection('suite-a')];
-			for (const state of replicas) await state.connect();
 		});
-		afterAll(async () => {
-			for (const state of replicas) await state.close();
-			await server.kill();
-		});
-		const open: RedisState[] = [];
 		afterEach(async () => {
-			for (const state of open.splice(0)) await state.close();
+			for (const link of links.splice(0)) await link.close();
 		});
-		const connection = (prefix: string) =>
-			new RedisState({ url: server.url, clock: systemClock, prefix, onTrouble: () => {} });
+		afterAll(() => server.kill());
 		const fresh = async (count: number, prefix = `run-${opened++}`) => {
-			const states = Array.from({ length: count }, () => connection(prefix));
-			for (const state of states) await state.connect();
-			open.push(...states);
-			return states;
+			const more = Array.from({ length: count }, () => {
+				return new RedisLink({ url: server.url, clock: systemClock, prefix, onTrouble: () => {} });
+			});
+			links.push(...more);
+			for (const link of more) await link.connect();
+			return more.map((link) => new RedisState(link));
 		};
 
 		sharedStateSuite('counters in Redis', { runs: 1_000, open: fresh });

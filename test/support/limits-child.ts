@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
+import { RedisLink } from '../../src/stores/redis-link.ts';
 import { RedisState } from '../../src/stores/redis-state.ts';
 
 /**
@@ -13,14 +14,15 @@ import { RedisState } from '../../src/stores/redis-state.ts';
 const [url = '', prefix = ''] = process.argv.slice(2);
 const [max = 0, requests = 0, rounds = 0, seed = 0] = process.argv.slice(4).map(Number);
 const NOW = Date.UTC(2026, 11, 1);
-const state = new RedisState({
+const link = new RedisLink({
 	url,
 	prefix,
 	clock: systemClock,
 	onTrouble: (message) => process.stderr.write(message),
 });
+const state = new RedisState(link);
 const random = seededRandom(seed);
-await state.connect();
+await link.connect();
 process.stdout.write('ready\n');
 await once(process.stdin, 'data');
 process.stdin.destroy();
@@ -41,5 +43,5 @@ for (let round = 0; round < rounds; round++) {
 		}),
 	);
 }
-await state.close();
+await link.close();
 process.stdout.write(`${JSON.stringify({ used, most })}\n`);
