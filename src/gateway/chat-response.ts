@@ -80,6 +80,7 @@ export function openAiUsage(usage: Usage) {
 		completion_tokens: usage.tokensOut,
 		total_tokens: usage.tokensIn + usage.tokensOut,
 		prompt_tokens_details: { cached_tokens: usage.tokensCached },
+		completion_tokens_details: { reasoning_tokens: usage.tokensReasoning },
 	};
 }
 

@@ -62,6 +62,8 @@ function billedUsage({ trace }: RequestContext): Usage {
 		tokensIn: answered ? trace.tokens_in : 0,
 		tokensOut: answered ? trace.tokens_out : 0,
 		tokensCached: answered ? trace.tokens_cached : 0,
+		tokensCacheWritten: 0,
+		tokensReasoning: 0,
 		source: 'estimated',
 	};
 }

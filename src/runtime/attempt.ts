@@ -137,6 +137,8 @@ function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 		tokensIn: plan.countTokensIn(),
 		tokensOut: countTokens(text, tokenizer),
 		tokensCached: 0,
+		tokensCacheWritten: 0,
+		tokensReasoning: 0,
 		source: 'estimated',
 	};
 }

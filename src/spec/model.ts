@@ -46,10 +46,16 @@ export interface Upstream {
 }
 
 export interface Usage {
-	/** Includes the cached ones. */
+	/** Includes those that the provider read from its cache or wrote to it. */
 	readonly tokensIn: number;
+	/** Includes what the model thought and did not say. */
 	readonly tokensOut: number;
+	/** Input tokens that the provider read from its cache: a part of `tokensIn`. */
 	readonly tokensCached: number;
+	/** Input tokens that the provider wrote to its cache: another part of `tokensIn`. */
+	readonly tokensCacheWritten: number;
+	/** Output tokens that the model thought and did not say: a part of `tokensOut`. */
+	readonly tokensReasoning: number;
 	/** `reported` by the provider, or `estimated` by our own count because it reported none. */
 	readonly source: 'reported' | 'estimated';
 }

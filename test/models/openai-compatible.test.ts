@@ -95,7 +95,7 @@ describe('a healthy upstream', () => {
 			text: TEXT,
 			finishReason: 'stop',
 			toolCalls: null,
-			usage: { tokensIn: 20, tokensOut: 17, tokensCached: 4, source: 'reported' },
+			usage: { tokensIn: 20, tokensOut: 17, tokensCached: 4, tokensReasoning: 0, source: 'reported' },
 			served: { model: 'double-1', responseId: 'chatcmpl-double', fingerprint: 'fp_double' },
 			confidence: null,
 		});
@@ -243,6 +243,24 @@ describe.each(MODES)('an upstream that breaks (%s)', (mode) => {
 	it('may send one byte at a time', async () => {
 		const { model } = await start({ plan: { fault: 'slow_bytes', gapMs: 0, text: 'Größe: 10 µm 🚢' } });
 		expect(await ask(model, mode)).toBe('Größe: 10 µm 🚢');
+	});
+
+	it.each([
+		['as a part of the completion', { completion_tokens: 17, total_tokens: 37 }, 17],
+		['beside it, as only the total tells', { completion_tokens: 5, total_tokens: 37 }, 17],
+	])('counts what the model thought once, reported %s', async (_, counts, tokensOut) => {
+		const { double, model } = await start();
+		const completion_tokens_details = { reasoning_tokens: 12 };
+		const prompt_tokens_details = { cached_tokens: 4, cache_write_tokens: 6 };
+		double.next({ usage: { prompt_tokens: 20, ...counts, prompt_tokens_details, completion_tokens_details } });
+		expect((await model.complete(request())).usage).toEqual({
+			tokensIn: 20,
+			tokensOut,
+			tokensCached: 4,
+			tokensCacheWritten: 6,
+			tokensReasoning: 12,
+			source: 'reported',
+		});
 	});
 
 	it('gives null for usage that it does not report or that contradicts itself', async () => {

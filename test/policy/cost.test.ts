@@ -17,6 +17,8 @@ const usage: fc.Arbitrary<Usage> = fc
 		tokensIn,
 		tokensOut,
 		tokensCached: Math.floor(tokensIn * share),
+		tokensCacheWritten: 0,
+		tokensReasoning: 0,
 		source: 'reported',
 	}));
 
@@ -24,6 +26,8 @@ const used = (tokensIn: number, tokensOut: number, tokensCached = 0): Usage => (
 	tokensIn,
 	tokensOut,
 	tokensCached,
+	tokensCacheWritten: 0,
+	tokensReasoning: 0,
 	source: 'reported',
 });
 

@@ -99,7 +99,8 @@ export class ScriptedModel implements Model {
 
 	#whole(behaviour: Extract<Behaviour, { kind: 'answer' }>, request: ModelRequest) {
 		const tokensIn = 10 * request.messages.length;
-		const usage = { tokensIn, tokensOut: 5, tokensCached: 0, source: 'reported' as const };
+		const apart = { tokensCached: 0, tokensCacheWritten: 0, tokensReasoning: 0 };
+		const usage = { tokensIn, tokensOut: 5, ...apart, source: 'reported' as const };
 		return {
 			text: behaviour.text,
 			finishReason: 'stop',

@@ -54,6 +54,8 @@ export function createExtractiveModel(upstream: Upstream): Model {
 			tokensIn: read + countTokens(question, upstream.tokenizer),
 			tokensOut: countTokens(pieces.join(''), upstream.tokenizer),
 			tokensCached: 0,
+			tokensCacheWritten: 0,
+			tokensReasoning: 0,
 			source: 'estimated',
 		};
 		return { pieces, confidence, usage };

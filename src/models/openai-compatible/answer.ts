@@ -97,13 +97,25 @@ function readUsage(usage: unknown): Usage | null {
 	if (!isObject(usage)) return null;
 	const tokensIn = count(usage.prompt_tokens);
 	const tokensOut = count(usage.completion_tokens);
-	const details = usage.prompt_tokens_details;
-	const cached = isObject(details) ? details.cached_tokens : undefined;
-	const tokensCached = cached === undefined || cached === null ? 0 : count(cached);
-	if (tokensIn === null || tokensOut === null || tokensCached === null || tokensCached > tokensIn) return null;
+	const tokensCached = detail(usage.prompt_tokens_details, 'cached_tokens');
+	const tokensCacheWritten = detail(usage.prompt_tokens_details, 'cache_write_tokens');
+	const tokensReasoning = detail(usage.completion_tokens_details, 'reasoning_tokens');
+	if (tokensIn === null || tokensOut === null || tokensCached === null) return null;
+	if (tokensCacheWritten === null || tokensReasoning === null) return null;
+	const total = typeof usage.total_tokens === 'number' ? usage.total_tokens : tokensIn + tokensOut;
+	// xAI counts what the model thought beside the completion; only the total tells. Elsewhere it is a part of it.
+	const isApart = tokensReasoning > 0 && total === tokensIn + tokensOut + tokensReasoning;
+	const out = isApart ? tokensOut + tokensReasoning : tokensOut;
+	if (tokensCached + tokensCacheWritten > tokensIn || tokensReasoning > out) return null;
 	// A total below its parts is a contradiction; above them it may hold what the vendor counts apart.
-	if (typeof usage.total_tokens === 'number' && usage.total_tokens < tokensIn + tokensOut) return null;
-	return { tokensIn, tokensOut, tokensCached, source: 'reported' };
+	if (total < tokensIn + out) return null;
+	return { tokensIn, tokensOut: out, tokensCached, tokensCacheWritten, tokensReasoning, source: 'reported' };
+}
+
+/** A count among the details of a usage: 0 when it is absent, null when it is none. */
+function detail(details: unknown, name: string): number | null {
+	const value = isObject(details) ? details[name] : undefined;
+	return value === undefined || value === null ? 0 : count(value);
 }
 
 function firstChoice(body: Json): Json | null {
