@@ -29,12 +29,12 @@ const all: LimitSet = [
 	{ limit: 'cost_usd_per_day', max: WIDE * 1000 },
 	{ limit: 'cost_usd_per_month', max: WIDE * 1000 },
 ];
-const none = { tenant: [], keys: {}, features: {}, eachUser: [] };
+const none = { organisation: null, suspended: false, tenant: [], keys: {}, features: {}, eachUser: [] };
 const TABLES: Readonly<Record<string, LimitTable>> = {
-	'no limits': { standard: none, tenants: {} },
-	'tenant: requests, places': { standard: { ...none, tenant: requests }, tenants: {} },
-	'tenant: all five': { standard: { ...none, tenant: all }, tenants: {} },
-	'tenant and key: all ten': { standard: { ...none, tenant: all, keys: { web: all } }, tenants: {} },
+	'no limits': { standard: none, tenants: {}, organisations: {} },
+	'tenant: requests, places': { standard: { ...none, tenant: requests }, tenants: {}, organisations: {} },
+	'tenant: all five': { standard: { ...none, tenant: all }, tenants: {}, organisations: {} },
+	'tenant and key: all ten': { standard: { ...none, tenant: all, keys: { web: all } }, tenants: {}, organisations: {} },
 };
 
 const CALLER = { tenantId: 'acme', keyId: 'k', keyName: 'web' };

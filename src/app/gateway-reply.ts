@@ -172,7 +172,7 @@ export type AuditReply = z.output<typeof auditEntry>;
 export const auditReply = z.object({ entries: z.array(auditEntry) });
 
 const limit = z.object({
-	tenant: z.string(),
+	tenant: z.string().nullable(),
 	scope: z.string(),
 	limit: z.enum(LIMITS),
 	unit: z.enum(['requests', 'tokens', 'micro_usd']),

@@ -10,7 +10,7 @@ import { issuerKeyId } from '../identity/claims.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
-import { type LimitedTenant, limitReport } from '../runtime/limit-report.ts';
+import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
@@ -102,7 +102,12 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			limits: async (tenantId) => {
 				const now = clock.now();
 				const tenants = tenantsOf(current, inForce(await keys.list(), now), tenantId);
-				return limitReport(current.config.limits, tenants, { state: sharedState, now });
+				const { limits: table } = runtime.snapshot;
+				const organisations =
+					tenantId === null
+						? await organisationReport(table, { state: sharedState, now })
+						: organisationLimits(table, tenantId);
+				return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
 			},
 			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 			readiness: () => {

@@ -28,7 +28,7 @@ async function showLimits(options: ServerOptions, terminal: Terminal): Promise<v
 		return;
 	}
 	const rows = limits.map((row) => [
-		row.tenant,
+		row.tenant ?? '',
 		oneLine(row.scope),
 		row.limit,
 		amount(row, row.max),

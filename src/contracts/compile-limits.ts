@@ -1,29 +1,77 @@
-import type * as z from 'zod';
 import { LIMITS, type LimitName } from '../spec/shared-state.ts';
+import { type LimitSettings, NO_SETTINGS, type OrganisationSettings, type TenantSettings } from '../spec/tenants.ts';
 import { usdToMicros } from './money.ts';
-import type { LimitSet, TenantLimits } from './project.ts';
-import type { projectSchema } from './project-schema.ts';
+import type { DeclaredTenants, LimitSet, LimitTable, TenantLimits } from './project.ts';
+import type { RawProject } from './project-schema.ts';
+import { isMapping } from './schema-node.ts';
+import { fieldName } from './validation.ts';
+import type { FieldPath, YamlDocument } from './yaml-document.ts';
 
-type RawProject = z.output<typeof projectSchema>;
-type RawLimits = RawProject['limits'];
-type RawTenant = RawProject['tenants'][string];
-
-/** What every tenant has that `tenants` does not name. */
-export function defaultLimits({ limits }: RawProject): TenantLimits {
-	return { tenant: limitSet(limits), keys: {}, features: {}, eachUser: [] };
+/** What operators have set while the server ran, by name. */
+export interface LiveSettings {
+	readonly tenants: ReadonlyMap<string, TenantSettings>;
+	readonly organisations: ReadonlyMap<string, OrganisationSettings>;
 }
 
-export function tenantLimits({ limits, tenants }: RawProject): Readonly<Record<string, TenantLimits>> {
-	const compile = (raw: RawTenant): TenantLimits => ({
-		tenant: limitSet({ ...limits, ...raw.limits }),
-		keys: mapped(raw.keys, limitSet),
-		features: mapped(raw.features, limitSet),
-		eachUser: limitSet(raw.each_user),
+const NOTHING_LIVE: LiveSettings = { tenants: new Map(), organisations: new Map() };
+
+/** What plimsoll.yaml says about tenants, as written, and on which line. */
+export function declaredTenants(document: YamlDocument, raw: RawProject): DeclaredTenants {
+	const lines: Record<string, number> = Object.create(null);
+	for (const section of ['tenants', 'organisations'] as const) {
+		for (const path of leaves(raw[section], [section])) lines[fieldName(path) ?? ''] = document.keyPlace(path).line;
+	}
+	return {
+		limits: raw.limits,
+		tenants: mapped(raw.tenants, (tenant) => ({ ...tenant, suspended: false })),
+		organisations: raw.organisations,
+		lines,
+	};
+}
+
+/** All limits in force. What the file declares goes before what was set live, and that before `limits` of the file. */
+export function limitTable(declared: DeclaredTenants, live: LiveSettings = NOTHING_LIVE): LimitTable {
+	const organisations = mergedNames(declared.organisations, live.organisations, (file, set) =>
+		limitSet({ ...set?.limits, ...file?.limits }),
+	);
+	const compiled = (settings: TenantSettings): TenantLimits => ({
+		// One that is gone holds nobody any more.
+		organisation:
+			settings.organisation !== null && Object.hasOwn(organisations, settings.organisation)
+				? settings.organisation
+				: null,
+		suspended: settings.suspended,
+		tenant: limitSet({ ...declared.limits, ...settings.limits }),
+		keys: mapped(settings.keys, limitSet),
+		features: mapped(settings.features, limitSet),
+		eachUser: limitSet(settings.each_user),
 	});
-	return mapped(tenants, compile);
+	return {
+		standard: compiled(NO_SETTINGS),
+		tenants: mergedNames(declared.tenants, live.tenants, (file, set) => compiled(mergedTenant(file, set))),
+		organisations,
+	};
 }
 
-function limitSet(raw: RawLimits): LimitSet {
+/** One tenant's settings as they hold, without the defaults of all tenants. */
+function mergedTenant(file: TenantSettings = NO_SETTINGS, live: TenantSettings = NO_SETTINGS): TenantSettings {
+	return {
+		organisation: file.organisation ?? live.organisation,
+		suspended: live.suspended,
+		limits: { ...live.limits, ...file.limits },
+		keys: mergedLimits(file.keys, live.keys),
+		features: mergedLimits(file.features, live.features),
+		each_user: { ...live.each_user, ...file.each_user },
+	};
+}
+
+/** Paths of the values that are set below a value: `limits.requests_per_minute`. */
+function leaves(value: unknown, path: FieldPath = []): readonly FieldPath[] {
+	if (!isMapping(value)) return value === undefined ? [] : [path];
+	return Object.entries(value).flatMap(([key, member]) => leaves(member, [...path, key]));
+}
+
+function limitSet(raw: LimitSettings): LimitSet {
 	return LIMITS.flatMap((limit) => {
 		const value = raw[limit];
 		return value === undefined || value === null ? [] : [{ limit, max: inUnits(limit, value) }];
@@ -35,6 +83,25 @@ function inUnits(limit: LimitName, value: number): number {
 	const micros = usdToMicros(value);
 	if (micros === null) throw new RangeError(`${value} US dollars passed the schema but have no exact micro-dollars`);
 	return micros;
+}
+
+function mergedLimits(
+	file: Readonly<Record<string, LimitSettings>>,
+	live: Readonly<Record<string, LimitSettings>>,
+): Readonly<Record<string, LimitSettings>> {
+	return mergedNames(file, new Map(Object.entries(live)), (one, other) => ({ ...other, ...one }));
+}
+
+function mergedNames<F, L, C>(
+	file: Readonly<Record<string, F>>,
+	live: ReadonlyMap<string, L>,
+	merge: (file: F | undefined, live: L | undefined) => C,
+): Readonly<Record<string, C>> {
+	const names = new Set([...Object.keys(file), ...live.keys()]);
+	// Without a prototype: names come from requests, too.
+	const all: Record<string, C> = Object.create(null);
+	for (const name of names) all[name] = merge(Object.hasOwn(file, name) ? file[name] : undefined, live.get(name));
+	return all;
 }
 
 function mapped<R, C>(raw: Readonly<Record<string, R>>, compile: (raw: R) => C): Readonly<Record<string, C>> {

@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
-import { defaultLimits, tenantLimits } from './compile-limits.ts';
+import { declaredTenants, limitTable } from './compile-limits.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
@@ -14,6 +14,7 @@ import {
 	projectSchema,
 	type RawCollection,
 	type RawEmbedder,
+	type RawProject,
 	type RawUpstream,
 } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
@@ -82,7 +83,7 @@ export function compileProject(
 					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
-					limits: { standard: defaultLimits(value), tenants: tenantLimits(value) },
+					...limitsOf(document, value),
 					sharedState: {
 						redisUrl: value.shared_state.redis,
 						onFailure: value.shared_state.on_failure,
@@ -109,6 +110,11 @@ export function compileProject(
 		dataDir: folder('data_dir', DATA_DIR),
 		problems: all,
 	};
+}
+
+function limitsOf(document: YamlDocument, value: RawProject): Pick<ProjectConfig, 'limits' | 'declared'> {
+	const declared = declaredTenants(document, value);
+	return { limits: limitTable(declared), declared };
 }
 
 /** What says where an upstream is and how to enter. Its model, say, may be chosen for a server that is not there. */

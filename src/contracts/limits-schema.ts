@@ -34,8 +34,17 @@ const tenantKey = z
 	.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
 	.meta({ 'x-expected': 'the name of a tenant: lower-case letters, digits, dots, dashes and underscores' });
 
+const organisationKey = z
+	.string()
+	.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
+	.meta({ 'x-expected': 'the name of an organisation: lower-case letters, digits, dots, dashes and underscores' });
+
 const tenant = z
 	.strictObject({
+		organisation: organisationKey
+			.meta({ description: 'The organisation whose limits hold over this tenant too; a name under `organisations`.' })
+			.nullable()
+			.default(null),
 		limits: limitSet(
 			'Of the tenant as a whole. What is left out is as under the top-level `limits`; null is no limit.',
 		),
@@ -60,9 +69,23 @@ const tenant = z
 	})
 	.meta({ description: 'One tenant. All of its limits hold at once.' });
 
-/** `limits` and `tenants` of plimsoll.yaml. */
+const organisation = z
+	.strictObject({
+		limits: limitSet('What all its tenants together may use.'),
+	})
+	.meta({ description: 'One organisation.' });
+
+/** `limits`, `organisations` and `tenants` of plimsoll.yaml. */
 export const limitFields = {
 	limits: limitSet('What every tenant may use, unless `tenants` says otherwise for it.'),
+	organisations: z
+		.record(organisationKey, organisation)
+		.meta({
+			description: 'Who several tenants belong to, by name. Its limits hold beside those of the tenants.',
+			'x-expected': 'a mapping of organisations to their limits',
+			'x-names': ['globex'],
+		})
+		.default({}),
 	tenants: z
 		.record(tenantKey, tenant)
 		.meta({

@@ -23,6 +23,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...unsetReferences(checking),
 		...checkIdentity(checking),
 		...redisProblems(checking),
+		...entries(checking, 'tenants').flatMap(([name, raw]) => tenantProblems(checking, name, raw)),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
@@ -144,6 +145,14 @@ function collectionProblems(checking: Checking, name: string, raw: unknown): Pro
 		problems.push(problemAt(document, [...path, 'chunker', field], { message }));
 	}
 	return problems;
+}
+
+function tenantProblems(checking: Checking, name: string, raw: unknown): Problem[] {
+	const organisation = valueAt(raw, ['organisation']);
+	const known = entries(checking, 'organisations').map(([one]) => one);
+	if (typeof organisation !== 'string' || known.includes(organisation)) return [];
+	const path = ['tenants', name, 'organisation'];
+	return [problemAt(checking.document, path, dangling('organisation', organisation, known))];
 }
 
 /** Limits of features that no folder makes: they would never hold anything back. */

@@ -341,7 +341,7 @@ export const projectSchema = z
 	})
 	.meta({ title: 'Plimsoll project', description: 'One deployment: `plimsoll.yaml`.' });
 
-type RawProject = z.output<typeof projectSchema>;
+export type RawProject = z.output<typeof projectSchema>;
 export type RawUpstream = RawProject['upstreams'][string];
 export type RawEmbedder = RawProject['embedders'][string];
 export type RawCollection = RawProject['collections'][string];

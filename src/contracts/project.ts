@@ -1,6 +1,7 @@
 import type { Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
+import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
 
@@ -27,7 +28,9 @@ export interface ProjectConfig {
 	readonly telemetry: { readonly retentionDays: number };
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	/** Limits as the file alone says them. */
 	readonly limits: LimitTable;
+	readonly declared: DeclaredTenants;
 	readonly sharedState: {
 		/** Null: the counters live in this process. May hold a password: never printed. */
 		readonly redisUrl: string | null;
@@ -73,6 +76,10 @@ export type LimitSet = readonly { readonly limit: LimitName; readonly max: numbe
 
 /** All limits of one tenant: they hold at once, each over its own part of the tenant. */
 export interface TenantLimits {
+	/** Whose limits hold over all its tenants together; null: the tenant stands by itself. */
+	readonly organisation: string | null;
+	/** Nothing of it is let in. */
+	readonly suspended: boolean;
 	readonly tenant: LimitSet;
 	/** By a key's id or name. */
 	readonly keys: Readonly<Record<string, LimitSet>>;
@@ -84,6 +91,17 @@ export interface LimitTable {
 	/** Of tenants that have no entry of their own. */
 	readonly standard: TenantLimits;
 	readonly tenants: Readonly<Record<string, TenantLimits>>;
+	readonly organisations: Readonly<Record<string, LimitSet>>;
+}
+
+/** What plimsoll.yaml says about tenants and organisations, as written: live settings are merged with it. */
+export interface DeclaredTenants {
+	/** Of every tenant. */
+	readonly limits: LimitSettings;
+	readonly tenants: Readonly<Record<string, TenantSettings>>;
+	readonly organisations: Readonly<Record<string, OrganisationSettings>>;
+	/** The line of each field that the file declares: `tenants.acme.limits.requests_per_minute`. */
+	readonly lines: Readonly<Record<string, number>>;
 }
 
 export interface UpstreamConfig extends Upstream {

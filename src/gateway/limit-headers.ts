@@ -1,3 +1,4 @@
+import { organisationOf } from '../policy/limits.ts';
 import type { LimitName, Standing } from '../spec/shared-state.ts';
 
 /** OpenAI's names for the two limits that it has. */
@@ -13,7 +14,10 @@ const POLICIES: readonly { readonly limit: LimitName; readonly policy: string; r
 	{ limit: 'concurrent_requests', policy: 'concurrent', parameters: ';qu="concurrent-requests"' },
 ];
 
-/** How the limits over a request stand: of several scopes the one with the least left. Nothing where nothing is limited. */
+/**
+ * How the limits over a request stand: of several scopes the one with the least left. Nothing where nothing is limited.
+ * An organisation's are left out, since what is left of them tells what its other tenants use.
+ */
 export function limitHeaders(standings: readonly Standing[]): Record<string, string> {
 	const headers: Record<string, string> = {};
 	for (const [limit, unit] of OPENAI) {
@@ -48,7 +52,7 @@ function leftOf({ max, used }: Standing): number {
 function tightestOf(standings: readonly Standing[], limit: LimitName): Standing | null {
 	let tightest: Standing | null = null;
 	for (const standing of standings) {
-		if (standing.limit !== limit) continue;
+		if (standing.limit !== limit || organisationOf(standing.scope) !== null) continue;
 		if (tightest === null || leftOf(standing) < leftOf(tightest)) tightest = standing;
 	}
 	return tightest;

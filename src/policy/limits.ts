@@ -1,5 +1,6 @@
 import type {
 	Claim,
+	Counter,
 	CounterUsage,
 	LimitName,
 	Refusal,
@@ -30,6 +31,23 @@ const SLOT_MS = 5_000;
 const EXPIRY_SLOT_MS = 5_000;
 /** What a client is told to wait for a place: leases end when requests do, which nobody knows. */
 const LEASE_WAIT_MS = 1_000;
+
+const ORGANISATION = 'organisation:';
+
+/** The scope of a counter that all tenants of an organisation share. */
+export function organisationScope(name: string): string {
+	return `${ORGANISATION}${name}`;
+}
+
+/** The organisation that a counter is of; null: it is its tenant's own. */
+export function organisationOf(scope: string): string | null {
+	return scope.startsWith(ORGANISATION) ? scope.slice(ORGANISATION.length) : null;
+}
+
+/** Under whose name a counter is kept: its tenant's, and nobody's for an organisation's, which no tenant owns. */
+export function ownerOf(tenantId: string, { scope }: Pick<Counter, 'scope'>): string {
+	return organisationOf(scope) === null ? tenantId : '';
+}
 
 /**
  * Until when an amount used at `now` counts. A slot of the minute counts until its last instant is a whole minute old:

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { LimitSet, LimitTable, TenantLimits } from '../contracts/project.ts';
+import { organisationOf, organisationScope } from '../policy/limits.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { Claim, LimitName, Refusal, SharedState, Standing, Ticket } from '../spec/shared-state.ts';
@@ -48,7 +49,11 @@ export class RequestLimits {
 		this.#parts = parts;
 		this.#caller = caller;
 		this.#tenant = Object.hasOwn(tenants, caller.tenantId) ? (tenants[caller.tenantId] as TenantLimits) : standard;
-		this.#rules = [{ scope: 'tenant', limits: this.#tenant.tenant }, ...keyRules(this.#tenant, caller)];
+		this.#rules = [
+			...organisationRules(parts.table, this.#tenant),
+			{ scope: 'tenant', limits: this.#tenant.tenant },
+			...keyRules(this.#tenant, caller),
+		];
 	}
 
 	/** How the limits over this request stand, as far as it has asked. */
@@ -56,7 +61,7 @@ export class RequestLimits {
 		return [...this.#standings.values()];
 	}
 
-	/** admit: one request, and one place, of the tenant and the key. Throws `rate_limited`. */
+	/** admit: one request, and one place, of the organisation, the tenant and the key. Throws `rate_limited`. */
 	enter(notes: StepNotes): Promise<void> {
 		return this.#enterScopes(this.#rules, notes);
 	}
@@ -145,6 +150,14 @@ export class RequestLimits {
 	}
 }
 
+function organisationRules(
+	{ organisations }: LimitTable,
+	{ organisation }: TenantLimits,
+): { scope: string; limits: LimitSet }[] {
+	if (organisation === null || !Object.hasOwn(organisations, organisation)) return [];
+	return [{ scope: organisationScope(organisation), limits: organisations[organisation] as LimitSet }];
+}
+
 function keyRules({ keys }: TenantLimits, { keyId, keyName }: LimitedCaller): { scope: string; limits: LimitSet }[] {
 	const limits = [keyId, keyName].find((name) => name !== null && Object.hasOwn(keys, name)) ?? null;
 	return limits === null ? [] : [{ scope: `key:${keyId}`, limits: keys[limits] as LimitSet }];
@@ -201,12 +214,17 @@ function refused({ claim, used, waitMs }: Refusal, tenantId: string): PlimsollEr
 		);
 	}
 	const isCost = limit === 'cost_usd_per_day' || limit === 'cost_usd_per_month';
+	const code = isCost ? 'budget_exhausted' : 'rate_limited';
+	const retryAfterMs = Math.max(1, Math.ceil(waitMs));
+	// What the other tenants of the organisation use is none of this one's business.
+	if (organisationOf(scope) !== null) {
+		const message = `${limit} of ${whose} allows ${say(max)}, and what is left of it does not cover this request.`;
+		return new PlimsollError(code, message, { retryAfterMs });
+	}
 	const need = amount === 1 ? '' : ` and this call may need ${say(amount)}`;
-	return new PlimsollError(
-		isCost ? 'budget_exhausted' : 'rate_limited',
-		`${limit} of ${whose} allows ${say(max)}; ${say(used)} are used or reserved${need}.`,
-		{ retryAfterMs: Math.max(1, Math.ceil(waitMs)) },
-	);
+	return new PlimsollError(code, `${limit} of ${whose} allows ${say(max)}; ${say(used)} are used or reserved${need}.`, {
+		retryAfterMs,
+	});
 }
 
 function scopeWords(scope: string, tenantId: string): string {

@@ -66,6 +66,7 @@ export interface RunRecord {
 
 /** Money that counts as used in one day or month: what was used, and the block that may be used next without a write. */
 export interface Allowance extends Counter {
+	/** Whose counter it is; empty for an organisation's, which its scope names. */
 	readonly tenantId: string;
 	/** End of the day or month, milliseconds since the epoch. */
 	readonly until: number;

@@ -8,9 +8,9 @@ export const LIMITS = [
 ] as const;
 export type LimitName = (typeof LIMITS)[number];
 
-/** One thing counted for one tenant: what, and over which part of the tenant. */
+/** One thing counted: what, and over which part of a tenant, or over all tenants of an organisation. */
 export interface Counter {
-	/** `tenant`, `key:<id>`, `feature:<name>` or `user:<hash>`. */
+	/** `tenant`, `key:<id>`, `feature:<name>`, `user:<hash>` or `organisation:<name>`. */
 	readonly scope: string;
 	readonly limit: LimitName;
 }

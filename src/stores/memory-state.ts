@@ -1,4 +1,4 @@
-import { type Cells, decideReserve, decideSettle, liveCells, usageOf } from '../policy/limits.ts';
+import { type Cells, decideReserve, decideSettle, liveCells, ownerOf, usageOf } from '../policy/limits.ts';
 import type { Allowance, RecordStore } from '../spec/records.ts';
 import type {
 	Claim,
@@ -111,7 +111,7 @@ export class MemoryState implements SharedState {
 			const block = Math.ceil(claim.max * BLOCK_SHARE);
 			const micros = Math.max(used, Math.min(used + block, claim.max));
 			const { scope, limit } = claim;
-			short.push({ id, allowance: { tenantId, scope, limit, until: end, micros } });
+			short.push({ id, allowance: { tenantId: ownerOf(tenantId, claim), scope, limit, until: end, micros } });
 		}
 		if (short.length === 0) return;
 		// Held in memory first: whoever comes while this is being written must not write the same block once more.
@@ -158,6 +158,6 @@ function isMoney({ limit }: Claim): boolean {
 }
 
 /** No part of it holds a space: tenants, scopes and limits are names, ids and hashes. */
-function keyOf(tenantId: string, { scope, limit }: Counter): string {
-	return `${tenantId} ${scope} ${limit}`;
+function keyOf(tenantId: string, counter: Counter): string {
+	return `${ownerOf(tenantId, counter)} ${counter.scope} ${counter.limit}`;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isFinal, type Measured, standing, strictest, ticketFor } from '../policy/limits.ts';
+import { isFinal, type Measured, ownerOf, standing, strictest, ticketFor } from '../policy/limits.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Counter,
@@ -82,9 +82,13 @@ export class RedisState implements SharedState {
 
 	async close(): Promise<void> {}
 
-	/** The braces make a cluster keep all counters of one tenant together, as a script needs them. */
+	/**
+	 * The braces keep all counters together where keys are spread over slots: one script takes those of a tenant and of
+	 * its organisation, and a tenant that changes its organisation keeps what was counted.
+	 */
 	#keys(tenantId: string, counters: readonly Counter[]): string[] {
-		return counters.map(({ scope, limit }) => `${this.#link.prefix}:{${tenantId}}:${scope}:${limit}`);
+		const { prefix } = this.#link;
+		return counters.map((one) => `{${prefix}}:${ownerOf(tenantId, one)}:${one.scope}:${one.limit}`);
 	}
 
 	async #run(script: RedisScript, keys: readonly string[], values: readonly number[]): Promise<readonly number[]> {

@@ -322,13 +322,18 @@ test('absurd limits are refused where they stand, and costs are exact', async ()
 		expect(await limits(bad), bad).toHaveLength(1);
 	}
 	const { value } = await load(`limits: {requests_per_minute: 10, cost_usd_per_day: 0.1}
+organisations:
+  globex: {limits: {cost_usd_per_day: 99}}
 tenants:
   acme:
+    organisation: globex
     limits: {requests_per_minute: null, cost_usd_per_month: 12.5}
     each_user: {concurrent_requests: 0}
 `);
 	expect(value?.config.limits).toEqual({
 		standard: {
+			organisation: null,
+			suspended: false,
 			tenant: [
 				{ limit: 'requests_per_minute', max: 10 },
 				{ limit: 'cost_usd_per_day', max: 100_000 },
@@ -339,6 +344,8 @@ tenants:
 		},
 		tenants: {
 			acme: {
+				organisation: 'globex',
+				suspended: false,
 				tenant: [
 					{ limit: 'cost_usd_per_day', max: 100_000 },
 					{ limit: 'cost_usd_per_month', max: 12_500_000 },
@@ -348,7 +355,20 @@ tenants:
 				eachUser: [{ limit: 'concurrent_requests', max: 0 }],
 			},
 		},
+		organisations: { globex: [{ limit: 'cost_usd_per_day', max: 99_000_000 }] },
 	});
+	expect(value?.config.declared.lines).toMatchObject({
+		'organisations.globex.limits.cost_usd_per_day': 3,
+		'tenants.acme.organisation': 6,
+		'tenants.acme.limits.requests_per_minute': 7,
+		'tenants.acme.each_user.concurrent_requests': 8,
+	});
+});
+
+test('a tenant of an organisation that does not exist is refused: nothing would hold it', async () => {
+	expect(await problemsOf('organisations:\n  globex: {}\ntenants:\n  acme:\n    organisation: globax\n')).toEqual([
+		expect.stringMatching(/^plimsoll\.yaml:5:\d+: tenants\.acme\.organisation: there is no organisation globax/),
+	]);
 });
 
 test('limits of a feature that does not exist are refused: they would hold nothing back', async () => {

@@ -3,11 +3,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LimitSet, LimitTable } from '../../src/contracts/project.ts';
 import { limitHeaders } from '../../src/gateway/limit-headers.ts';
 import { startGateway } from '../support/gateway-fixture.ts';
-import { feature, KEY } from '../support/runtime-fixture.ts';
+import { feature, KEY, NO_LIMITS } from '../support/runtime-fixture.ts';
 
 function acme(tenant: LimitSet): LimitTable {
-	const none = { tenant: [], keys: {}, features: {}, eachUser: [] };
-	return { standard: none, tenants: { acme: { ...none, tenant } } };
+	return { ...NO_LIMITS, tenants: { acme: { ...NO_LIMITS.standard, tenant } } };
 }
 
 async function gatewayWith(tenant: LimitSet) {

@@ -5,14 +5,14 @@ import type { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { LimitName } from '../../src/spec/shared-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
-import { feature, KEY, runtimeOf } from '../support/runtime-fixture.ts';
+import { feature, KEY, keyRecord, NO_LIMITS, runtimeOf } from '../support/runtime-fixture.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
 const HELLO: Behaviour = { kind: 'answer', afterMs: 10, text: 'Hello to you.' };
 
 function acme(change: Partial<TenantLimits>): LimitTable {
-	const none: TenantLimits = { tenant: [], keys: {}, features: {}, eachUser: [] };
-	return { standard: none, tenants: { acme: { ...none, ...change } } };
+	const none: TenantLimits = NO_LIMITS.standard;
+	return { ...NO_LIMITS, tenants: { acme: { ...none, ...change } } };
 }
 const only = (limit: LimitName, max: number): LimitSet => [{ limit, max }];
 
@@ -73,10 +73,43 @@ describe('limits on requests', () => {
 		expect(ended[1]?.message).toContain('this user');
 	});
 
+	it('holds an organisation’s limit over its tenants together, and tells none what the others use', async () => {
+		const clock = new VirtualClock();
+		const member = { ...NO_LIMITS.standard, organisation: 'globex' };
+		const limits = {
+			...NO_LIMITS,
+			tenants: { acme: { ...member, tenant: only('requests_per_minute', 100) }, beta: member },
+			organisations: { globex: only('requests_per_minute', 3) },
+		};
+		const state = new MemoryState();
+		const route = [new ScriptedModel(clock, [HELLO])];
+		const acmeSide = runtimeOf(clock, [feature({}, { route })], { limits, sharedState: state });
+		const keys = [keyRecord({ tenantId: 'beta' })];
+		const betaSide = runtimeOf(clock, [feature({}, { route })], { limits, sharedState: state, keys });
+		expect(await askAll(clock, acmeSide.runtime, [{}, {}])).toEqual([null, null]);
+		const [passed, refused] = await askAll(clock, betaSide.runtime, [{}, {}]);
+		expect(passed).toBeNull();
+		expect(refused).toMatchObject({ code: 'rate_limited', retryAfterMs: expect.any(Number) });
+		expect(refused?.message).toBe(
+			'requests_per_minute of the organisation globex allows 3 requests a minute, and what is left of it does not cover this request.',
+		);
+		const trace = betaSide.traces.traces.find(({ outcome }) => outcome === 'refused');
+		expect(trace?.steps[0]?.detail).toMatchObject({ refused_scope: 'organisation:globex' });
+		// The strictest wins, whichever it is.
+		const strict = { ...limits, tenants: { acme: { ...member, tenant: only('requests_per_minute', 2) } } };
+		const { runtime } = runtimeOf(clock, [feature({}, { route })], { limits: strict });
+		const ended = await askAll(clock, runtime, [{}, {}, {}]);
+		expect(ended[2]?.message).toContain('the tenant acme allows 2');
+	});
+
 	it('holds the standard limits over tenants that have none of their own', async () => {
 		const clock = new VirtualClock();
 		const table = acme({});
-		const limits = { standard: { ...table.standard, tenant: only('requests_per_minute', 1) }, tenants: {} };
+		const limits = {
+			...NO_LIMITS,
+			standard: { ...table.standard, tenant: only('requests_per_minute', 1) },
+			tenants: {},
+		};
 		const { runtime } = runtimeOf(clock, [feature({}, { route: [new ScriptedModel(clock, [HELLO])] })], { limits });
 		expect((await askAll(clock, runtime, [{}, {}])).map((error) => error?.code)).toEqual([undefined, 'rate_limited']);
 	});

@@ -10,7 +10,7 @@ import type { Guard } from '../../src/spec/guard.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
 import { type Counter, LIMITS } from '../../src/spec/shared-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
-import { feature, hit, KEY, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
+import { feature, hit, KEY, NO_LIMITS, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
 const HELLO: Behaviour = { kind: 'answer', afterMs: 10, text: 'Hello to you.' };
@@ -394,11 +394,21 @@ const WIDE = [
 	{ limit: 'cost_usd_per_month', max: 1_000_000 },
 ] as const;
 const LIMITED: LimitTable = {
-	standard: { tenant: [], keys: {}, features: {}, eachUser: [] },
-	tenants: { acme: { tenant: WIDE, keys: { test: WIDE }, features: { greet: WIDE }, eachUser: WIDE } },
+	...NO_LIMITS,
+	tenants: {
+		acme: {
+			...NO_LIMITS.standard,
+			organisation: 'globex',
+			tenant: WIDE,
+			keys: { test: WIDE },
+			features: { greet: WIDE },
+			eachUser: WIDE,
+		},
+	},
+	organisations: { globex: WIDE },
 };
-const EVERYTHING: Counter[] = ['tenant', `key:${'a'.repeat(12)}`, 'feature:greet'].flatMap((scope) =>
-	LIMITS.map((limit) => ({ scope, limit })),
+const EVERYTHING: Counter[] = ['organisation:globex', 'tenant', `key:${'a'.repeat(12)}`, 'feature:greet'].flatMap(
+	(scope) => LIMITS.map((limit) => ({ scope, limit })),
 );
 
 describe('invariants under faults', () => {

@@ -88,6 +88,22 @@ describe('costs of days and months in process', () => {
 		expect(writes).toBe(1);
 	});
 
+	it('an organisation’s cost outlives the process, whichever of its tenants spent it', async () => {
+		const records = openSqliteRecords(await recordFile());
+		onTestFinished(() => records.close());
+		const claims = [claim('cost_usd_per_day', 100, 40, 'organisation:globex')];
+		const spendAs = (state: SharedState, tenantId: string) =>
+			state.reserve({ tenantId, claims, now: NOW, expiresAt: NOW + 1_000 });
+		for (const tenantId of ['acme', 'beta']) {
+			const state = await MemoryState.open(records, NOW);
+			const reservation = await spendAs(state, tenantId);
+			if (reservation.granted) await state.settle(reservation.ticket, [40], NOW);
+			await state.close();
+		}
+		const again = await MemoryState.open(records, NOW);
+		expect(await spendAs(again, 'gamma')).toMatchObject({ granted: false, refusal: { used: 80 } });
+	});
+
 	it('gives out no money that could not be written down', async () => {
 		const state = await MemoryState.open(
 			{

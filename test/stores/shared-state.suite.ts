@@ -5,6 +5,7 @@ import type { Claim, LimitName, Reservation, SharedState, Ticket } from '../../s
 /** A minute, a day and a month begin at this instant: 2026-12-01 00:00 UTC. */
 const START = Date.UTC(2026, 11, 1);
 const DAY_MS = 86_400_000;
+const SHARED = 'organisation:globex';
 
 export interface StateSubject {
 	/** A state with empty counters. Several on one backend when `replicas` is above one. */
@@ -131,6 +132,46 @@ export function sharedStateSuite(name: string, subject: StateSubject): void {
 			granted(await state.reserve({ tenantId: 'other', claims, now: START, expiresAt: START + 1 }));
 		});
 
+		it('shares an organisation’s counter between its tenants, and takes all of a request’s claims or none', async () => {
+			const [one, other] = (await subject.open(2)) as [SharedState, SharedState];
+			const of = (tenantId: string, amount: number, max = 100) => {
+				const claims = [
+					claim('cost_usd_per_day', max, amount, 'organisation:globex'),
+					claim('cost_usd_per_day', 90, amount),
+				];
+				return { tenantId, claims, now: START, expiresAt: START + 30_000 };
+			};
+			const ticket = granted(await one.reserve(of('acme', 60)));
+			// The tenant alone has room for it; the organisation has not.
+			expect(await other.reserve(of('beta', 60))).toMatchObject({
+				granted: false,
+				refusal: { claim: { scope: 'organisation:globex' }, used: 60 },
+			});
+			expect(await other.usage('beta', [claim('cost_usd_per_day', 0)], START)).toEqual([{ settled: 0, reserved: 0 }]);
+			await other.settle(ticket, [20, 20], START);
+			granted(await one.reserve(of('beta', 80)));
+			const shared = [claim('cost_usd_per_day', 0, 0, 'organisation:globex')];
+			for (const tenantId of ['acme', 'beta', '']) {
+				expect(await one.usage(tenantId, shared, START)).toEqual([{ settled: 20, reserved: 80 }]);
+			}
+			// Another organisation, and a tenant of the same name, count for themselves.
+			const name = [claim('cost_usd_per_day', 1, 1, 'organisation:initech'), claim('cost_usd_per_day', 1)];
+			granted(await other.reserve({ tenantId: 'globex', claims: name, now: START, expiresAt: START + 1 }));
+		});
+
+		it('keeps what a tenant used when it changes its organisation', async () => {
+			const state = await one();
+			const of = (organisation: string) => [
+				claim('cost_usd_per_month', 1000, 70, `organisation:${organisation}`),
+				claim('cost_usd_per_month', 100, 70),
+			];
+			await state.settle(granted(await ask(state, of('globex'))), [70, 70], START);
+			expect(await ask(state, of('initech'))).toMatchObject({
+				granted: false,
+				refusal: { claim: { scope: 'tenant' } },
+			});
+		});
+
 		it('answers with how things stand for a claim of nothing, even above the limit', async () => {
 			const state = await one();
 			granted(await ask(state, [claim('tokens_per_minute', 10, 10)]));
@@ -189,8 +230,11 @@ async function interleave(subject: StateSubject, seed: number): Promise<void> {
 				const state = states[at % states.length] as SharedState;
 				if (kind === 'reserve') {
 					const amount = draw(30);
-					const claims = [claim('cost_usd_per_day', day, amount), claim('concurrent_requests', places)];
-					const reservation = await state.reserve({ tenantId: 'acme', claims, now, expiresAt: now + 1 + draw(20_000) });
+					const claims = [claim('cost_usd_per_day', day, amount, SHARED), claim('concurrent_requests', places)];
+					// Two tenants of one organisation: money is shared, places are the first one's alone.
+					const tenantId = draw(3) === 0 ? 'beta' : 'acme';
+					if (tenantId === 'beta') claims.pop();
+					const reservation = await state.reserve({ tenantId, claims, now, expiresAt: now + 1 + draw(20_000) });
 					if (reservation.granted) held.push({ ticket: reservation.ticket, amount });
 				} else if (held.length > 0) {
 					const [one] = held.splice(draw(held.length), 1);
@@ -203,16 +247,17 @@ async function interleave(subject: StateSubject, seed: number): Promise<void> {
 			}),
 		);
 		const inUse = reserved().reduce((sum, { amount }) => sum + amount, 0);
-		const counters = [claim('cost_usd_per_day', 0), claim('concurrent_requests', 0)];
+		const counters = [claim('cost_usd_per_day', 0, 0, SHARED), claim('concurrent_requests', 0)];
+		const inside = reserved().filter(({ ticket }) => ticket.tenantId === 'acme').length;
 		const usage = await (states[0] as SharedState).usage('acme', counters, now);
 		expect(usage, `seed ${seed}, step ${step}`).toEqual([
 			{ settled, reserved: inUse },
-			{ settled: 0, reserved: reserved().length },
+			{ settled: 0, reserved: inside },
 		]);
 		expect(settled + inUse, `seed ${seed}, step ${step}`).toBeLessThanOrEqual(day);
-		expect(reserved().length, `seed ${seed}, step ${step}`).toBeLessThanOrEqual(places);
+		expect(inside, `seed ${seed}, step ${step}`).toBeLessThanOrEqual(places);
 		// Nothing that fits is refused.
-		const fits = [claim('cost_usd_per_day', day, day - settled - inUse)];
+		const fits = [claim('cost_usd_per_day', day, day - settled - inUse, SHARED)];
 		const probe = await (states[1] as SharedState).reserve({ tenantId: 'acme', claims: fits, now, expiresAt: now + 1 });
 		expect(probe.granted, `seed ${seed}, step ${step}`).toBe(true);
 		if (probe.granted) await (states[1] as SharedState).release(probe.ticket, now);

@@ -176,8 +176,9 @@ export function authenticatorOf(clock: Clock, keys: readonly KeyRecord[] = [keyR
 }
 
 export const NO_LIMITS: LimitTable = {
-	standard: { tenant: [], keys: {}, features: {}, eachUser: [] },
+	standard: { organisation: null, suspended: false, tenant: [], keys: {}, features: {}, eachUser: [] },
 	tenants: {},
+	organisations: {},
 };
 
 export function runtimeOf(

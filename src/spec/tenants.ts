@@ -1,0 +1,33 @@
+import type { LimitName } from './shared-state.ts';
+
+/** Limits as they are written in files and in requests: costs in US dollars; null takes a default away. */
+export type LimitSettings = { readonly [L in LimitName]?: number | null | undefined };
+
+type Named = Readonly<Record<string, LimitSettings>>;
+
+/** One tenant, as it is written. */
+export interface TenantSettings {
+	/** Null: the tenant stands by itself. */
+	readonly organisation: string | null;
+	/** Nothing is let in while it is; its keys stay. Never in a file. */
+	readonly suspended: boolean;
+	readonly limits: LimitSettings;
+	/** By a key's id or name. */
+	readonly keys: Named;
+	readonly features: Named;
+	readonly each_user: LimitSettings;
+}
+
+/** One organisation, as it is written: its limits hold over all its tenants together. */
+export interface OrganisationSettings {
+	readonly limits: LimitSettings;
+}
+
+export const NO_SETTINGS: TenantSettings = {
+	organisation: null,
+	suspended: false,
+	limits: {},
+	keys: {},
+	features: {},
+	each_user: {},
+};
