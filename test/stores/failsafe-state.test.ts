@@ -183,7 +183,7 @@ describe.skipIf(NO_REDIS !== null)(
 				await Promise.all(Array.from({ length: 50 }, request));
 				expect(held.shared).toBe(before + 50);
 			},
-			60_000,
+			120_000,
 		);
 	},
 );

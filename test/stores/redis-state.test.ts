@@ -53,7 +53,7 @@ describe.skipIf(NO_REDIS !== null)(
 				const last = await state.reserve({ tenantId: 'acme', claims: [rest], now, expiresAt: now + 1 });
 				expect(last.granted, `round ${round}`).toBe(true);
 			}
-		}, 240_000);
+		}, 300_000);
 
 		it('works on after Redis has forgotten its scripts', async () => {
 			const [state] = await fresh(1);

@@ -193,7 +193,7 @@ export function sharedStateSuite(name: string, subject: StateSubject): void {
 
 		it(`never passes a cap and refuses nothing that fits, in ${subject.runs} seeded interleavings`, async () => {
 			for (let seed = 1; seed <= subject.runs; seed++) await interleave(subject, seed);
-		}, 120_000);
+		}, 300_000);
 
 		it('admits exactly the first 50 of 200 at once, and the others once those have settled for less', async () => {
 			const states = await subject.open(2);
