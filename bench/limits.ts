@@ -29,7 +29,16 @@ const all: LimitSet = [
 	{ limit: 'cost_usd_per_day', max: WIDE * 1000 },
 	{ limit: 'cost_usd_per_month', max: WIDE * 1000 },
 ];
-const none = { organisation: null, suspended: false, tenant: [], keys: {}, features: {}, eachUser: [] };
+const none = {
+	organisation: null,
+	suspended: false,
+	tenant: [],
+	keys: {},
+	features: {},
+	eachUser: [],
+	weight: 1,
+	batchKeys: [],
+};
 const TABLES: Readonly<Record<string, LimitTable>> = {
 	'no limits': { standard: none, tenants: {}, organisations: {} },
 	'tenant: requests, places': { standard: { ...none, tenant: requests }, tenants: {}, organisations: {} },

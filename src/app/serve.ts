@@ -216,6 +216,6 @@ function asListenError(thrown: unknown, at: string): unknown {
 async function drain(services: Services, ms: number): Promise<void> {
 	const { promise: timeUp, resolve } = Promise.withResolvers<void>();
 	const cancel = systemClock.after(ms, resolve);
-	await Promise.race([services.runtime.drain(), timeUp]);
+	await Promise.race([services.runtime.drain(ms), timeUp]);
 	cancel();
 }

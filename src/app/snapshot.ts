@@ -31,7 +31,7 @@ export function createSnapshot(project: LoadedProject, models: ReadonlyMap<strin
 			[...config.upstreams].flatMap(([name, one]) => (one.available ? [] : [[name, one.switchedOnBy]])),
 		),
 		bare: config.bare,
-		concurrentRequestsMax: config.server.concurrentRequestsMax,
+		admission: config.admission,
 		limits: config.limits,
 		requestMsMax: Math.max(
 			config.bare.deadlineMs,

@@ -184,7 +184,7 @@ function sayIngested(
 }
 
 function sayStopping({ services, drainMs: waitMs }: RunningServer, terminal: Terminal): void {
-	const { running } = services.runtime;
+	const { inside: running } = services.runtime;
 	if (terminal.json) {
 		terminal.record({ event: 'stopping', running, wait_ms_max: waitMs });
 		return;

@@ -19,6 +19,7 @@ export function compileContract(
 		description: raw.description,
 		owner: raw.owner,
 		exampleQuestion: raw.example_question,
+		priority: raw.priority,
 		objective: {
 			latencyMsP95: objective.latency_ms_p95,
 			timeToFirstTokenMsP95: objective.time_to_first_token_ms_p95,

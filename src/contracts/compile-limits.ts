@@ -45,6 +45,8 @@ export function limitTable(declared: DeclaredTenants, live: LiveSettings = NOTHI
 		keys: mapped(settings.keys, limitSet),
 		features: mapped(settings.features, limitSet),
 		eachUser: limitSet(settings.each_user),
+		weight: settings.weight ?? 1,
+		batchKeys: settings.batch_keys ?? [],
 	});
 	return {
 		standard: compiled(NO_SETTINGS),
@@ -62,6 +64,8 @@ function mergedTenant(file: TenantSettings = NO_SETTINGS, live: TenantSettings =
 		keys: mergedLimits(file.keys, live.keys),
 		features: mergedLimits(file.features, live.features),
 		each_user: { ...live.each_user, ...file.each_user },
+		weight: file.weight,
+		batch_keys: file.batch_keys,
 	};
 }
 

@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
+import { admissionOf } from './compile-admission.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
@@ -77,9 +78,9 @@ export function compileProject(
 						port: value.server.port,
 						bodyBytesMax: value.server.body_bytes_max,
 						headerBytesMax: value.server.header_bytes_max,
-						concurrentRequestsMax: value.server.concurrent_requests_max,
 						drainMs: value.server.drain_ms,
 					},
+					admission: admissionOf(value),
 					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { PRIORITIES } from '../spec/priority.ts';
 import { decimal, integer, MILLISECONDS, nameKey, share, TOKENS, text, upstreamName } from './fields.ts';
 import { usdToMicros } from './money.ts';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from './release.ts';
@@ -230,6 +231,13 @@ export const contractSchema = z
 		})
 			.nullable()
 			.default(null),
+		priority: z
+			.enum(PRIORITIES)
+			.meta({
+				description:
+					'`batch`: requests wait behind interactive ones, and are refused first under pressure. A client or a key can lower it, never raise it.',
+			})
+			.default('interactive'),
 		objective,
 		budget,
 		retrieval,

@@ -48,6 +48,21 @@ const tenant = z
 		limits: limitSet(
 			'Of the tenant as a whole. What is left out is as under the top-level `limits`; null is no limit.',
 		),
+		weight: integer(1, 1_000, {
+			description:
+				'The tenant’s share of the places that become free, against the weights of the other tenants that wait.',
+			'x-default': '1',
+			examples: [4],
+		}).optional(),
+		batch_keys: z
+			.array(z.string().min(1).max(100))
+			.max(1_000)
+			.meta({
+				description: 'Keys, by id or name, all of whose requests are batch work: they wait behind interactive ones.',
+				'x-default': 'none',
+				examples: [['nightly']],
+			})
+			.optional(),
 		keys: z
 			.record(z.string().min(1).max(100), z.strictObject(fields).meta({ description: 'Limits of one key.' }))
 			.meta({

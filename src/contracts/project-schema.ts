@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { admissionSchema } from './admission-schema.ts';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
 import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
@@ -27,8 +28,13 @@ const server = z
 			'x-unit': BYTES,
 		}).default(16_384),
 		concurrent_requests_max: integer(1, 100_000, {
-			description: 'More requests at once are refused with `concurrency_exceeded`.',
+			description: 'How many requests run at once; more wait, see `admission.queue`.',
 		}).default(512),
+		buffered_bytes_max: integer(1_048_576, 1_099_511_627_776, {
+			description:
+				'Everything that is held in memory for requests: bodies, answers that wait for their guards, and what clients do not take. Beyond it requests are refused.',
+			'x-unit': BYTES,
+		}).default(268_435_456),
 		drain_ms: integer(0, 600_000, {
 			description: 'How long a stop waits for running requests.',
 			'x-unit': MILLISECONDS,
@@ -302,6 +308,7 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'Traces.' }),
+		admission: admissionSchema,
 		identity: identitySchema,
 		bare: z
 			.strictObject({

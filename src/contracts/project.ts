@@ -19,10 +19,10 @@ export interface ProjectConfig {
 		readonly port: number;
 		readonly bodyBytesMax: number;
 		readonly headerBytesMax: number;
-		readonly concurrentRequestsMax: number;
 		/** How long a stop waits for running requests. */
 		readonly drainMs: number;
 	};
+	readonly admission: AdmissionConfig;
 	/** Issuers whose tokens are accepted beside keys. */
 	readonly identity: { readonly jwt: readonly IssuerConfig[] };
 	readonly telemetry: { readonly retentionDays: number };
@@ -85,6 +85,22 @@ export interface TenantLimits {
 	readonly keys: Readonly<Record<string, LimitSet>>;
 	readonly features: Readonly<Record<string, LimitSet>>;
 	readonly eachUser: LimitSet;
+	/** Its share of what is free, against those of the other tenants that wait. */
+	readonly weight: number;
+	/** Keys, by id or name, all of whose requests are batch work. */
+	readonly batchKeys: readonly string[];
+}
+
+/** How many requests run, and how those wait that cannot yet. */
+export interface AdmissionConfig {
+	readonly concurrentRequestsMax: number;
+	/** Below which the adaptive limit never falls; null: there is none, and `concurrentRequestsMax` alone holds. */
+	readonly adaptiveMin: number | null;
+	/** Of one tenant; 0: nobody waits. */
+	readonly queuedPerTenantMax: number;
+	readonly queuedMax: number;
+	/** Bodies, answers that are held back and what clients do not take, together. */
+	readonly bufferedBytesMax: number;
 }
 
 export interface LimitTable {

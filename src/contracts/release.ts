@@ -1,3 +1,4 @@
+import type { Priority } from '../spec/priority.ts';
 import type { SearchMode } from '../spec/retrieval.ts';
 
 /** What to do when something goes wrong. Each situation allows a subset; see FAILURE_POLICIES. */
@@ -35,6 +36,8 @@ export interface Contract {
 	readonly owner: string;
 	/** For people who try the feature out; null: none. */
 	readonly exampleQuestion: string | null;
+	/** The highest that its requests have. */
+	readonly priority: Priority;
 	readonly objective: {
 		readonly latencyMsP95: number;
 		readonly timeToFirstTokenMsP95: number | null;

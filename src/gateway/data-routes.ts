@@ -2,6 +2,7 @@ import { mayCall, requireFeature } from '../policy/access.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import { queueHeaders } from './admission-headers.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
@@ -72,7 +73,7 @@ async function chat(exchange: Exchange): Promise<unknown> {
 		return reply.header('content-type', 'application/json; charset=utf-8').send(answer.raw);
 	}
 	const relays = !exchange.parts.runtime.snapshot.features.has(ask.model);
-	const headers = () => limitHeaders(context.limits?.standings ?? []);
+	const headers = () => ({ ...limitHeaders(context.limits?.standings ?? []), ...queueHeaders(context) });
 	const events = new ChatStream(reply.raw, envelope, { includeUsage, relays, signal: context.signal, headers });
 	reply.raw.setHeader('x-request-id', context.id);
 	try {

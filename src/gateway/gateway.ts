@@ -5,6 +5,7 @@ import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
+import { queueHeaders, readPriority } from './admission-headers.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
@@ -109,12 +110,14 @@ function register(
 				context.clientLeft();
 				if (!handled.has(request)) context.end(asPlimsollError(context.signal.reason));
 			});
+			readPriority(context, request.headers);
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope ?? 'invoke' });
 			callers.set(request, context.caller);
 		},
 		onSend: async (request, reply) => {
-			const standings = contexts.get(request)?.limits?.standings;
-			if (standings) reply.headers(limitHeaders(standings));
+			const context = contexts.get(request);
+			if (!context) return;
+			reply.headers({ ...limitHeaders(context.limits?.standings ?? []), ...queueHeaders(context) });
 		},
 		handler: (request, reply) => {
 			handled.add(request);

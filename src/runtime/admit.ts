@@ -1,52 +1,12 @@
+import type { AdmissionConfig } from '../contracts/project.ts';
 import { requireScope } from '../policy/access.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
+import type { Door } from './door.ts';
 import { type LimitParts, RequestLimits } from './limits.ts';
+import type { Places } from './places.ts';
+import { fullQueue, noPlace } from './queue-refusal.ts';
 import type { RequestContext } from './request-context.ts';
-
-/** Told to a client that met a full house: long enough to drain a few requests, short enough to be worth it. */
-const FULL_RETRY_AFTER_MS = 1000;
-
-/** Who is inside: counts running requests and turns the next one away when the house is full or closing. */
-export class Door {
-	#inside = 0;
-	#closed = false;
-	readonly #empty = Promise.withResolvers<void>();
-
-	get closed(): boolean {
-		return this.#closed;
-	}
-
-	get inside(): number {
-		return this.#inside;
-	}
-
-	/** Throws `server_draining` or `concurrency_exceeded`. Every enter needs exactly one leave. */
-	enter(max: number): void {
-		if (this.#closed) {
-			throw new PlimsollError('server_draining', 'The server is stopping.', { retryAfterMs: FULL_RETRY_AFTER_MS });
-		}
-		if (this.#inside >= max) {
-			throw new PlimsollError('concurrency_exceeded', `${max} requests are running, the most that the server allows.`, {
-				retryAfterMs: FULL_RETRY_AFTER_MS,
-			});
-		}
-		this.#inside++;
-	}
-
-	leave(): void {
-		this.#inside--;
-		if (this.#closed && this.#inside === 0) this.#empty.resolve();
-	}
-
-	/** Lets nobody in any more; resolves when the last one has left. Further calls wait for the same. */
-	close(): Promise<void> {
-		this.#closed = true;
-		if (this.#inside === 0) this.#empty.resolve();
-		return this.#empty.promise;
-	}
-}
 
 /** How a caller shows who it is: by a key or token that came with the request, or as code in our own process. */
 export type Credentials =
@@ -55,18 +15,22 @@ export type Credentials =
 
 interface AdmitParts {
 	readonly door: Door;
+	readonly places: Places;
 	readonly authenticator: Authenticator;
-	readonly max: number;
+	readonly rules: AdmissionConfig;
 	readonly limits: LimitParts;
 	/** Told when a place could not be given back to the shared state. */
 	readonly onFault: (error: unknown) => void;
 }
 
-/** admit: a place inside, who asks, and whether the limits of the tenant and the key let it in. */
+/**
+ * admit: who asks, whether there is room to wait in, and whether the limits of the tenant and the key let it in. All of it
+ * before the body is read; strangers take no room. Its place to run in comes with `assign`, when its deadline is known.
+ */
 export function admit(context: RequestContext, credentials: Credentials, parts: AdmitParts): Promise<void> {
 	return context.step('admit', async (notes) => {
-		parts.door.enter(parts.max);
-		context.onLeave(() => parts.door.leave());
+		context.admission = notes.detail;
+		parts.door.requireOpen();
 		const known = identify(credentials, parts.authenticator);
 		const caller = known instanceof Promise ? await known : known;
 		// From here on the trace says whose the request is, also when it is refused.
@@ -79,9 +43,31 @@ export function admit(context: RequestContext, credentials: Credentials, parts: 
 			requireScope(caller, credentials.scope);
 		}
 		const limits = new RequestLimits(parts.limits, caller);
-		context.limits = limits;
-		context.onLeave(() => void limits.leave().catch(parts.onFault));
+		if (limits.isBatchKey) context.lowerPriority();
+		notes.detail.priority = context.priority;
+		enter(context, limits, parts);
 		await limits.enter(notes);
+	});
+}
+
+/** Into the house, where a tenant has room for what it may run and what it may have waiting. */
+function enter(context: RequestContext, limits: RequestLimits, { door, places, rules, onFault }: AdmitParts): void {
+	const { tenantId } = context.caller;
+	const { priority } = context;
+	door.requireOpen();
+	const running = Math.min(limits.tenantPlacesMax ?? rules.concurrentRequestsMax, rules.concurrentRequestsMax);
+	const isCrowded = rules.queuedPerTenantMax > 0 && door.of(tenantId) >= running + rules.queuedPerTenantMax;
+	// Where nobody may wait, a house as full as may be takes nobody in.
+	if (rules.queuedPerTenantMax === 0 && door.inside >= rules.concurrentRequestsMax) throw noPlace(places.limit);
+	if (isCrowded || places.isFull(tenantId, priority)) {
+		throw fullQueue('flow', places.fullWaitMs(tenantId, running));
+	}
+	context.onLeave(door.enter(tenantId));
+	context.limits = limits;
+	context.onLeave(() => {
+		const scopes = limits.placeScopes;
+		const left = limits.leave().catch(onFault);
+		if (scopes.length > 0) void left.then(() => places.freed(tenantId, scopes));
 	});
 }
 

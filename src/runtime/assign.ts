@@ -3,16 +3,22 @@ import { requireFeature } from '../policy/access.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { Feature, Snapshot } from './feature.ts';
+import type { Places } from './places.ts';
 import type { ChatRequest } from './request.ts';
 import type { RequestContext } from './request-context.ts';
+import { takePlace } from './take-place.ts';
 
 /** What the name in `model` turned out to be. */
 export type Target =
 	| { readonly kind: 'feature'; readonly feature: Feature }
 	| { readonly kind: 'upstream'; readonly model: Model };
 
-/** assign: whether the caller may, which release answers, and by when. */
-export function assign(context: RequestContext, request: ChatRequest, snapshot: Snapshot): Promise<Target> {
+/** assign: whether the caller may, which release answers, by when, and a place to run in, which it may have to wait for. */
+export function assign(
+	context: RequestContext,
+	request: ChatRequest,
+	{ snapshot, places }: { snapshot: Snapshot; places: Places },
+): Promise<Target> {
 	return context.step('assign', async (notes) => {
 		requireFeature(context.caller, request.model);
 		const target = findTarget(request.model, snapshot);
@@ -23,11 +29,13 @@ export function assign(context: RequestContext, request: ChatRequest, snapshot: 
 			context.trace.feature = release.contract.feature;
 			context.trace.release = release.id;
 			context.trace.variant = 'control';
+			if (release.contract.priority === 'batch') context.lowerPriority();
 		}
 		context.deadline.set(Math.max(0, deadlineMs - context.elapsedMs()));
 		notes.detail.deadline_ms = deadlineMs;
 		const { feature, user_id_hash: userHash } = context.trace;
 		await context.limits?.assigned({ feature, userHash }, notes);
+		await takePlace(context, places, notes);
 		return target;
 	});
 }

@@ -1,4 +1,4 @@
-import type { LimitTable } from '../contracts/project.ts';
+import type { AdmissionConfig, LimitTable } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
 import type { Guard } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
@@ -22,7 +22,7 @@ export interface Snapshot {
 	/** Optional upstreams that are off, with the environment variables that would switch them on. */
 	readonly switchedOff: ReadonlyMap<string, readonly string[]>;
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
-	readonly concurrentRequestsMax: number;
+	readonly admission: AdmissionConfig;
 	readonly limits: LimitTable;
 	/** The longest deadline that a request of this snapshot may have, milliseconds. */
 	readonly requestMsMax: number;

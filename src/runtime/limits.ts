@@ -3,7 +3,7 @@ import type { LimitSet, LimitTable, TenantLimits } from '../contracts/project.ts
 import { organisationOf, organisationScope } from '../policy/limits.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
-import type { Claim, LimitName, Refusal, SharedState, Standing, Ticket } from '../spec/shared-state.ts';
+import type { Claim, LimitName, Refusal, Reservation, SharedState, Standing, Ticket } from '../spec/shared-state.ts';
 
 /** Where a step says in the trace what the limits said to it. */
 interface StepNotes {
@@ -61,12 +61,28 @@ export class RequestLimits {
 		return [...this.#standings.values()];
 	}
 
-	/** admit: one request, and one place, of the organisation, the tenant and the key. Throws `rate_limited`. */
-	enter(notes: StepNotes): Promise<void> {
-		return this.#enterScopes(this.#rules, notes);
+	/** Of the tenant as a whole, against others in the queue. */
+	get weight(): number {
+		return this.#tenant.weight;
 	}
 
-	/** assign: the same of the feature and the user, once they are known. */
+	/** Whether `plimsoll.yaml` holds the key to batch work. */
+	get isBatchKey(): boolean {
+		const { keyId, keyName } = this.#caller;
+		return this.#tenant.batchKeys.some((name) => name === keyId || name === keyName);
+	}
+
+	/** The most requests that the tenant may have running at once; null: nothing of its own. */
+	get tenantPlacesMax(): number | null {
+		return this.#tenant.tenant.find(({ limit }) => limit === 'concurrent_requests')?.max ?? null;
+	}
+
+	/** admit: one request of the organisation, the tenant and the key. Throws `rate_limited`. */
+	async enter(notes: StepNotes): Promise<void> {
+		await this.#count(this.#rules, notes);
+	}
+
+	/** assign: one request of the feature and the user, once they are known. */
 	async assigned(target: { feature: string | null; userHash: string | null }, notes: StepNotes): Promise<void> {
 		const { feature, userHash } = target;
 		const { features, eachUser } = this.#tenant;
@@ -77,7 +93,41 @@ export class RequestLimits {
 			...(userHash === null ? [] : [{ scope: `user:${userHash}`, limits: eachUser }]),
 		];
 		this.#rules = [...this.#rules, ...more];
-		await this.#enterScopes(more, notes);
+		await this.#count(more, notes);
+	}
+
+	/** Scopes that limit how many requests run at once. */
+	get placeScopes(): readonly string[] {
+		return this.#rules.flatMap(({ scope, limits }) =>
+			limits.some(({ limit }) => limit === 'concurrent_requests') ? [scope] : [],
+		);
+	}
+
+	/**
+	 * assign: a place in every scope, until the request ends, or the refusal of the scope that has none free. Throws
+	 * `request_above_limit` where there never is one.
+	 */
+	async takePlaces(notes: StepNotes): Promise<Refusal | null> {
+		const claims = claimsOf(
+			this.#rules,
+			(limit) => limit === 'concurrent_requests',
+			() => 1,
+		);
+		if (claims.length === 0) return null;
+		const reservation = await this.#ask(claims, this.#parts.requestMsMax, notes);
+		if (!reservation.granted) {
+			if (reservation.refusal.waitMs === null) throw this.refused(reservation.refusal);
+			return reservation.refusal;
+		}
+		// A request that ended while it asked has nobody left to give the place back.
+		if (this.#left) await this.#parts.state.release(reservation.ticket, this.#parts.clock.now());
+		else this.#leases.push(reservation.ticket);
+		return null;
+	}
+
+	/** The error for a refusal that nobody waits out. */
+	refused(refusal: Refusal): PlimsollError {
+		return refused(refusal, this.#caller.tenantId);
 	}
 
 	/** Whether calls are counted at all: if not, nothing needs to be measured for them. */
@@ -113,18 +163,23 @@ export class RequestLimits {
 		for (const standings of await Promise.all(given)) this.#note(standings);
 	}
 
-	async #enterScopes(rules: readonly { scope: string; limits: LimitSet }[], notes: StepNotes): Promise<void> {
-		// Tokens are asked for with nothing, so that the answer to any request can say how many are left.
+	/** A request that was counted stays counted. Tokens are asked for with nothing, so that any answer can say how many are left. */
+	async #count(rules: readonly { scope: string; limits: LimitSet }[], notes: StepNotes): Promise<void> {
 		const claims = claimsOf(rules, isOfRequests, (limit) => (limit === 'tokens_per_minute' ? 0 : 1));
-		const ticket = await this.#reserve(claims, this.#parts.requestMsMax, notes);
-		// A request that was counted stays counted: only places are given back.
-		if (!ticket?.claims.some(({ limit }) => limit === 'concurrent_requests')) return;
-		if (this.#left) await this.#parts.state.release(ticket, this.#parts.clock.now());
-		else this.#leases.push(ticket);
+		await this.#reserve(claims, this.#parts.requestMsMax, notes);
 	}
 
 	async #reserve(claims: readonly Claim[], msMax: number, notes: StepNotes): Promise<Ticket | null> {
 		if (claims.length === 0) return null;
+		const reservation = await this.#ask(claims, msMax, notes);
+		if (reservation.granted) return reservation.ticket;
+		const { scope, limit } = reservation.refusal.claim;
+		notes.detail.refused_scope = scope;
+		notes.detail.refused_limit = limit;
+		throw this.refused(reservation.refusal);
+	}
+
+	async #ask(claims: readonly Claim[], msMax: number, notes: StepNotes): Promise<Reservation> {
 		const { state, clock } = this.#parts;
 		const now = clock.now();
 		const { tenantId } = this.#caller;
@@ -136,13 +191,7 @@ export class RequestLimits {
 			const isShared = reservation.granted ? reservation.ticket.heldBy === 'shared' : health.status === 'up';
 			notes.detail.limits = isShared ? 'redis' : health.onFailure;
 		}
-		if (!reservation.granted) {
-			const { scope, limit } = reservation.refusal.claim;
-			notes.detail.refused_scope = scope;
-			notes.detail.refused_limit = limit;
-			throw refused(reservation.refusal, tenantId);
-		}
-		return reservation.ticket;
+		return reservation;
 	}
 
 	#note(standings: readonly Standing[]): void {
@@ -176,7 +225,7 @@ function claimsOf(
 }
 
 function isOfRequests(limit: LimitName): boolean {
-	return limit === 'requests_per_minute' || limit === 'concurrent_requests' || limit === 'tokens_per_minute';
+	return limit === 'requests_per_minute' || limit === 'tokens_per_minute';
 }
 
 function isOfCalls(limit: LimitName): boolean {

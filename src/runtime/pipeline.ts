@@ -17,6 +17,7 @@ import type { Feature, Snapshot } from './feature.ts';
 import { type GenerationPlan, generate } from './generate.ts';
 import { guard } from './guard.ts';
 import { bareParameters, type CallParameters, featureParameters } from './parameters.ts';
+import type { Places } from './places.ts';
 import type { Answer, AnswerSink, ChatRequest } from './request.ts';
 import type { RequestContext } from './request-context.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
@@ -26,6 +27,7 @@ export interface PipelineParts {
 	readonly random: Random;
 	readonly retriever: Retriever;
 	readonly retryBudget: RetryBudget;
+	readonly places: Places;
 	readonly onFault: (error: unknown) => void;
 }
 
@@ -38,7 +40,7 @@ export async function answer(
 	request: ChatRequest,
 	ask: { snapshot: Snapshot; parts: PipelineParts },
 ): Promise<Answer> {
-	const target = await assign(context, request, ask.snapshot);
+	const target = await assign(context, request, { snapshot: ask.snapshot, places: ask.parts.places });
 	context.trace.streamed = request.sink !== null;
 	return target.kind === 'feature'
 		? answerAsFeature(context, request, { feature: target.feature, parts: ask.parts })

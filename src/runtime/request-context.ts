@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
+import type { Priority } from '../spec/priority.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
 import type { RequestLimits } from './limits.ts';
 
@@ -24,6 +25,11 @@ export class RequestContext {
 	attempts = 0;
 	/** Null until the caller is known. */
 	limits: RequestLimits | null = null;
+	/** How long it waited for its place. */
+	queuedMs = 0;
+	/** What the admit step says in the trace: also what is known only later, about the place and the wait for it. */
+	admission: StepNotes['detail'] = {};
+	#priority: Priority = 'interactive';
 	readonly #clock: Clock;
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
@@ -53,6 +59,15 @@ export class RequestContext {
 
 	set caller(caller: Caller) {
 		this.#caller = caller;
+	}
+
+	get priority(): Priority {
+		return this.#priority;
+	}
+
+	/** To batch work: the contract, the key and the client can each ask for it, and none can take it back. */
+	lowerPriority(): void {
+		this.#priority = 'batch';
 	}
 
 	get signal(): AbortSignal {

@@ -7,12 +7,16 @@ import type { Authenticator } from '../spec/identity.ts';
 import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
-import { admit, type Credentials, Door } from './admit.ts';
+import { admit, type Credentials } from './admit.ts';
+import { Door } from './door.ts';
 import type { Snapshot } from './feature.ts';
 import { answer } from './pipeline.ts';
+import { Places, type PlacesView } from './places.ts';
+import { draining } from './queue-refusal.ts';
 import type { Answer, ChatRequest } from './request.ts';
 import { RequestContext } from './request-context.ts';
 import { note, searchWithin } from './retrieve.ts';
+import { takePlace } from './take-place.ts';
 
 export interface RuntimeParts {
 	readonly clock: Clock;
@@ -37,12 +41,14 @@ const SEARCH_MS_MAX = 10_000;
 
 /** Runs requests. Each that enters ends with exactly one outcome and one trace. */
 export class Runtime {
-	readonly #parts: RuntimeParts & { readonly retryBudget: RetryBudget };
+	readonly #parts: RuntimeParts & { readonly retryBudget: RetryBudget; readonly places: Places };
 	readonly #door = new Door();
 	#snapshot: Snapshot;
 
 	constructor(parts: RuntimeParts, snapshot: Snapshot) {
-		this.#parts = { ...parts, retryBudget: new RetryBudget(RETRY_BUDGET) };
+		const isShared = () => parts.sharedState.health().backend === 'redis';
+		const places = new Places({ clock: parts.clock, isShared }, snapshot.admission);
+		this.#parts = { ...parts, places, retryBudget: new RetryBudget(RETRY_BUDGET) };
 		this.#snapshot = snapshot;
 	}
 
@@ -53,6 +59,7 @@ export class Runtime {
 
 	replace(snapshot: Snapshot): void {
 		this.#snapshot = snapshot;
+		this.#parts.places.update(snapshot.admission);
 	}
 
 	/** A request that has not been admitted yet; it must be ended, whatever happens to it. */
@@ -62,11 +69,11 @@ export class Runtime {
 	}
 
 	async admit(context: RequestContext, credentials: Credentials): Promise<void> {
-		const { concurrentRequestsMax: max, limits: table, requestMsMax } = this.#snapshot;
-		const { authenticator, clock, sharedState: state, onFault } = this.#parts;
+		const { admission: rules, limits: table, requestMsMax } = this.#snapshot;
+		const { authenticator, clock, sharedState: state, places, onFault } = this.#parts;
 		const limits = { state, clock, table, requestMsMax: Math.max(requestMsMax, SEARCH_MS_MAX) };
 		await this.#ending(context, () =>
-			admit(context, credentials, { door: this.#door, authenticator, max, limits, onFault }),
+			admit(context, credentials, { door: this.#door, places, authenticator, rules, limits, onFault }),
 		);
 	}
 
@@ -90,6 +97,7 @@ export class Runtime {
 		const result = await this.#ending(context, () =>
 			context.step('retrieve', async (notes) => {
 				requireSearch(context.caller);
+				await takePlace(context, this.#parts.places, notes);
 				const found = await searchWithin(context, request, { ...this.#parts, msMax: SEARCH_MS_MAX });
 				note(context, notes, { result: found, used: found.hits });
 				return found;
@@ -99,9 +107,14 @@ export class Runtime {
 		return result;
 	}
 
-	/** How many requests are inside. */
-	get running(): number {
+	/** How many requests are inside: running, waiting, or on their way there. */
+	get inside(): number {
 		return this.#door.inside;
+	}
+
+	/** Who runs and who waits. */
+	get admission(): PlacesView {
+		return this.#parts.places.view();
 	}
 
 	/** Whether new requests are turned away because the server stops. */
@@ -109,9 +122,16 @@ export class Runtime {
 		return this.#door.closed;
 	}
 
-	/** Lets nobody in any more; resolves when the last request has ended. */
-	drain(): Promise<void> {
-		return this.#door.close();
+	/**
+	 * Lets nobody in any more; resolves when the last request has ended. Who waits for a place still gets it within half of
+	 * the time, so that what runs has the other half to end; then it is told to go elsewhere.
+	 * @param msMax how long the caller will wait; left out: until all have ended.
+	 */
+	async drain(msMax: number | null = null): Promise<void> {
+		const refuse = () => this.#parts.places.refuseWaiting(draining());
+		const cancel = msMax === null ? () => {} : this.#parts.clock.after(msMax / 2, refuse);
+		await this.#door.close();
+		cancel();
 	}
 
 	async #ending<T>(context: RequestContext, run: () => Promise<T>): Promise<T> {

@@ -1,3 +1,4 @@
+import { ADMISSION_ERRORS } from './admission-errors.ts';
 import { formatProblem, type Problem } from './problem.ts';
 
 /** What kind of thing went wrong. The gateway maps it to a status, the CLI to an exit code. */
@@ -132,12 +133,7 @@ export const ERRORS = {
 		meaning: 'No key that is in force has this id.',
 		remedy: 'plimsoll keys list shows the ids.',
 	},
-	concurrency_exceeded: {
-		category: 'overloaded',
-		retryable: true,
-		meaning: 'More requests are running than server.concurrent_requests_max allows.',
-		remedy: 'Wait for the time in retry-after-ms.',
-	},
+	...ADMISSION_ERRORS,
 	rate_limited: {
 		category: 'overloaded',
 		retryable: true,

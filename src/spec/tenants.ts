@@ -16,6 +16,10 @@ export interface TenantSettings {
 	readonly keys: Named;
 	readonly features: Named;
 	readonly each_user: LimitSettings;
+	/** Its share of what is free, against the other tenants that wait: 1 unless set. In files alone. */
+	readonly weight?: number | undefined;
+	/** Keys, by id or name, all of whose requests are batch work. In files alone. */
+	readonly batch_keys?: readonly string[] | undefined;
 }
 
 /** One organisation, as it is written: its limits hold over all its tenants together. */

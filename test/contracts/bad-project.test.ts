@@ -341,6 +341,8 @@ tenants:
 			keys: {},
 			features: {},
 			eachUser: [],
+			weight: 1,
+			batchKeys: [],
 		},
 		tenants: {
 			acme: {
@@ -353,6 +355,8 @@ tenants:
 				keys: {},
 				features: {},
 				eachUser: [{ limit: 'concurrent_requests', max: 0 }],
+				weight: 1,
+				batchKeys: [],
 			},
 		},
 		organisations: { globex: [{ limit: 'cost_usd_per_day', max: 99_000_000 }] },

@@ -124,7 +124,7 @@ describe('limits on tokens and cost', () => {
 		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })], {
 			limits: acme({ tenant: only('cost_usd_per_day', 50 * 405) }),
 			sharedState: state,
-			concurrentRequestsMax: 1000,
+			admission: { concurrentRequestsMax: 1000 },
 		});
 		const requests = Array.from({ length: 200 }, () => ({}));
 		const ended = await askAll(clock, runtime, requests);

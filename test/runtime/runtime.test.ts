@@ -360,7 +360,9 @@ describe('the life of a request', () => {
 	it('turns away the request above the cap, and lets the next in when one has left', async () => {
 		const clock = new VirtualClock();
 		const model = new ScriptedModel(clock, [HELLO]);
-		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })], { concurrentRequestsMax: 1 });
+		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })], {
+			admission: { concurrentRequestsMax: 1 },
+		});
 		const first = runtime.open();
 		await runtime.admit(first, { kind: 'in_process', tenantId: 'acme' });
 		expect((await ask(clock, runtime)).error).toMatchObject({ code: 'concurrency_exceeded', retryAfterMs: 1000 });
@@ -380,7 +382,7 @@ describe('the life of a request', () => {
 		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })]);
 		expect((await ask(clock, runtime, { key })).error?.category).toBe('unauthenticated');
 		expect(model.calls).toBe(0);
-		expect(runtime.running).toBe(0);
+		expect(runtime.inside).toBe(0);
 		expect(traces.last.tenant_id).toBeNull();
 	});
 });
@@ -491,7 +493,7 @@ describe('invariants under faults', () => {
 
 					expect([answer, error].filter((one) => one !== null)).toHaveLength(1);
 					expect(traces.traces).toHaveLength(1);
-					expect(runtime.running).toBe(0);
+					expect(runtime.inside).toBe(0);
 					expect(clock.pending).toBe(0);
 					expect(traces.last.latency_ms).toBeLessThanOrEqual(10_000);
 					expect((models[0]?.calls ?? 0) + (models[1]?.calls ?? 0)).toBeLessThanOrEqual(plan.attemptsMax);

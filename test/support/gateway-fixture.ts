@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import type { LimitTable } from '../../src/contracts/project.ts';
+import type { AdmissionConfig, LimitTable } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
@@ -68,6 +68,7 @@ export async function startGateway(options: {
 	readonly receiveMsMax?: number;
 	readonly keys?: readonly KeyRecord[];
 	readonly limits?: LimitTable;
+	readonly admission?: Partial<AdmissionConfig>;
 	/** Of everything but the sockets. */
 	readonly clock?: Clock;
 }): Promise<RunningGateway> {
@@ -84,7 +85,7 @@ export async function startGateway(options: {
 	const { runtime, traces } = runtimeOf(clock, options.features?.(model) ?? [], {
 		retriever,
 		upstreams: [model],
-		concurrentRequestsMax: 50,
+		admission: { concurrentRequestsMax: 50, ...options.admission },
 		...(options.keys ? { keys: options.keys } : {}),
 		...(options.limits ? { limits: options.limits } : {}),
 	});

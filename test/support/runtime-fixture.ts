@@ -2,7 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import type { LimitTable } from '../../src/contracts/project.ts';
+import type { AdmissionConfig, LimitTable, TenantLimits } from '../../src/contracts/project.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
@@ -43,6 +43,7 @@ export function contract(change: Change = {}): Contract {
 		description: '',
 		owner: 'tests',
 		exampleQuestion: null,
+		priority: 'interactive',
 		stream: 'immediate',
 		...change,
 		objective: { latencyMsP95: 1000, timeToFirstTokenMsP95: null, availability: 0.99, ...change.objective },
@@ -175,10 +176,27 @@ export function authenticatorOf(clock: Clock, keys: readonly KeyRecord[] = [keyR
 	return new BearerAuthenticator(ring, null);
 }
 
-export const NO_LIMITS: LimitTable = {
-	standard: { organisation: null, suspended: false, tenant: [], keys: {}, features: {}, eachUser: [] },
-	tenants: {},
-	organisations: {},
+/** What a tenant has that is limited in nothing. */
+export const UNLIMITED: TenantLimits = {
+	organisation: null,
+	suspended: false,
+	tenant: [],
+	keys: {},
+	features: {},
+	eachUser: [],
+	weight: 1,
+	batchKeys: [],
+};
+
+export const NO_LIMITS: LimitTable = { standard: UNLIMITED, tenants: {}, organisations: {} };
+
+/** Nobody waits: what finds no place is refused. */
+const NO_QUEUE: AdmissionConfig = {
+	concurrentRequestsMax: 100,
+	adaptiveMin: null,
+	queuedPerTenantMax: 0,
+	queuedMax: 0,
+	bufferedBytesMax: 1_000_000_000,
 };
 
 export function runtimeOf(
@@ -190,7 +208,7 @@ export function runtimeOf(
 		retriever?: Retriever;
 		traces?: TraceList;
 		seed?: number;
-		concurrentRequestsMax?: number;
+		admission?: Partial<AdmissionConfig>;
 		upstreams?: readonly Model[];
 		keys?: readonly KeyRecord[];
 	} = {},
@@ -202,7 +220,7 @@ export function runtimeOf(
 		upstreams: new Map((parts.upstreams ?? []).map((model) => [model.upstream.name, model])),
 		switchedOff: new Map([['test/off', ['TEST_KEY']]]),
 		bare: { deadlineMs: 10_000, attemptsMax: 2 },
-		concurrentRequestsMax: parts.concurrentRequestsMax ?? 100,
+		admission: { ...NO_QUEUE, ...parts.admission },
 		limits: parts.limits ?? NO_LIMITS,
 		requestMsMax: 10_000,
 	};
