@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
 import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
@@ -170,6 +171,26 @@ const auditEntry = z.object({
 export type AuditReply = z.output<typeof auditEntry>;
 
 export const auditReply = z.object({ entries: z.array(auditEntry) });
+
+const version = {
+	name: z.string(),
+	version: z.int(),
+	managed_by_file: z.array(z.object({ field: z.string(), file: z.string(), line: z.int() })),
+	keys: z.int().nullable(),
+	tenants: z.array(z.string()).readonly().nullable(),
+	changed_at: z.string().nullable(),
+	changed_by: z.string().nullable(),
+};
+const tenant = z.object({ settings: tenantSettings, effective: tenantSettings, ...version });
+const organisation = z.object({ settings: organisationSettings, effective: organisationSettings, ...version });
+export const SETTINGS_REPLY = { tenant, organisation } as const;
+export type SettingsReply = z.output<typeof tenant> | z.output<typeof organisation>;
+
+export const settingsListReply = z.union([
+	z.object({ tenants: z.array(tenant) }).transform(({ tenants }) => tenants),
+	z.object({ organisations: z.array(organisation) }).transform(({ organisations }) => organisations),
+]);
+export const removedReply = z.object({ name: z.string(), deleted: z.literal(true), keys_revoked: z.int() });
 
 const limit = z.object({
 	tenant: z.string().nullable(),

@@ -3,9 +3,11 @@ import { systemClock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createHttpClient, type HttpClient } from '../base/http.ts';
 import { readLines } from '../base/lines.ts';
+import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseError, SseParser } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
 import {
@@ -22,9 +24,13 @@ import {
 	limitsReply,
 	type NewKeyReply,
 	newKeyReply,
+	removedReply,
 	revokedReply,
+	SETTINGS_REPLY,
 	type SearchReply,
+	type SettingsReply,
 	searchReply,
+	settingsListReply,
 	type TracesReply,
 	tracesReply,
 	userHashReply,
@@ -42,9 +48,11 @@ const REPLY_BYTES_MAX = 64 * 1024 * 1024;
 type Reply = Awaited<ReturnType<HttpClient['request']>>;
 
 interface Call {
-	readonly method: 'GET' | 'POST' | 'DELETE';
+	readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
 	readonly path: string;
 	readonly body?: unknown;
+	/** Null: whatever version there is. */
+	readonly ifVersion?: number | null;
 	readonly signal?: AbortSignal | undefined;
 	readonly waitMs?: number;
 }
@@ -143,6 +151,25 @@ export class HttpSession implements Session {
 		await this.#json({ method: 'DELETE', path: `/admin/keys/${encodeURIComponent(id)}` }, revokedReply);
 	}
 
+	listSettings(kind: SettingsKind): Promise<readonly SettingsReply[]> {
+		return this.#json({ method: 'GET', path: `/admin/${kind}s` }, settingsListReply);
+	}
+
+	showSettings(kind: SettingsKind, name: string): Promise<SettingsReply> {
+		return this.#json({ method: 'GET', path: settingsPath({ kind, name }) }, SETTINGS_REPLY[kind]);
+	}
+
+	setSettings(target: SettingsTarget, settings: unknown): Promise<SettingsReply> {
+		const { kind, ifVersion } = target;
+		return this.#json({ method: 'PUT', path: settingsPath(target), body: settings, ifVersion }, SETTINGS_REPLY[kind]);
+	}
+
+	async removeSettings(target: SettingsTarget): Promise<number> {
+		const { ifVersion } = target;
+		const reply = await this.#json({ method: 'DELETE', path: settingsPath(target), ifVersion }, removedReply);
+		return reply.keys_revoked;
+	}
+
 	async limits(): Promise<readonly LimitReply[]> {
 		return (await this.#json({ method: 'GET', path: '/admin/limits' }, limitsReply)).limits;
 	}
@@ -172,6 +199,7 @@ export class HttpSession implements Session {
 				headers: {
 					...(this.#key === null ? {} : { authorization: `Bearer ${this.#key}` }),
 					...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+					...(typeof call.ifVersion === 'number' ? { 'if-match': `"${call.ifVersion}"` } : {}),
 				},
 				body: call.body === undefined ? null : JSON.stringify(call.body),
 				signal: deadline.signal,
@@ -241,6 +269,10 @@ export class HttpSession implements Session {
 			cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : String(cause);
 		return new PlimsollError('server_unreachable', `The server ${this.url} cannot be reached: ${why}`, { cause });
 	}
+}
+
+function settingsPath({ kind, name }: Pick<SettingsTarget, 'kind' | 'name'>): string {
+	return `/admin/${kind}s/${encodeURIComponent(name)}`;
 }
 
 /** An answer as its events tell it, piece by piece. */

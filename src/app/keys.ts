@@ -148,6 +148,11 @@ export class KeyAdmin {
 	}
 }
 
+/** Whether a key would be let in. */
+export function isInForce({ revokedAt, expiresAt }: KeyView, now: number): boolean {
+	return revokedAt === null && (expiresAt === null || expiresAt > now);
+}
+
 function rights({ name, tenantId, scopes, features }: KeyRecord): Omit<NewKey, 'expiresAt'> {
 	return { name, tenantId, scopes, features };
 }

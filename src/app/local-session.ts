@@ -9,27 +9,33 @@ import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
 import { auditEntryRow, keyRow, newKey, rotation } from '../gateway/key-routes.ts';
 import { searchResponse } from '../gateway/search-response.ts';
+import type { SettingsTarget } from '../gateway/settings-operator.ts';
+import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
-import type {
-	AskReply,
-	AuditReply,
-	KeyReply,
-	LimitReply,
-	NewKeyReply,
-	SearchReply,
-	TracesReply,
+import {
+	type AskReply,
+	type AuditReply,
+	type KeyReply,
+	type LimitReply,
+	type NewKeyReply,
+	SETTINGS_REPLY,
+	type SearchReply,
+	type SettingsReply,
+	type TracesReply,
 } from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
-import { openServices, RECORD_FILE, rotateUserHash, type Services, TRACE_FILE } from './services.ts';
+import { rotateUserHash } from './operator.ts';
+import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
 import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
@@ -135,6 +141,24 @@ export class LocalSession implements Session {
 
 	async audit(limit: number): Promise<readonly AuditReply[]> {
 		return (await (await this.#openRecords()).listAudit(limit)).map(auditEntryRow);
+	}
+
+	async listSettings(kind: SettingsKind): Promise<readonly SettingsReply[]> {
+		const views = (await (await this.#open()).tenants.list(kind)).map(settingsRow);
+		return views.map((row) => SETTINGS_REPLY[kind].parse(row));
+	}
+
+	async showSettings(kind: SettingsKind, name: string): Promise<SettingsReply> {
+		return SETTINGS_REPLY[kind].parse(settingsRow(await (await this.#open()).tenants.show(kind, name)));
+	}
+
+	async setSettings(target: SettingsTarget, settings: unknown): Promise<SettingsReply> {
+		const view = await (await this.#open()).tenants.set(target, settings, PROCESS_ACTOR);
+		return SETTINGS_REPLY[target.kind].parse(settingsRow(view));
+	}
+
+	async removeSettings(target: SettingsTarget): Promise<number> {
+		return (await this.#open()).tenants.remove(target, PROCESS_ACTOR);
 	}
 
 	async limits(): Promise<readonly LimitReply[]> {

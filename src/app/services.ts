@@ -4,17 +4,14 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
-import type { KeyView, Operator } from '../gateway/operator.ts';
+import type { Operator } from '../gateway/operator.ts';
 import { BearerAuthenticator } from '../identity/authenticator.ts';
-import { issuerKeyId } from '../identity/claims.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
-import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import { Runtime } from '../runtime/runtime.ts';
-import type { Caller } from '../spec/identity.ts';
-import type { AuditEntry, RecordStore } from '../spec/records.ts';
-import type { SharedState, StateHealth } from '../spec/shared-state.ts';
+import type { RecordStore } from '../spec/records.ts';
+import type { SharedState } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
 import { FailsafeState } from '../stores/failsafe-state.ts';
 import { MemoryState } from '../stores/memory-state.ts';
@@ -22,10 +19,12 @@ import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
-import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
+import { KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import { ModelPool } from './model-pool.ts';
+import { operatorOf, tenantsOfTokens } from './operator.ts';
 import { createSnapshot } from './snapshot.ts';
+import { TenantAdmin } from './tenants.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 /** Everything that a running Plimsoll consists of, below HTTP. */
@@ -34,6 +33,7 @@ export interface Services {
 	readonly operator: Operator;
 	readonly authenticator: BearerAuthenticator;
 	readonly keys: KeyAdmin;
+	readonly tenants: TenantAdmin;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
 	/** Puts a new project in force for new requests. */
@@ -73,7 +73,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		all.close(),
 	);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
-	const snapshot = createSnapshot(project, pool.update(project.config.upstreams));
+	const snapshot = createSnapshot(project, pool.update(project.config.upstreams), project.config.limits);
 	const runtime = new Runtime(
 		{
 			clock,
@@ -88,39 +88,44 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		},
 		snapshot,
 	);
-	const parts = opened.move();
 	let current = project;
+	const tenants = new TenantAdmin(
+		{
+			records,
+			keys,
+			clock,
+			named: () => tenantsOfTokens(current),
+			onChange: (table) => runtime.replace({ ...runtime.snapshot, limits: table }),
+		},
+		project.config.declared,
+	);
+	await tenants.load();
+	const parts = opened.move();
 	return {
 		runtime,
 		authenticator,
 		keys,
+		tenants,
 		dataFolder,
-		operator: {
+		operator: operatorOf({
 			traces,
-			retriever: retrieval.retriever,
-			...identityOperator({ keys, users, records, clock }),
-			limits: async (tenantId) => {
-				const now = clock.now();
-				const tenants = tenantsOf(current, inForce(await keys.list(), now), tenantId);
-				const { limits: table } = runtime.snapshot;
-				const organisations =
-					tenantId === null
-						? await organisationReport(table, { state: sharedState, now })
-						: organisationLimits(table, tenantId);
-				return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
-			},
-			ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
-			readiness: () => {
-				const { ready, ...rest } = readiness(current, retrieval.retriever.status(), sharedState.health());
-				return { ready: ready && !runtime.draining, ...rest };
-			},
-		},
+			retrieval,
+			keys,
+			tenants,
+			users,
+			records,
+			clock,
+			runtime,
+			sharedState,
+			project: () => current,
+		}),
 		get project() {
 			return current;
 		},
 		async update(next) {
 			await retrieval.update(next.config);
-			runtime.replace(createSnapshot(next, pool.update(next.config.upstreams)));
+			tenants.declare(next.config.declared);
+			runtime.replace(createSnapshot(next, pool.update(next.config.upstreams), tenants.table));
 			tokens.update(next.config.identity.jwt);
 			tokens.prepare();
 			current = next;
@@ -157,27 +162,6 @@ async function openRetrieval(
 	return retrieval;
 }
 
-/** Tenants exist by their keys, by the issuers of tokens for them and by their entries in plimsoll.yaml. */
-function tenantsOf({ config }: LoadedProject, keys: readonly KeyView[], tenantId: string | null): LimitedTenant[] {
-	const issuers = config.identity.jwt;
-	const names = new Set([
-		...keys.map((key) => key.tenantId),
-		...issuers.flatMap(({ tenant, tenantsAllowed }) => tenant ?? tenantsAllowed ?? []),
-		...Object.keys(config.limits.tenants),
-	]);
-	const seen = tenantId === null ? [...names].sort() : [tenantId];
-	// The tokens of one issuer count together, like one key.
-	const tokens = issuers.map(({ name }) => ({ id: issuerKeyId(name), name: issuerKeyId(name) }));
-	return seen.map((name) => ({
-		tenantId: name,
-		keys: [...keys.filter((key) => key.tenantId === name), ...tokens],
-	}));
-}
-
-function inForce(keys: readonly KeyView[], now: number): readonly KeyView[] {
-	return keys.filter((key) => key.revokedAt === null && (key.expiresAt === null || key.expiresAt > now));
-}
-
 /** The connection that replicas share, where one is configured. */
 function openRedisLink(
 	{ config: { sharedState: settings } }: LoadedProject,
@@ -202,61 +186,4 @@ async function openSharedState(
 	const local = await MemoryState.open(records, clock.now());
 	if (link === null) return local;
 	return new FailsafeState({ shared: new RedisState(link), local, clock, policy });
-}
-
-/** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */
-function readiness(
-	project: LoadedProject,
-	status: ReturnType<Operator['retriever']['status']>,
-	sharedState: StateHealth,
-): ReturnType<Operator['readiness']> {
-	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
-	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
-	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));
-	const isStopped = sharedState.status === 'down' && sharedState.onFailure === 'fail_closed';
-	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, sharedState };
-}
-
-/** The operator's part about keys: who asked is told to the audit log. */
-function identityOperator({ keys, users, records, clock }: IdentityParts) {
-	const actor = (caller: Caller) => actorOf(caller, users);
-	return {
-		listKeys: () => keys.list(),
-		createKey: (ask, by) => keys.create(ask, actor(by)),
-		rotateKey: (id, ask, by) => keys.rotate(id, ask, actor(by)),
-		revokeKey: (id, by) => keys.revoke(id, actor(by)),
-		rotateUserHash: (by) => rotateUserHash({ users, records, clock }, actor(by)),
-		listAudit: (limit) => records.listAudit(limit),
-	} satisfies Partial<Operator>;
-}
-
-interface IdentityParts {
-	readonly keys: KeyAdmin;
-	readonly users: UserHash;
-	readonly records: RecordStore;
-	readonly clock: Clock;
-}
-
-/** Takes a new secret for the hashes of users, and says so in the audit log. */
-export async function rotateUserHash(
-	{ users, records, clock }: Omit<IdentityParts, 'keys'>,
-	actor: string,
-): Promise<string> {
-	const version = users.rotate();
-	const entry: AuditEntry = {
-		at: clock.now(),
-		actor,
-		action: 'user_hash_rotated',
-		subject: version,
-		tenantId: null,
-		detail: {},
-	};
-	await records.putAudit(entry);
-	return version;
-}
-
-function actorOf(caller: Caller, users: UserHash): string {
-	if (caller.kind === 'in_process') return PROCESS_ACTOR;
-	if (caller.kind === 'key') return `key:${caller.keyId}`;
-	return caller.user === null ? `${caller.keyId}` : `${caller.keyId}:${users.of(caller.tenantId, caller.user)}`;
 }

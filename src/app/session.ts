@@ -1,5 +1,7 @@
+import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from '../spec/retrieval.ts';
+import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import type {
 	AskReply,
@@ -8,6 +10,7 @@ import type {
 	LimitReply,
 	NewKeyReply,
 	SearchReply,
+	SettingsReply,
 	TracesReply,
 } from './gateway-reply.ts';
 
@@ -67,7 +70,15 @@ export interface Session {
 	revokeKey(id: string): Promise<void>;
 	/** The version of the new secret. */
 	rotateUserHash(): Promise<string>;
-	/** Who changed which key, newest first. */
+	/** Tenants or organisations, by name. */
+	listSettings(kind: SettingsKind): Promise<readonly SettingsReply[]>;
+	/** Throws `tenant_not_found` or `organisation_not_found`. */
+	showSettings(kind: SettingsKind, name: string): Promise<SettingsReply>;
+	/** Replaces what is set live. Throws `version_conflict`, `managed_by_file` and what is wrong with the settings. */
+	setSettings(target: SettingsTarget, settings: unknown): Promise<SettingsReply>;
+	/** How many keys were revoked with it. */
+	removeSettings(target: SettingsTarget): Promise<number>;
+	/** Who changed which key, tenant or organisation, newest first. */
 	audit(limit: number): Promise<readonly AuditReply[]>;
 	/** The configured limits of every tenant that the caller may see, and how they stand. */
 	limits(): Promise<readonly LimitReply[]>;

@@ -1,11 +1,16 @@
 import { countTokens } from '../base/tokens.ts';
+import type { LimitTable } from '../contracts/project.ts';
 import { createGuards } from '../guards/guards.ts';
 import type { Feature, Snapshot } from '../runtime/feature.ts';
 import type { Model } from '../spec/model.ts';
 import type { LoadedProject } from './load-project.ts';
 
 /** What requests see of a project: every feature with its prompt, guards and models resolved. */
-export function createSnapshot(project: LoadedProject, models: ReadonlyMap<string, Model>): Snapshot {
+export function createSnapshot(
+	project: LoadedProject,
+	models: ReadonlyMap<string, Model>,
+	limits: LimitTable,
+): Snapshot {
 	const { config } = project;
 	// Loading a tokenizer's table takes a tenth of a second, which no request should pay.
 	for (const { upstream } of models.values()) countTokens('', upstream.tokenizer);
@@ -32,7 +37,7 @@ export function createSnapshot(project: LoadedProject, models: ReadonlyMap<strin
 		),
 		bare: config.bare,
 		admission: config.admission,
-		limits: config.limits,
+		limits,
 		requestMsMax: Math.max(
 			config.bare.deadlineMs,
 			...[...project.releases.values()].map(({ contract }) => contract.budget.deadlineMs),

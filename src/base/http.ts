@@ -2,7 +2,7 @@ import { Agent, type Dispatcher, Pool } from 'undici';
 
 interface HttpRequest {
 	readonly url: string;
-	readonly method: 'GET' | 'POST' | 'DELETE';
+	readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
 	readonly headers: Readonly<Record<string, string>>;
 	readonly body: string | null;
 	readonly signal: AbortSignal | null;

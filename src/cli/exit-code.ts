@@ -17,6 +17,7 @@ export const EXIT_OF: Readonly<Record<ErrorCategory, number>> = {
 	unauthenticated: EXIT.failed,
 	forbidden: EXIT.failed,
 	not_found: EXIT.notFound,
+	precondition_failed: EXIT.failed,
 	too_large: EXIT.failed,
 	unprocessable: EXIT.failed,
 	overloaded: EXIT.unavailable,

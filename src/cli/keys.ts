@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { KeyReply } from '../app/gateway-reply.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
-import { addKeyLog } from './key-log.ts';
+import { addKeyLog } from './audit.ts';
 import { day, duration, expiry, isPast } from './key-time.ts';
 import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
 import { showTable } from './table.ts';

@@ -10,7 +10,7 @@ export function addLimits(program: Command, terminal: Terminal): void {
 		.command('limits')
 		.summary('show the limits of tenants and what is left of them')
 		.description(
-			'Shows every configured limit with what is used, reserved by running requests, and left. Limits are set in plimsoll.yaml, whose edits count at once.',
+			'Shows every configured limit with what is used, reserved by running requests, and left. Limits are set in plimsoll.yaml, whose edits count at once, or with plimsoll tenants set.',
 		)
 		.action((options: ServerOptions) => showLimits(options, terminal));
 	withJson(withServer(command), 'the limits as one JSON document, costs in micro-dollars');
@@ -24,7 +24,9 @@ async function showLimits(options: ServerOptions, terminal: Terminal): Promise<v
 		return;
 	}
 	if (limits.length === 0) {
-		terminal.note('No limits are set. They stand under limits and tenants in plimsoll.yaml.');
+		terminal.note(
+			'No limits are set. They stand under limits, tenants and organisations in plimsoll.yaml, or are set with plimsoll tenants set.',
+		);
 		return;
 	}
 	const rows = limits.map((row) => [

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { addAsk } from './ask.ts';
+import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addIngest } from './ingest.ts';
@@ -7,6 +8,7 @@ import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
 import { addLimits } from './limits.ts';
 import { addSearch } from './search.ts';
+import { addOrganisations, addTenants } from './settings.ts';
 import { addStart } from './start.ts';
 import type { Terminal } from './terminal.ts';
 import { addTrace } from './trace.ts';
@@ -35,7 +37,20 @@ Begin with:
 		.hook('preAction', (_, command) => {
 			terminal.json = command.opts().json === true;
 		});
-	for (const add of [addInit, addCheck, addStart, addAsk, addIngest, addSearch, addTrace, addKeys, addLimits])
+	for (const add of [
+		addInit,
+		addCheck,
+		addStart,
+		addAsk,
+		addIngest,
+		addSearch,
+		addTrace,
+		addKeys,
+		addTenants,
+		addOrganisations,
+		addLimits,
+		addAudit,
+	])
 		add(program, terminal);
 	return program;
 }

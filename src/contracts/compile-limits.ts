@@ -1,9 +1,9 @@
 import { LIMITS, type LimitName } from '../spec/shared-state.ts';
 import { type LimitSettings, NO_SETTINGS, type OrganisationSettings, type TenantSettings } from '../spec/tenants.ts';
 import { usdToMicros } from './money.ts';
-import type { DeclaredTenants, LimitSet, LimitTable, TenantLimits } from './project.ts';
+import type { DeclaredLines, DeclaredTenants, LimitSet, LimitTable, TenantLimits } from './project.ts';
 import type { RawProject } from './project-schema.ts';
-import { isMapping } from './schema-node.ts';
+import { isMapping, valueAt } from './schema-node.ts';
 import { fieldName } from './validation.ts';
 import type { FieldPath, YamlDocument } from './yaml-document.ts';
 
@@ -17,16 +17,23 @@ const NOTHING_LIVE: LiveSettings = { tenants: new Map(), organisations: new Map(
 
 /** What plimsoll.yaml says about tenants, as written, and on which line. */
 export function declaredTenants(document: YamlDocument, raw: RawProject): DeclaredTenants {
-	const lines: Record<string, number> = Object.create(null);
-	for (const section of ['tenants', 'organisations'] as const) {
-		for (const path of leaves(raw[section], [section])) lines[fieldName(path) ?? ''] = document.keyPlace(path).line;
-	}
+	const lines = (section: 'tenants' | 'organisations') =>
+		Object.fromEntries(
+			Object.entries(raw[section]).map(([name, entry]) => [name, linesOf(document, [section, name], entry)]),
+		);
 	return {
 		limits: raw.limits,
 		tenants: mapped(raw.tenants, (tenant) => ({ ...tenant, suspended: false })),
 		organisations: raw.organisations,
-		lines,
+		lines: { tenants: lines('tenants'), organisations: lines('organisations') },
 	};
+}
+
+function linesOf(document: YamlDocument, path: FieldPath, entry: unknown): DeclaredLines {
+	// What the schema filled in is not declared.
+	const written = leaves(entry).filter((field) => valueAt(document.value, [...path, ...field]) !== undefined);
+	const fields = written.map((field) => [fieldName(field) ?? '', document.keyPlace([...path, ...field]).line] as const);
+	return { entry: document.keyPlace(path).line, fields: Object.fromEntries(fields) };
 }
 
 /** All limits in force. What the file declares goes before what was set live, and that before `limits` of the file. */
@@ -56,7 +63,7 @@ export function limitTable(declared: DeclaredTenants, live: LiveSettings = NOTHI
 }
 
 /** One tenant's settings as they hold, without the defaults of all tenants. */
-function mergedTenant(file: TenantSettings = NO_SETTINGS, live: TenantSettings = NO_SETTINGS): TenantSettings {
+export function mergedTenant(file: TenantSettings = NO_SETTINGS, live: TenantSettings = NO_SETTINGS): TenantSettings {
 	return {
 		organisation: file.organisation ?? live.organisation,
 		suspended: live.suspended,
@@ -64,13 +71,13 @@ function mergedTenant(file: TenantSettings = NO_SETTINGS, live: TenantSettings =
 		keys: mergedLimits(file.keys, live.keys),
 		features: mergedLimits(file.features, live.features),
 		each_user: { ...live.each_user, ...file.each_user },
-		weight: file.weight,
-		batch_keys: file.batch_keys,
+		weight: file.weight ?? live.weight,
+		batch_keys: file.batch_keys ?? live.batch_keys,
 	};
 }
 
 /** Paths of the values that are set below a value: `limits.requests_per_minute`. */
-function leaves(value: unknown, path: FieldPath = []): readonly FieldPath[] {
+export function leaves(value: unknown, path: FieldPath = []): readonly FieldPath[] {
 	if (!isMapping(value)) return value === undefined ? [] : [path];
 	return Object.entries(value).flatMap(([key, member]) => leaves(member, [...path, key]));
 }

@@ -29,12 +29,12 @@ const fields = {
 const limitSet = (description: string) => z.strictObject(fields).prefault({}).meta({ description });
 
 /** The name of a tenant, as keys carry it. */
-const tenantKey = z
+export const tenantKey = z
 	.string()
 	.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
 	.meta({ 'x-expected': 'the name of a tenant: lower-case letters, digits, dots, dashes and underscores' });
 
-const organisationKey = z
+export const organisationKey = z
 	.string()
 	.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
 	.meta({ 'x-expected': 'the name of an organisation: lower-case letters, digits, dots, dashes and underscores' });
@@ -89,6 +89,21 @@ const organisation = z
 		limits: limitSet('What all its tenants together may use.'),
 	})
 	.meta({ description: 'One organisation.' });
+
+/** More names than these in one tenant's settings are a mistake, or worse. */
+const NAMES_MAX = 1_000;
+const few = <T extends z.ZodType>(schema: T) =>
+	schema.refine((names) => Object.keys(names as object).length <= NAMES_MAX, `holds more than ${NAMES_MAX} names`);
+
+/** A tenant's settings as an operator sets them while the server runs: those of the file, and whether it is let in. */
+export const tenantSettings = tenant.extend({
+	suspended: z.boolean().default(false),
+	keys: few(tenant.shape.keys),
+	features: few(tenant.shape.features),
+});
+
+/** The same of an organisation. */
+export const organisationSettings = organisation;
 
 /** `limits`, `organisations` and `tenants` of plimsoll.yaml. */
 export const limitFields = {

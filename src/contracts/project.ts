@@ -110,14 +110,21 @@ export interface LimitTable {
 	readonly organisations: Readonly<Record<string, LimitSet>>;
 }
 
+/** Where one tenant or organisation is declared. */
+export interface DeclaredLines {
+	readonly entry: number;
+	/** By the field's name, such as `limits.requests_per_minute`. */
+	readonly fields: Readonly<Record<string, number>>;
+}
+
 /** What plimsoll.yaml says about tenants and organisations, as written: live settings are merged with it. */
 export interface DeclaredTenants {
 	/** Of every tenant. */
 	readonly limits: LimitSettings;
 	readonly tenants: Readonly<Record<string, TenantSettings>>;
 	readonly organisations: Readonly<Record<string, OrganisationSettings>>;
-	/** The line of each field that the file declares: `tenants.acme.limits.requests_per_minute`. */
-	readonly lines: Readonly<Record<string, number>>;
+	/** The lines on which the file declares things. */
+	readonly lines: Readonly<Record<'tenants' | 'organisations', Readonly<Record<string, DeclaredLines>>>>;
 }
 
 export interface UpstreamConfig extends Upstream {

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { requireScope } from '../policy/access.ts';
+import { requireActive, requireScope } from '../policy/access.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -12,6 +12,7 @@ import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
+import { SETTINGS_ROUTES } from './settings-routes.ts';
 
 export interface GatewayOptions {
 	readonly bodyBytesMax: number;
@@ -26,6 +27,7 @@ export interface GatewayOptions {
 export const ROUTES: readonly Route[] = [
 	...DATA_ROUTES,
 	...ADMIN_ROUTES,
+	...SETTINGS_ROUTES,
 	{
 		method: 'GET',
 		path: '/openapi.json',
@@ -133,6 +135,8 @@ function register(
 async function identify(parts: GatewayParts, header: string | undefined, scope: Scope): Promise<Caller> {
 	const caller = await parts.authenticator.authenticate(header);
 	requireScope(caller, scope);
+	// Whoever may resume a tenant must get as far as doing so.
+	if (!caller.scopes.includes('admin')) requireActive(parts.runtime.snapshot.limits, caller);
 	return caller;
 }
 

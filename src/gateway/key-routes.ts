@@ -3,7 +3,7 @@ import type { AuditEntry } from '../spec/records.ts';
 import { checkBody } from './json-body.ts';
 import { KeyBody, RotateBody } from './key-body.ts';
 import type { KeyView } from './operator.ts';
-import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
 
 /** Keys, the secret of the users' hashes, and the log of who changed them. */
 export const KEY_ROUTES: readonly Route[] = [
@@ -61,7 +61,7 @@ export const KEY_ROUTES: readonly Route[] = [
 		path: '/admin/audit',
 		scope: 'admin',
 		traced: false,
-		summary: 'Who changed which key, newest first.',
+		summary: 'Who changed which key, tenant or organisation, newest first.',
 		body: null,
 		query: { limit: 'at most this many, 1 to 1000 (default 100)' },
 		handle: listAudit,
@@ -120,9 +120,4 @@ export function auditEntryRow({ at, actor, action, subject, tenantId, detail }: 
 
 function instant(text: string | null | undefined): number | null {
 	return text === null || text === undefined ? null : Date.parse(text);
-}
-
-function iso<T extends number | null>(ms: T): T extends null ? null | string : string;
-function iso(ms: number | null): string | null {
-	return ms === null ? null : new Date(ms).toISOString();
 }

@@ -59,7 +59,11 @@ function operation(route: Route): Record<string, unknown> {
 	return {
 		summary: route.summary,
 		...(route.scope === null ? { security: [] } : { 'x-scope': route.scope }),
-		parameters: [...pathParameters(route), ...queryParameters(route)],
+		parameters: [
+			...pathParameters(route),
+			...namedParameters('query', route.query),
+			...namedParameters('header', route.headers),
+		],
 		...body,
 		responses: {
 			'200': { description: 'Success' },
@@ -80,10 +84,10 @@ function pathParameters({ path }: Route): unknown[] {
 	}));
 }
 
-function queryParameters({ query = {} }: Route): unknown[] {
-	return Object.entries(query).map(([name, description]) => ({
+function namedParameters(place: 'query' | 'header', all: Readonly<Record<string, string>> = {}): unknown[] {
+	return Object.entries(all).map(([name, description]) => ({
 		name,
-		in: 'query',
+		in: place,
 		description,
 		schema: { type: 'string' },
 	}));

@@ -4,6 +4,7 @@ import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
+import type { SettingsOperator } from './settings-operator.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
 export type KeyView = Omit<KeyRecord, 'secretHash'>;
@@ -38,6 +39,8 @@ export interface Operator {
 	revokeKey(id: string, by: Caller): Promise<void>;
 	/** Takes a new secret for the hashes of users. Returns its version, which stands in front of every hash. */
 	rotateUserHash(by: Caller): Promise<string>;
+	/** Tenants and organisations. */
+	readonly settings: SettingsOperator;
 	/** Newest first. */
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;
 	/** The configured limits and how they stand; of one tenant, or of all that are known when null. */

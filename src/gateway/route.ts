@@ -31,7 +31,7 @@ export interface Exchange {
 
 /** One row of the route table: it makes the Fastify route and the OpenAPI operation. */
 export interface Route {
-	readonly method: 'GET' | 'POST' | 'DELETE';
+	readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
 	/** In OpenAPI's form: `/v1/features/{feature}/invoke`. */
 	readonly path: string;
 	/** Null: open to everyone, said on purpose for each such route. */
@@ -42,6 +42,8 @@ export interface Route {
 	readonly body: z.ZodType | null;
 	/** Query parameters with their meaning. */
 	readonly query?: Readonly<Record<string, string>>;
+	/** Headers with their meaning. */
+	readonly headers?: Readonly<Record<string, string>>;
 	readonly handle: (exchange: Exchange) => unknown;
 }
 
@@ -49,6 +51,12 @@ export interface Route {
 export function callerOf({ caller }: Exchange): Caller {
 	if (caller === null) throw new Error('a route that asks who calls must name a scope');
 	return caller;
+}
+
+/** An instant as clients see it. */
+export function iso<T extends number | null>(ms: T): T extends null ? null | string : string;
+export function iso(ms: number | null): string | null {
+	return ms === null ? null : new Date(ms).toISOString();
 }
 
 export function pathParameter(request: FastifyRequest, name: string): string {

@@ -1,3 +1,4 @@
+import type { LimitTable } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
@@ -7,6 +8,12 @@ export function requireScope(caller: Caller, scope: Scope): void {
 	if (caller.scopes.includes(scope)) return;
 	const has = caller.scopes.length === 0 ? 'none' : caller.scopes.join(', ');
 	throw new PlimsollError('scope_missing', `This needs the scope "${scope}"; this caller has: ${has}.`);
+}
+
+/** Throws `tenant_suspended` when an operator has suspended the caller's tenant. */
+export function requireActive({ tenants }: LimitTable, { tenantId }: Caller): void {
+	if (!Object.hasOwn(tenants, tenantId) || !tenants[tenantId]?.suspended) return;
+	throw new PlimsollError('tenant_suspended', `The tenant ${tenantId} is suspended.`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { AdmissionConfig } from '../contracts/project.ts';
-import { requireScope } from '../policy/access.ts';
+import { requireActive, requireScope } from '../policy/access.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
 import type { Door } from './door.ts';
@@ -42,6 +42,7 @@ export function admit(context: RequestContext, credentials: Credentials, parts: 
 			notes.detail.scope = credentials.scope;
 			requireScope(caller, credentials.scope);
 		}
+		requireActive(parts.limits.table, caller);
 		const limits = new RequestLimits(parts.limits, caller);
 		if (limits.isBatchKey) context.lowerPriority();
 		notes.detail.priority = context.priority;

@@ -160,6 +160,7 @@ function outcomeOf(error: PlimsollError | null, degraded: boolean): Outcome {
 		case 'unauthenticated':
 		case 'forbidden':
 		case 'not_found':
+		case 'precondition_failed':
 		case 'too_large':
 		case 'overloaded':
 		case 'unprocessable':

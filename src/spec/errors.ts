@@ -1,31 +1,9 @@
+import { ACCESS_ERRORS } from './access-errors.ts';
 import { ADMISSION_ERRORS } from './admission-errors.ts';
+import type { CatalogueEntry, ErrorCategory } from './error-category.ts';
 import { formatProblem, type Problem } from './problem.ts';
 
-/** What kind of thing went wrong. The gateway maps it to a status, the CLI to an exit code. */
-export type ErrorCategory =
-	| 'invalid_request'
-	| 'unauthenticated'
-	| 'forbidden'
-	| 'not_found'
-	| 'too_large'
-	| 'unprocessable'
-	| 'overloaded'
-	| 'upstream_failed'
-	| 'unavailable'
-	| 'deadline_exceeded'
-	| 'cancelled'
-	| 'configuration'
-	| 'internal';
-
-interface CatalogueEntry {
-	readonly category: ErrorCategory;
-	/** Whether the same request may succeed later without a change. */
-	readonly retryable: boolean;
-	/** What happened, for the manual. */
-	readonly meaning: string;
-	/** What the reader can do, for the manual. */
-	readonly remedy: string;
-}
+export type { ErrorCategory } from './error-category.ts';
 
 /** Every error that leaves Plimsoll has one of these codes. `docs/reference/errors.md` is generated from this table. */
 export const ERRORS = {
@@ -53,56 +31,7 @@ export const ERRORS = {
 		meaning: 'The headers are larger than server.header_bytes_max.',
 		remedy: 'Send fewer or shorter headers, or raise the cap.',
 	},
-	key_missing: {
-		category: 'unauthenticated',
-		retryable: false,
-		meaning: 'The request carries no key.',
-		remedy: 'Send "authorization: Bearer plim_…"; plimsoll keys create makes a key.',
-	},
-	key_invalid: {
-		category: 'unauthenticated',
-		retryable: false,
-		meaning: 'The key is unknown, malformed or revoked.',
-		remedy: 'Check the key; plimsoll keys list shows which exist.',
-	},
-	key_expired: {
-		category: 'unauthenticated',
-		retryable: false,
-		meaning: 'The key was valid until the instant that the message names.',
-		remedy: 'Use the key that replaced it; plimsoll keys create makes another.',
-	},
-	token_invalid: {
-		category: 'unauthenticated',
-		retryable: false,
-		meaning:
-			'The token is no valid JWT of a configured issuer: its form, signature, issuer, audience, algorithm, times or claims are not as identity.jwt wants them. Which of them is not told to the client.',
-		remedy: 'Compare the token with the issuer under identity.jwt in plimsoll.yaml.',
-	},
-	token_expired: {
-		category: 'unauthenticated',
-		retryable: false,
-		meaning: 'The token is genuine, but past its exp, or older than age_max_s.',
-		remedy: 'Get a new token from the issuer.',
-	},
-	identity_unavailable: {
-		category: 'unavailable',
-		retryable: true,
-		meaning: 'The signing keys of the token’s issuer cannot be fetched, and none that are fresh enough are kept.',
-		remedy: 'Check that the server reaches jwks_url; the log has the reason.',
-	},
-	scope_missing: {
-		category: 'forbidden',
-		retryable: false,
-		meaning: 'The key or token is valid but lacks the scope that this route needs.',
-		remedy: 'Use a key or a token with the scope that the message names.',
-	},
-	feature_not_allowed: {
-		category: 'forbidden',
-		retryable: false,
-		meaning:
-			'The key or token is held to a list of features, and the request asks for another one, an upstream or a collection.',
-		remedy: 'Ask for a feature on the list (GET /v1/models), or use another key.',
-	},
+	...ACCESS_ERRORS,
 	model_not_found: {
 		category: 'not_found',
 		retryable: false,
@@ -126,12 +55,6 @@ export const ERRORS = {
 		retryable: false,
 		meaning: 'No trace with this request id is stored, or it belongs to another tenant, or retention removed it.',
 		remedy: 'Check the id in the x-request-id header of the response.',
-	},
-	key_not_found: {
-		category: 'not_found',
-		retryable: false,
-		meaning: 'No key that is in force has this id.',
-		remedy: 'plimsoll keys list shows the ids.',
 	},
 	...ADMISSION_ERRORS,
 	rate_limited: {

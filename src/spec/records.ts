@@ -1,5 +1,6 @@
 import type { CollectionStatus, IngestReport } from './retrieval.ts';
 import type { Counter } from './shared-state.ts';
+import type { SettingsRecord } from './tenants.ts';
 
 /** `invoke` calls features and searches; `ingest` writes collections; `read` sees traces; `admin` manages keys. */
 export const SCOPES = ['invoke', 'ingest', 'read', 'admin'] as const;
@@ -30,7 +31,18 @@ export interface KeyUse {
 	readonly at: number;
 }
 
-export const AUDIT_ACTIONS = ['key_created', 'key_rotated', 'key_revoked', 'user_hash_rotated'] as const;
+export const AUDIT_ACTIONS = [
+	'key_created',
+	'key_rotated',
+	'key_revoked',
+	'user_hash_rotated',
+	'tenant_changed',
+	'tenant_suspended',
+	'tenant_resumed',
+	'tenant_deleted',
+	'organisation_changed',
+	'organisation_deleted',
+] as const;
 
 /** Who changed what. Holds no secret and no user's name. */
 export interface AuditEntry {
@@ -39,7 +51,7 @@ export interface AuditEntry {
 	/** `key:<id>`, `jwt:<issuer>:<hash of the user>`, or `process` for a command or the server itself. */
 	readonly actor: string;
 	readonly action: (typeof AUDIT_ACTIONS)[number];
-	/** What was changed, such as the id of a key. */
+	/** What was changed, such as the id of a key or the name of a tenant. */
 	readonly subject: string;
 	/** Whose it is; null when it is everybody's. */
 	readonly tenantId: string | null;
@@ -91,6 +103,13 @@ export interface RecordStore {
 	}): Promise<boolean>;
 	/** Moves last-used times forward, never back. */
 	touchKeys(uses: readonly KeyUse[]): Promise<void>;
+	/** What operators set while the server ran, deleted ones too. */
+	listSettings(): Promise<readonly SettingsRecord[]>;
+	/**
+	 * Writes the next version of a record with what is told about it, and revokes the keys of a tenant that is gone. All
+	 * of it or nothing: false when the stored version is not the one before.
+	 */
+	putSettings(record: SettingsRecord, entries: readonly AuditEntry[]): Promise<boolean>;
 	putAudit(entry: AuditEntry): Promise<void>;
 	/** Newest first. The log is bounded: 400 days and 100,000 entries. */
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;

@@ -16,9 +16,9 @@ export interface TenantSettings {
 	readonly keys: Named;
 	readonly features: Named;
 	readonly each_user: LimitSettings;
-	/** Its share of what is free, against the other tenants that wait: 1 unless set. In files alone. */
+	/** Its share of what is free, against the other tenants that wait: 1 unless set. */
 	readonly weight?: number | undefined;
-	/** Keys, by id or name, all of whose requests are batch work. In files alone. */
+	/** Keys, by id or name, all of whose requests are batch work. */
 	readonly batch_keys?: readonly string[] | undefined;
 }
 
@@ -26,6 +26,24 @@ export interface TenantSettings {
 export interface OrganisationSettings {
 	readonly limits: LimitSettings;
 }
+
+export type SettingsKind = 'tenant' | 'organisation';
+
+interface LiveRecord<K extends SettingsKind, S> {
+	readonly kind: K;
+	readonly name: string;
+	/** Null: deleted. The mark stays, so that replicas agree. */
+	readonly settings: S | null;
+	/** One more with every change; of two records of a name the one with the higher version holds. */
+	readonly version: number;
+	/** Milliseconds since the epoch. */
+	readonly changedAt: number;
+	/** As in the audit log. */
+	readonly changedBy: string;
+}
+
+/** What an operator set while the server ran. */
+export type SettingsRecord = LiveRecord<'tenant', TenantSettings> | LiveRecord<'organisation', OrganisationSettings>;
 
 export const NO_SETTINGS: TenantSettings = {
 	organisation: null,

@@ -54,5 +54,14 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			micros INTEGER NOT NULL,
 			PRIMARY KEY (tenant_id, scope, limit_name, until)
 		) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE settings (
+			kind TEXT NOT NULL,
+			name TEXT NOT NULL,
+			settings TEXT,
+			version INTEGER NOT NULL,
+			changed_at INTEGER NOT NULL,
+			changed_by TEXT NOT NULL,
+			PRIMARY KEY (kind, name)
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

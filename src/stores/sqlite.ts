@@ -1,112 +1,26 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
-import {
-	type Allowance,
-	AUDIT_ACTIONS,
-	type AuditEntry,
-	type IndexPointer,
-	type KeyRecord,
-	type KeyUse,
-	type RecordStore,
-	type RunRecord,
-	SCOPES,
+import type {
+	Allowance,
+	AuditEntry,
+	IndexPointer,
+	KeyRecord,
+	KeyUse,
+	RecordStore,
+	RunRecord,
 } from '../spec/records.ts';
-import type { IngestReport } from '../spec/retrieval.ts';
-import { LIMITS } from '../spec/shared-state.ts';
+import type { SettingsRecord } from '../spec/tenants.ts';
+import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { openSqliteFile, storageError } from './sqlite-file.ts';
 
 const AUDIT_MS_MAX = 400 * 86_400_000;
 const AUDIT_ROWS_MAX = 100_000;
 
-/** A JSON column: text that must parse, and whose value must satisfy `schema`. */
-function json<T extends z.ZodType>(schema: T) {
-	const parsed = z.string().transform((text, context) => {
-		try {
-			return JSON.parse(text) as unknown;
-		} catch {
-			context.addIssue({ code: 'custom', message: 'not JSON' });
-			return z.NEVER;
-		}
-	});
-	return parsed.pipe(schema);
-}
-
-const count = z.int().min(0);
-
-const keyRow: z.ZodType<KeyRecord> = z.object({
-	id: z.string(),
-	tenantId: z.string(),
-	name: z.string(),
-	scopes: json(z.array(z.enum(SCOPES))),
-	secretHash: z.string(),
-	createdAt: z.int(),
-	revokedAt: z.int().nullable(),
-	features: json(z.array(z.string())).nullable(),
-	expiresAt: z.int().nullable(),
-	lastUsedAt: z.int().nullable(),
-});
-
-const auditRow: z.ZodType<AuditEntry> = z.object({
-	at: z.int(),
-	actor: z.string(),
-	action: z.enum(AUDIT_ACTIONS),
-	subject: z.string(),
-	tenantId: z.string().nullable(),
-	detail: json(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
-});
-
-const pointerRow: z.ZodType<IndexPointer> = z.object({
-	collection: z.string(),
-	generation: z.string(),
-	promotedAt: z.int(),
-	documents: count,
-	chunks: count,
-	manifest: json(z.json()),
-});
-
-const report: z.ZodType<IngestReport> = z.object({
-	runId: z.string(),
-	collection: z.string(),
-	generation: z.string(),
-	promoted: z.boolean(),
-	sources: z.array(
-		z.object({
-			source: z.string(),
-			seen: count,
-			new: count,
-			changed: count,
-			unchanged: count,
-			deleted: count,
-			failed: z.array(z.object({ document: z.string(), reason: z.string() })),
-			chunks: count,
-			tokens: count,
-			seconds: z.number(),
-		}),
-	),
-});
-
-const runRow: z.ZodType<RunRecord> = z.object({
-	id: z.string(),
-	collection: z.string(),
-	startedAt: z.int(),
-	endedAt: z.int().nullable(),
-	outcome: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
-	report: json(report).nullable(),
-	error: z.string().nullable(),
-});
-
-const allowanceRow: z.ZodType<Allowance> = z.object({
-	tenantId: z.string(),
-	scope: z.string(),
-	limit: z.enum(LIMITS),
-	until: count,
-	micros: count,
-});
-
 const KEY_COLUMNS =
 	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt, features, expires_at AS expiresAt, last_used_at AS lastUsedAt';
+const SETTINGS_COLUMNS = 'kind, name, settings, version, changed_at AS changedAt, changed_by AS changedBy';
 const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedAt, outcome, report, error';
 
 /**
@@ -173,6 +87,22 @@ class SqliteRecords implements RecordStore {
 			for (const { id, at } of uses) {
 				this.#run('UPDATE keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?', at, id);
 			}
+			return true;
+		});
+	}
+
+	async listSettings(): Promise<readonly SettingsRecord[]> {
+		return this.#all(settingsRow, `SELECT ${SETTINGS_COLUMNS} FROM settings ORDER BY kind, name`);
+	}
+
+	async putSettings(record: SettingsRecord, entries: readonly AuditEntry[]): Promise<boolean> {
+		return this.#together(() => {
+			if (!this.#writeSettings(record)) return false;
+			if (record.kind === 'tenant' && record.settings === null) {
+				const sql = 'UPDATE keys SET revoked_at = ? WHERE tenant_id = ? AND revoked_at IS NULL';
+				this.#run(sql, record.changedAt, record.name);
+			}
+			for (const entry of entries) this.#writeAudit(entry);
 			return true;
 		});
 	}
@@ -289,6 +219,26 @@ class SqliteRecords implements RecordStore {
 			key.expiresAt,
 			key.lastUsedAt,
 		);
+	}
+
+	/** False when the stored version is not the one before. */
+	#writeSettings({ kind, name, settings, version, changedAt, changedBy }: SettingsRecord): boolean {
+		const rows = this.#run(
+			`INSERT INTO settings (kind, name, settings, version, changed_at, changed_by) SELECT ?, ?, ?, ?, ?, ?
+			WHERE ? = coalesce((SELECT version FROM settings WHERE kind = ? AND name = ?), 0)
+			ON CONFLICT (kind, name) DO UPDATE SET settings = excluded.settings, version = excluded.version,
+			changed_at = excluded.changed_at, changed_by = excluded.changed_by`,
+			kind,
+			name,
+			settings && JSON.stringify(settings),
+			version,
+			changedAt,
+			changedBy,
+			version - 1,
+			kind,
+			name,
+		);
+		return rows > 0;
 	}
 
 	#writeAudit({ at, actor, action, subject, tenantId, detail }: AuditEntry): void {

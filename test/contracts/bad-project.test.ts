@@ -361,11 +361,19 @@ tenants:
 		},
 		organisations: { globex: [{ limit: 'cost_usd_per_day', max: 99_000_000 }] },
 	});
-	expect(value?.config.declared.lines).toMatchObject({
-		'organisations.globex.limits.cost_usd_per_day': 3,
-		'tenants.acme.organisation': 6,
-		'tenants.acme.limits.requests_per_minute': 7,
-		'tenants.acme.each_user.concurrent_requests': 8,
+	expect(value?.config.declared.lines).toEqual({
+		organisations: { globex: { entry: 3, fields: { 'limits.cost_usd_per_day': 3 } } },
+		tenants: {
+			acme: {
+				entry: 5,
+				fields: {
+					organisation: 6,
+					'limits.requests_per_minute': 7,
+					'limits.cost_usd_per_month': 7,
+					'each_user.concurrent_requests': 8,
+				},
+			},
+		},
 	});
 });
 

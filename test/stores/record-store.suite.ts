@@ -8,6 +8,7 @@ import {
 	type RunRecord,
 	SCOPES,
 } from '../../src/spec/records.ts';
+import { NO_SETTINGS, type SettingsRecord } from '../../src/spec/tenants.ts';
 
 const HOSTILE = [
 	"x'; DROP TABLE keys; --",
@@ -46,6 +47,18 @@ export function auditEntry(fields: Partial<AuditEntry> = {}): AuditEntry {
 		subject: 'k1',
 		tenantId: 'acme',
 		detail: { name: 'ci', expires_at: null },
+		...fields,
+	};
+}
+
+function tenant(fields: Partial<Extract<SettingsRecord, { kind: 'tenant' }>> = {}): SettingsRecord {
+	return {
+		kind: 'tenant',
+		name: 'acme',
+		settings: NO_SETTINGS,
+		version: 1,
+		changedAt: 1_750_000_000_000,
+		changedBy: 'key:k0',
 		...fields,
 	};
 }
@@ -127,6 +140,42 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 				['a', null],
 				['b', null],
 				['c', 9],
+			]);
+		});
+
+		it('writes settings as the next version of what is stored, or not at all', async () => {
+			expect(await store.putSettings(tenant(), [auditEntry({ action: 'tenant_changed' })])).toBe(true);
+			expect(await store.listSettings()).toEqual([tenant()]);
+			for (const version of [1, 3]) {
+				const changed = tenant({ version, settings: { ...NO_SETTINGS, suspended: true } });
+				expect(await store.putSettings(changed, [auditEntry({ action: 'tenant_suspended' })])).toBe(false);
+			}
+			expect(await store.listSettings()).toEqual([tenant()]);
+			expect((await store.listAudit(10)).map(({ action }) => action)).toEqual(['tenant_changed']);
+			const next = tenant({
+				version: 2,
+				settings: { ...NO_SETTINGS, limits: { cost_usd_per_day: 0.1, tokens_per_minute: null } },
+			});
+			expect(await store.putSettings(next, [])).toBe(true);
+			expect(await store.listSettings()).toEqual([next]);
+		});
+
+		it('revokes a tenant’s keys together with the tenant, and no other’s', async () => {
+			await store.putKey(key({ id: 'a' }));
+			await store.putKey(key({ id: 'b', tenantId: 'other' }));
+			await store.putKey(key({ id: 'c', revokedAt: 5 }));
+			await store.putSettings(tenant({ settings: null, changedAt: 9 }), []);
+			const keys = await store.listKeys();
+			expect(keys.map(({ id, revokedAt }) => [id, revokedAt]).sort()).toEqual([
+				['a', 9],
+				['b', null],
+				['c', 5],
+			]);
+			const organisation = { ...tenant(), kind: 'organisation' as const, name: 'acme', settings: null };
+			await store.putSettings(organisation, []);
+			expect((await store.listSettings()).map(({ kind, settings }) => [kind, settings])).toEqual([
+				['organisation', null],
+				['tenant', null],
 			]);
 		});
 

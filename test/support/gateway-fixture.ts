@@ -40,6 +40,12 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		revokeKey: async () => {},
 		rotateUserHash: async () => 'v2',
 		listAudit: async () => [],
+		settings: {
+			list: async () => [],
+			show: () => Promise.reject(new Error('no settings')),
+			set: () => Promise.reject(new Error('no settings')),
+			remove: () => Promise.reject(new Error('no settings')),
+		},
 		limits: async () => [],
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({

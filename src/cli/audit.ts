@@ -8,15 +8,23 @@ interface LogOptions extends ServerOptions {
 	readonly limit: number;
 }
 
-/** plimsoll keys log */
+/** plimsoll audit */
+export function addAudit(program: Command, terminal: Terminal): void {
+	addLog(program.command('audit').summary('show who changed what'), 'plimsoll audit --limit 20', terminal);
+}
+
+/** plimsoll keys log: the same log, where people look for it first. */
 export function addKeyLog(keys: Command, terminal: Terminal): void {
-	const log = keys
-		.command('log')
-		.description('Shows who made, rotated and revoked keys, newest first.')
+	addLog(keys.command('log'), 'plimsoll keys log --limit 20', terminal);
+}
+
+function addLog(command: Command, line: string, terminal: Terminal): void {
+	const log = command
+		.description('Shows who changed keys, tenants and organisations, newest first.')
 		.option('--limit <n>', 'at most this many entries', integerBetween(1, 1000), 50)
 		.action((options: LogOptions) => showLog(options, terminal));
 	withJson(withServer(log), 'the entries as one JSON document');
-	example(log, 'plimsoll keys log --limit 20');
+	example(log, line);
 }
 
 async function showLog({ limit, ...options }: LogOptions, terminal: Terminal): Promise<void> {
@@ -26,7 +34,7 @@ async function showLog({ limit, ...options }: LogOptions, terminal: Terminal): P
 		return;
 	}
 	if (entries.length === 0) {
-		terminal.note('Nobody has changed a key yet.');
+		terminal.note('Nobody has changed anything yet.');
 		return;
 	}
 	const rows = entries.map(({ at, actor, action, subject, tenant, detail }) => [
@@ -52,7 +60,7 @@ function detailText(detail: Readonly<Record<string, string | number | null>>): s
 const COLUMNS = [
 	{ title: 'when (UTC)' },
 	{ title: 'what' },
-	{ title: 'key' },
+	{ title: 'of' },
 	{ title: 'tenant' },
 	{ title: 'by' },
 	{ title: '' },

@@ -1,0 +1,136 @@
+import type { Clock } from '../base/clock.ts';
+import type { LimitTable } from '../contracts/project.ts';
+import type { KeyView, Operator } from '../gateway/operator.ts';
+import { issuerKeyId } from '../identity/claims.ts';
+import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Caller } from '../spec/identity.ts';
+import type { AuditEntry, RecordStore } from '../spec/records.ts';
+import type { Ingester, Retriever } from '../spec/retrieval.ts';
+import type { SharedState, StateHealth } from '../spec/shared-state.ts';
+import type { TraceReader } from '../spec/trace.ts';
+import { isInForce, type KeyAdmin, PROCESS_ACTOR } from './keys.ts';
+import type { LoadedProject } from './load-project.ts';
+import type { TenantAdmin } from './tenants.ts';
+import type { UserHash } from './user-hash.ts';
+
+interface OperatorParts extends IdentityParts {
+	readonly traces: TraceReader;
+	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester };
+	readonly runtime: Runtime;
+	readonly sharedState: SharedState;
+	readonly project: () => LoadedProject;
+}
+
+/** What an operator can do with the parts of a running Plimsoll. */
+export function operatorOf(parts: OperatorParts): Operator {
+	const { traces, retrieval, runtime, sharedState, clock, keys, project } = parts;
+	return {
+		traces,
+		retriever: retrieval.retriever,
+		...identityOperator(parts),
+		limits: async (tenantId) => {
+			const now = clock.now();
+			const { limits: table } = runtime.snapshot;
+			const inForce = (await keys.list()).filter((key) => isInForce(key, now));
+			const tenants = tenantsOf({ project: project(), table }, inForce, tenantId);
+			const organisations =
+				tenantId === null
+					? await organisationReport(table, { state: sharedState, now })
+					: organisationLimits(table, tenantId);
+			return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
+		},
+		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
+		readiness: () => {
+			const { ready, ...rest } = readiness(project(), retrieval.retriever.status(), sharedState.health());
+			return { ready: ready && !runtime.draining, ...rest };
+		},
+	};
+}
+
+/** Tenants that tokens of configured issuers can name, as far as the file says which. */
+export function tenantsOfTokens({ config }: LoadedProject): readonly string[] {
+	return config.identity.jwt.flatMap(({ tenant, tenantsAllowed }) => tenant ?? tenantsAllowed ?? []);
+}
+
+/** Tenants exist by their keys, by the issuers of tokens for them, and by what the file or an operator sets for them. */
+function tenantsOf(
+	{ project, table }: { project: LoadedProject; table: LimitTable },
+	keys: readonly KeyView[],
+	tenantId: string | null,
+): LimitedTenant[] {
+	const issuers = project.config.identity.jwt;
+	const named = tenantsOfTokens(project);
+	const names = new Set([...keys.map((key) => key.tenantId), ...named, ...Object.keys(table.tenants)]);
+	const seen = tenantId === null ? [...names].sort() : [tenantId];
+	// The tokens of one issuer count together, like one key.
+	const tokens = issuers.map(({ name }) => ({ id: issuerKeyId(name), name: issuerKeyId(name) }));
+	return seen.map((name) => ({
+		tenantId: name,
+		keys: [...keys.filter((key) => key.tenantId === name), ...tokens],
+	}));
+}
+
+/** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */
+function readiness(
+	project: LoadedProject,
+	status: ReturnType<Operator['retriever']['status']>,
+	sharedState: StateHealth,
+): ReturnType<Operator['readiness']> {
+	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
+	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
+	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));
+	const isStopped = sharedState.status === 'down' && sharedState.onFailure === 'fail_closed';
+	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, sharedState };
+}
+
+/** The operator's part about keys: who asked is told to the audit log. */
+function identityOperator({ keys, tenants, users, records, clock }: IdentityParts) {
+	const actor = (caller: Caller) => actorOf(caller, users);
+	return {
+		listKeys: () => keys.list(),
+		createKey: (ask, by) => keys.create(ask, actor(by)),
+		rotateKey: (id, ask, by) => keys.rotate(id, ask, actor(by)),
+		revokeKey: (id, by) => keys.revoke(id, actor(by)),
+		rotateUserHash: (by) => rotateUserHash({ users, records, clock }, actor(by)),
+		listAudit: (limit) => records.listAudit(limit),
+		settings: {
+			list: (kind) => tenants.list(kind),
+			show: (kind, name) => tenants.show(kind, name),
+			set: (target, settings, by) => tenants.set(target, settings, actor(by)),
+			remove: (target, by) => tenants.remove(target, actor(by)),
+		},
+	} satisfies Partial<Operator>;
+}
+
+interface IdentityParts {
+	readonly keys: KeyAdmin;
+	readonly tenants: TenantAdmin;
+	readonly users: UserHash;
+	readonly records: RecordStore;
+	readonly clock: Clock;
+}
+
+/** Takes a new secret for the hashes of users, and says so in the audit log. */
+export async function rotateUserHash(
+	{ users, records, clock }: Omit<IdentityParts, 'keys' | 'tenants'>,
+	actor: string,
+): Promise<string> {
+	const version = users.rotate();
+	const entry: AuditEntry = {
+		at: clock.now(),
+		actor,
+		action: 'user_hash_rotated',
+		subject: version,
+		tenantId: null,
+		detail: {},
+	};
+	await records.putAudit(entry);
+	return version;
+}
+
+function actorOf(caller: Caller, users: UserHash): string {
+	if (caller.kind === 'in_process') return PROCESS_ACTOR;
+	if (caller.kind === 'key') return `key:${caller.keyId}`;
+	return caller.user === null ? `${caller.keyId}` : `${caller.keyId}:${users.of(caller.tenantId, caller.user)}`;
+}
