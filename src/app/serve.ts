@@ -58,6 +58,8 @@ export async function serve(
 		// Whoever is still connected had the drain's time to finish.
 		gateway.server.closeAllConnections();
 		await gateway.close();
+		// What goes on for the next to ask with its key would not notice.
+		await services.idempotency.close();
 		// What still ran has lost its client and ends now; its trace must come before the trace store closes.
 		await drain(services, CUT_OFF_MS);
 	});
@@ -110,6 +112,11 @@ function settingsNeedingRestart(started: ProjectConfig, next: ProjectConfig): st
 		'server.body_bytes_max': ({ server }) => server.bodyBytesMax,
 		'server.header_bytes_max': ({ server }) => server.headerBytesMax,
 		'server.drain_ms': ({ server }) => server.drainMs,
+		'idempotency.retention_hours': ({ idempotency }) => idempotency.retentionMs,
+		'idempotency.response_bytes_max': ({ idempotency }) => idempotency.responseBytesMax,
+		'idempotency.records_max': ({ idempotency }) => idempotency.recordsMax,
+		'idempotency.bytes_max': ({ idempotency }) => idempotency.bytesMax,
+		'idempotency.on_failure': ({ idempotency }) => idempotency.onFailure,
 		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
 	};
 	const settings = Object.entries(readOnce);
@@ -123,6 +130,7 @@ function gatewayTo(services: Services, server: ProjectConfig['server'], log: Log
 			runtime: services.runtime,
 			operator: services.operator,
 			authenticator: services.authenticator,
+			idempotency: services.idempotency,
 			version,
 		},
 		{

@@ -9,6 +9,7 @@ import { BearerAuthenticator } from '../identity/authenticator.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
+import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { SharedState } from '../spec/shared-state.ts';
@@ -19,6 +20,7 @@ import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
+import { openIdempotency } from './idempotency.ts';
 import { KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import { ModelPool } from './model-pool.ts';
@@ -32,6 +34,7 @@ export interface Services {
 	readonly runtime: Runtime;
 	readonly operator: Operator;
 	readonly authenticator: BearerAuthenticator;
+	readonly idempotency: Idempotency;
 	readonly keys: KeyAdmin;
 	readonly tenants: TenantAdmin;
 	readonly dataFolder: DataFolder;
@@ -88,6 +91,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		},
 		snapshot,
 	);
+	const idempotency = await openIdempotency(project, { clock, log, link, runtime }, opened);
 	let current = project;
 	const tenants = new TenantAdmin(
 		{
@@ -104,6 +108,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	return {
 		runtime,
 		authenticator,
+		idempotency,
 		keys,
 		tenants,
 		dataFolder,

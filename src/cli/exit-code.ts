@@ -18,6 +18,7 @@ export const EXIT_OF: Readonly<Record<ErrorCategory, number>> = {
 	forbidden: EXIT.failed,
 	not_found: EXIT.notFound,
 	precondition_failed: EXIT.failed,
+	conflict: EXIT.failed,
 	too_large: EXIT.failed,
 	unprocessable: EXIT.failed,
 	overloaded: EXIT.unavailable,

@@ -91,6 +91,13 @@ export function compileProject(
 						localShare: value.shared_state.local_share,
 						timeoutMs: value.shared_state.timeout_ms,
 					},
+					idempotency: {
+						retentionMs: value.idempotency.retention_hours * 3_600_000,
+						responseBytesMax: value.idempotency.response_bytes_max,
+						recordsMax: value.idempotency.records_max,
+						bytesMax: value.idempotency.bytes_max,
+						onFailure: value.idempotency.on_failure,
+					},
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),
@@ -186,6 +193,7 @@ function upstreamOf(
 			idleMs: raw.timeouts.idle_ms,
 			totalMs: raw.timeouts.total_ms,
 		},
+		sideEffects: raw.side_effects,
 		price: price && {
 			version: price.version,
 			inputMicrosPerMillion: micros(price.input_usd_per_million),

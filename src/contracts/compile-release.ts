@@ -79,9 +79,11 @@ function upstreamIdentity({
 	price: ___,
 	available: ____,
 	switchedOnBy: _____,
+	sideEffects,
 	...rest
 }: UpstreamConfig): object {
-	return rest;
+	// Left out where it is off, so that releases from before it existed keep their hashes.
+	return sideEffects ? { ...rest, sideEffects } : rest;
 }
 
 function collectionIdentity(collection: CollectionConfig, { dir, embedders }: ProjectConfig): object {

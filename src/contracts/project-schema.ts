@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { admissionSchema } from './admission-schema.ts';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
+import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
 import { usdToMicros } from './money.ts';
@@ -87,6 +88,13 @@ const limits = {
 		.enum(['o200k_base', 'cl100k_base'])
 		.meta({ description: 'Counts prompts before they are sent. For models of other makers the count is an estimate.' })
 		.default('o200k_base'),
+	side_effects: z
+		.boolean()
+		.meta({
+			description:
+				'True for an endpoint that acts on the world, such as an agent with tools of its own. Once a request was sent to it, neither it nor another upstream is asked again, and before it is sent for a request with an idempotency key, the ledger of effects says so.',
+		})
+		.default(false),
 	timeouts: z
 		.strictObject({
 			connect_ms: integer(1, 600_000, { description: 'Opening the connection.', 'x-unit': MILLISECONDS }).default(
@@ -321,6 +329,7 @@ export const projectSchema = z
 			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),
 		...limitFields,
 		shared_state: sharedState,
+		idempotency,
 		upstreams: z
 			.record(upstreamName, upstream)
 			.meta({

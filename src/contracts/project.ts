@@ -39,6 +39,14 @@ export interface ProjectConfig {
 		readonly localShare: number;
 		readonly timeoutMs: number;
 	};
+	readonly idempotency: {
+		readonly retentionMs: number;
+		readonly responseBytesMax: number;
+		/** Of each tenant; so is the next. */
+		readonly recordsMax: number;
+		readonly bytesMax: number;
+		readonly onFailure: 'refuse' | 'run';
+	};
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;

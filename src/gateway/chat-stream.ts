@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import type { Answer, AnswerSink } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { CompletionChunk } from '../spec/model.ts';
 import { chatChunk, type Envelope, extras, openAiUsage, toolCallDelta } from './chat-response.ts';
 import { errorBody } from './error-response.ts';
+import type { Outlet } from './outlet.ts';
 
 const DONE = 'data: [DONE]\n\n';
 
@@ -13,39 +12,19 @@ const DONE = 'data: [DONE]\n\n';
  * fails before it is still an ordinary HTTP error.
  */
 export class ChatStream implements AnswerSink {
-	readonly #response: ServerResponse;
+	readonly #outlet: Outlet;
 	readonly #envelope: Envelope;
 	readonly #includeUsage: boolean;
 	readonly #relays: boolean;
-	readonly #signal: AbortSignal;
-	readonly #headers: () => Readonly<Record<string, string>>;
 	#finishReason: string | null = null;
 	#relayed = false;
 
-	/**
-	 * @param options.relays a bare upstream answers: its events go through as they came.
-	 * @param options.headers further headers, true at the moment when the head is sent.
-	 */
-	constructor(
-		response: ServerResponse,
-		envelope: Envelope,
-		options: {
-			includeUsage: boolean;
-			relays: boolean;
-			signal: AbortSignal;
-			headers: () => Readonly<Record<string, string>>;
-		},
-	) {
-		this.#response = response;
-		this.#signal = options.signal;
-		this.#headers = options.headers;
+	/** @param options.relays a bare upstream answers: its events go through as they came. */
+	constructor(outlet: Outlet, envelope: Envelope, options: { includeUsage: boolean; relays: boolean }) {
+		this.#outlet = outlet;
 		this.#envelope = envelope;
 		this.#includeUsage = options.includeUsage;
 		this.#relays = options.relays;
-	}
-
-	get started(): boolean {
-		return this.#response.headersSent;
 	}
 
 	/** Resolves when the client has room for more. */
@@ -58,7 +37,7 @@ export class ChatStream implements AnswerSink {
 
 	/** The first delta says who speaks. */
 	#role(): Record<string, unknown> {
-		return this.started ? {} : { role: 'assistant' };
+		return this.#outlet.started ? {} : { role: 'assistant' };
 	}
 
 	/** Ends the stream: the finish reason, the usage where it was asked for, and `[DONE]`. */
@@ -73,18 +52,12 @@ export class ChatStream implements AnswerSink {
 				this.#write({ ...chatChunk(this.#envelope, {}, null), choices: [], usage: openAiUsage(answer.usage) });
 			}
 		}
-		this.#response.end(DONE);
+		this.#outlet.end(DONE);
 	}
 
 	/** Ends a stream that broke: a typed error and no `[DONE]`, so that no client takes the part for the whole. */
 	fail(error: PlimsollError): void {
-		// A client that does not read would hold its socket for ever over an error that it never sees.
-		if (this.#response.writableNeedDrain) {
-			this.#response.destroy();
-			return;
-		}
-		this.#write(errorBody(error, this.#envelope.requestId));
-		this.#response.end();
+		this.#outlet.fail(eventOf(JSON.stringify(errorBody(error, this.#envelope.requestId))));
 	}
 
 	/** A bare upstream's events go through as they came, but for the usage that only we asked for. */
@@ -99,25 +72,10 @@ export class ChatStream implements AnswerSink {
 	}
 
 	#send(data: string): void | Promise<void> {
-		const response = this.#response;
-		if (!response.headersSent) {
-			response.writeHead(200, {
-				...this.#headers(),
-				'content-type': 'text/event-stream; charset=utf-8',
-				'cache-control': 'no-cache, no-transform',
-				'x-accel-buffering': 'no',
-			});
-		}
-		if (response.write(`data: ${data}\n\n`) || response.destroyed) return;
-		return drained(response, this.#signal);
+		return this.#outlet.write(eventOf(data));
 	}
 }
 
-/** Waits for room, until the request is over: its signal aborts at the deadline and when the client leaves. */
-async function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-	try {
-		await once(response, 'drain', { signal });
-	} catch (thrown) {
-		if (!signal.aborted) throw thrown;
-	}
+function eventOf(data: string): string {
+	return `data: ${data}\n\n`;
 }

@@ -2,13 +2,11 @@ import { mayCall, requireFeature } from '../policy/access.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
-import { queueHeaders } from './admission-headers.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
 import { checkBody } from './json-body.ts';
-import { limitHeaders } from './limit-headers.ts';
-import { callerOf, type Exchange, pathParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, pathParameter, type Route, type TracedExchange } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
 /** The data surface: what applications call. */
@@ -61,37 +59,33 @@ export const DATA_ROUTES: readonly Route[] = [
 	},
 ];
 
-async function chat(exchange: Exchange): Promise<unknown> {
-	const { request, reply } = exchange;
-	const context = contextOf(exchange);
+async function chat(exchange: TracedExchange): Promise<unknown> {
+	const { request, parts, context, outlet } = exchange;
 	const { stream, includeUsage, ...ask } = readChatBody(checkBody(ChatBody, request.body));
 	const envelope = envelopeOf(context, ask.model);
 	if (!stream) {
-		const answer = await exchange.parts.runtime.chat(context, { ...ask, sink: null });
+		const answer = await parts.runtime.chat(context, { ...ask, sink: null });
 		noteAnswer(exchange, answer);
 		if (answer.raw === null) return chatCompletion(envelope, answer);
-		return reply.header('content-type', 'application/json; charset=utf-8').send(answer.raw);
+		outlet.header('content-type', 'application/json; charset=utf-8');
+		return answer.raw;
 	}
-	const relays = !exchange.parts.runtime.snapshot.features.has(ask.model);
-	const headers = () => ({ ...limitHeaders(context.limits?.standings ?? []), ...queueHeaders(context) });
-	const events = new ChatStream(reply.raw, envelope, { includeUsage, relays, signal: context.signal, headers });
-	reply.raw.setHeader('x-request-id', context.id);
+	const relays = !parts.runtime.snapshot.features.has(ask.model);
+	const events = new ChatStream(outlet, envelope, { includeUsage, relays });
 	try {
-		const answer = await exchange.parts.runtime.chat(context, { ...ask, sink: events });
-		reply.hijack();
+		const answer = await parts.runtime.chat(context, { ...ask, sink: events });
 		events.end(answer);
 	} catch (thrown) {
-		if (!events.started) throw thrown;
-		reply.hijack();
+		if (!outlet.started) throw thrown;
 		const error = asPlimsollError(thrown);
 		exchange.failed(error);
 		events.fail(error);
 	}
-	return reply;
+	return undefined;
 }
 
-async function invoke(exchange: Exchange): Promise<unknown> {
-	const context = contextOf(exchange);
+async function invoke(exchange: TracedExchange): Promise<unknown> {
+	const { context } = exchange;
 	const name = pathParameter(exchange.request, 'feature');
 	const { input, history, max_tokens: maxTokens, user } = checkBody(InvokeBody, exchange.request.body);
 	const { question = '', ...variables } = input;
@@ -112,8 +106,8 @@ async function invoke(exchange: Exchange): Promise<unknown> {
 	return invokeResponse(envelopeOf(context, name), answer, feature.release.contract.guards.outputSchema !== null);
 }
 
-async function search(exchange: Exchange): Promise<unknown> {
-	const context = contextOf(exchange);
+async function search(exchange: TracedExchange): Promise<unknown> {
+	const { context } = exchange;
 	const { query, k, mode } = checkBody(SearchBody, exchange.request.body);
 	const collection = pathParameter(exchange.request, 'collection');
 	const found = await exchange.parts.runtime.search(context, { collection, query, k, mode: mode ?? null });
@@ -144,17 +138,12 @@ function modelRows(exchange: Exchange) {
 	].filter(({ id }) => mayCall(caller, id));
 }
 
-function contextOf({ context }: Exchange): RequestContext {
-	if (context === null) throw new Error('a route that passes the pipeline must be marked as traced');
-	return context;
-}
-
 function envelopeOf(context: RequestContext, model: string): Envelope {
 	return { requestId: context.id, created: Math.floor(context.trace.started_at / 1000), model };
 }
 
 /** Headers that say how the answer came to be, for clients that never look into the body's extras. */
-function noteAnswer({ reply }: Exchange, answer: Answer): void {
-	if (answer.upstream !== null) reply.header('x-plimsoll-upstream', answer.upstream);
-	if (answer.degraded !== null) reply.header('x-plimsoll-degraded', answer.degraded);
+function noteAnswer({ outlet }: TracedExchange, answer: Answer): void {
+	if (answer.upstream !== null) outlet.header('x-plimsoll-upstream', answer.upstream);
+	if (answer.degraded !== null) outlet.header('x-plimsoll-degraded', answer.degraded);
 }

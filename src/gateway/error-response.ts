@@ -16,7 +16,7 @@ export function errorBody(error: PlimsollError, requestId: string | null) {
 	};
 }
 
-function statusOf(error: PlimsollError): number {
+export function statusOf(error: PlimsollError): number {
 	return STATUS[error.category].status;
 }
 
@@ -24,7 +24,7 @@ function statusOf(error: PlimsollError): number {
  * Tells clients whether to come back. The official OpenAI and Anthropic SDKs obey `x-should-retry` and
  * `retry-after-ms`; without them they retry on their own judgement and add to a storm.
  */
-function retryHeaders(error: PlimsollError): Record<string, string> {
+export function retryHeaders(error: PlimsollError): Record<string, string> {
 	if (error.retryAfterMs === null) return error.retryable ? {} : { 'x-should-retry': 'false' };
 	return {
 		'retry-after': String(Math.ceil(error.retryAfterMs / 1000)),

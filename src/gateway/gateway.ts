@@ -8,6 +8,7 @@ import { ADMIN_ROUTES } from './admin-routes.ts';
 import { queueHeaders, readPriority } from './admission-headers.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
+import { answerOnce } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
@@ -113,8 +114,7 @@ function register(
 				if (!handled.has(request)) context.end(asPlimsollError(context.signal.reason));
 			});
 			readPriority(context, request.headers);
-			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope ?? 'invoke' });
-			callers.set(request, context.caller);
+			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope });
 		},
 		onSend: async (request, reply) => {
 			const context = contexts.get(request);
@@ -125,7 +125,9 @@ function register(
 			handled.add(request);
 			const context = contexts.get(request) ?? null;
 			const failed = (error: PlimsollError) => reportFault(error, context, options);
-			return route.handle({ request, reply, parts, context, caller: callers.get(request) ?? null, failed });
+			if (!route.traced) return route.handle({ request, reply, parts, caller: callers.get(request) ?? null, failed });
+			if (context === null) throw new Error('a request of the pipeline has a context from its first hook on');
+			return answerOnce(route, { request, reply, parts, context, failed });
 		},
 		errorHandler: (thrown, request, reply) =>
 			answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),

@@ -63,16 +63,42 @@ function operation(route: Route): Record<string, unknown> {
 			...pathParameters(route),
 			...namedParameters('query', route.query),
 			...namedParameters('header', route.headers),
+			...keyParameter(route),
 		],
 		...body,
 		responses: {
 			'200': { description: 'Success' },
-			default: {
-				description: 'An error',
-				content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
-			},
+			...(takesKey(route) ? KEY_REFUSALS : {}),
+			default: errorResponse('An error'),
 		},
 	};
+}
+
+function errorResponse(description: string) {
+	return { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
+}
+
+const KEY_REFUSALS = {
+	'409': errorResponse('The Idempotency-Key was executed before, and what came of it is unknown or not kept'),
+	'422': errorResponse('The Idempotency-Key was used before with another body or route; or the request cannot be met'),
+};
+
+/** Every POST that passes the pipeline takes an idempotency key. */
+function takesKey({ method, traced }: Route): boolean {
+	return method === 'POST' && traced;
+}
+
+function keyParameter(route: Route): unknown[] {
+	if (!takesKey(route)) return [];
+	return [
+		{
+			name: 'Idempotency-Key',
+			in: 'header',
+			description:
+				'The same key with the same body is executed once: later requests get the response of the first one, with idempotency-replayed: true.',
+			schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x20-\\x7e]+$' },
+		},
+	];
 }
 
 function pathParameters({ path }: Route): unknown[] {

@@ -1,12 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
+import type { Idempotency } from '../runtime/idempotency.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
 import type { Operator } from './operator.ts';
+import type { Outlet } from './outlet.ts';
 
 /** What handlers work with. */
 export interface GatewayParts {
@@ -14,6 +16,7 @@ export interface GatewayParts {
 	readonly runtime: Runtime;
 	readonly operator: Operator;
 	readonly authenticator: Authenticator;
+	readonly idempotency: Idempotency;
 	readonly version: string;
 }
 
@@ -21,31 +24,51 @@ export interface Exchange {
 	readonly request: FastifyRequest;
 	readonly reply: FastifyReply;
 	readonly parts: GatewayParts;
-	/** Set on routes that pass the pipeline. */
-	readonly context: RequestContext | null;
 	/** Null on open routes. */
 	readonly caller: Caller | null;
 	/** Told about a failure after the head of the response was sent, which no error handler sees any more. */
 	readonly failed: (error: PlimsollError) => void;
 }
 
-/** One row of the route table: it makes the Fastify route and the OpenAPI operation. */
-export interface Route {
+/**
+ * What a handler of the pipeline works with. It has no reply: its answer goes through the outlet or is returned, so that
+ * a request with an idempotency key can have several clients, or none.
+ */
+export interface TracedExchange extends Pick<Exchange, 'request' | 'parts' | 'failed'> {
+	readonly context: RequestContext;
+	readonly outlet: Outlet;
+}
+
+interface RouteRow {
 	readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
 	/** In OpenAPI's form: `/v1/features/{feature}/invoke`. */
 	readonly path: string;
-	/** Null: open to everyone, said on purpose for each such route. */
-	readonly scope: Scope | null;
-	/** Whether it is a request in the sense of the pipeline: admitted, bounded by a deadline, traced. */
-	readonly traced: boolean;
 	readonly summary: string;
 	readonly body: z.ZodType | null;
 	/** Query parameters with their meaning. */
 	readonly query?: Readonly<Record<string, string>>;
 	/** Headers with their meaning. */
 	readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A request in the sense of the pipeline: admitted, bounded by a deadline, traced; a POST takes idempotency keys. */
+export interface TracedRoute extends RouteRow {
+	readonly traced: true;
+	readonly scope: Scope;
+	/** Returns a body, JSON as text or a value; what it returns after it has written to the outlet is ignored. */
+	readonly handle: (exchange: TracedExchange) => unknown;
+}
+
+/** Whatever does not pass the pipeline. */
+export interface PlainRoute extends RouteRow {
+	readonly traced: false;
+	/** Null: open to everyone, said on purpose for each such route. */
+	readonly scope: Scope | null;
 	readonly handle: (exchange: Exchange) => unknown;
 }
+
+/** One row of the route table: it makes the Fastify route and the OpenAPI operation. */
+export type Route = TracedRoute | PlainRoute;
 
 /** Whoever calls a route that is not open. */
 export function callerOf({ caller }: Exchange): Caller {

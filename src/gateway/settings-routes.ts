@@ -2,7 +2,7 @@ import { organisationSettings, tenantSettings } from '../contracts/limits-schema
 import { PROJECT_FILE } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
-import { callerOf, type Exchange, iso, pathParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, iso, type PlainRoute, pathParameter } from './route.ts';
 import type { SettingsTarget, SettingsView } from './settings-operator.ts';
 
 const IF_MATCH = {
@@ -11,7 +11,7 @@ const IF_MATCH = {
 const COMMON = { scope: 'admin', traced: false } as const;
 
 /** Tenants and organisations: what plimsoll.yaml does not declare of them is set here. */
-export const SETTINGS_ROUTES: readonly Route[] = [
+export const SETTINGS_ROUTES: readonly PlainRoute[] = [
 	{
 		...COMMON,
 		method: 'GET',

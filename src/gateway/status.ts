@@ -7,6 +7,7 @@ export const STATUS: Readonly<Record<ErrorCategory, { readonly status: number; r
 	forbidden: { status: 403, type: 'permission_error' },
 	not_found: { status: 404, type: 'not_found_error' },
 	precondition_failed: { status: 412, type: 'precondition_failed_error' },
+	conflict: { status: 409, type: 'conflict_error' },
 	too_large: { status: 413, type: 'invalid_request_error' },
 	unprocessable: { status: 422, type: 'unprocessable_error' },
 	overloaded: { status: 429, type: 'rate_limit_error' },

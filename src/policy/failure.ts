@@ -44,6 +44,8 @@ export interface FailedAttempt {
 	readonly mayRetry: boolean;
 	/** Whether any of the answer has reached the client: then nothing may start again. */
 	readonly answerStarted: boolean;
+	/** Whether an upstream with side effects got the request: then no upstream may get it again. */
+	readonly mayHaveActed: boolean;
 	readonly remainingMs: number;
 	/** Full-jitter draw in [0, 1). */
 	readonly draw: number;
@@ -77,8 +79,25 @@ export function decideRecovery(
 	attempt: FailedAttempt,
 	onFailure: Readonly<Record<FailureSituation, FailureAction>>,
 ): Decision {
-	const { situation, code } = MEANINGS[attempt.failure];
+	const { situation, code: known } = MEANINGS[attempt.failure];
+	const code = attempt.mayHaveActed && isUncertain(attempt.failure) ? 'upstream_outcome_unknown' : known;
 	return { recovery: situation === null ? FAIL : recover(attempt, onFailure[situation]), situation, code };
+}
+
+/** Whether the upstream may have done what it was asked to, for all that its failure tells. */
+function isUncertain(failure: UpstreamFailure): boolean {
+	switch (failure) {
+		case 'rate_limited':
+		case 'quota':
+		case 'bad_request':
+		case 'authentication':
+		case 'context_length':
+		case 'content_filter':
+		case 'cancelled':
+			return false;
+		default:
+			return true;
+	}
 }
 
 const FAIL: Recovery = { action: 'fail' };
@@ -86,6 +105,7 @@ const FAIL: Recovery = { action: 'fail' };
 function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 	if (attempt.answerStarted) return FAIL;
 	if (policy.action === 'fall_back') return { action: 'fall_back', answer: policy.answer };
+	if (attempt.mayHaveActed) return FAIL;
 	if (attempt.attempts >= attempt.attemptsMax || attempt.remainingMs < ATTEMPT_MS_MIN) return FAIL;
 	if (policy.action === 'escalate') return attempt.canEscalate ? { action: 'escalate' } : FAIL;
 	if (policy.action === 'retry' && attempt.mayRetry && attempt.failuresHere < 2) {

@@ -3,7 +3,7 @@ import { costOf } from '../policy/cost.ts';
 import { type Completion, type Model, type ModelRequest, UpstreamError, type Usage } from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
 import type { AnswerSink } from './request.ts';
-import type { RequestContext, StepNotes } from './request-context.ts';
+import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
 
 /** What one call to an upstream produced, and what it cost. */
 export interface Produced {
@@ -41,6 +41,7 @@ const ANSWER_CHARS_MAX = 4_000_000;
 /** One try at one upstream: exactly one attempt in the trace, and its cost, whatever happens. */
 export async function attempt(context: RequestContext, plan: AttemptPlan, notes: StepNotes): Promise<AttemptResult> {
 	const { upstream } = plan.model;
+	const effect = upstream.sideEffects ? await beginEffect(context, upstream.name) : null;
 	const startedMs = context.elapsedMs();
 	const progress = new Progress(context, startedMs);
 	try {
@@ -51,6 +52,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		return { ok: true, completion, usage, costMicros: micros, costSource: source };
 	} catch (thrown) {
 		const error = asUpstreamError(thrown, upstream.name);
+		if (!error.sent) await effect?.void();
 		const usage = wasProcessed(error) ? estimatedUsage(plan, progress.text) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
@@ -58,6 +60,19 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		if (error !== thrown && !context.signal.aborted) throw thrown;
 		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage };
 	}
+}
+
+/** Written down before the call is sent, so that nobody who finds the request dead takes it for harmless. */
+async function beginEffect(context: RequestContext, name: string): Promise<BegunEffect> {
+	const begun = (await context.effects?.begin({ kind: 'upstream', name })) ?? null;
+	const had = context.mayHaveActed;
+	context.mayHaveActed = true;
+	return {
+		async void() {
+			context.mayHaveActed = had;
+			await begun?.void();
+		},
+	};
 }
 
 function note({ attempts }: StepNotes, attempt: Omit<AttemptTrace, 'seq'>): void {

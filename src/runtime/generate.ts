@@ -157,6 +157,7 @@ class Run {
 				hasNext: this.#index + 1 < this.#plan.candidates.length,
 				canEscalate: this.#canEscalate(),
 				answerStarted: failed.answerStarted,
+				mayHaveActed: this.#context.mayHaveActed,
 				remainingMs: this.#remainingMs(),
 				...chance,
 			},
@@ -263,8 +264,15 @@ function failure(decision: Decision, error: UpstreamError): PlimsollError {
 	const wait = error.retryAfterMs === null ? {} : { retryAfterMs: error.retryAfterMs };
 	// Where an upstream stands is the operator's to know: the attempt in the trace keeps the whole message.
 	const isPlace = error.kind === 'connect' || error.kind === 'timeout_connect';
+	if (decision.code === 'upstream_outcome_unknown') {
+		return new PlimsollError(decision.code, unknownOutcome(error), { cause: error, internal: error.message });
+	}
 	const message = isPlace ? `${error.upstream} could not be reached; the trace says why.` : error.message;
 	return new PlimsollError(decision.code, message, { cause: error, internal: error.message, ...wait });
+}
+
+function unknownOutcome({ upstream }: UpstreamError): string {
+	return `${upstream} acts on the world and failed after it was asked; whether it acted is not known, so it was not asked again.`;
 }
 
 function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {

@@ -145,7 +145,7 @@ async function generateGuarded(
 		if (policy.action === 'fall_back' && plan.sink === null) {
 			return fallbackAnswer(context, policy.answer, 'invalid_output: fall_back');
 		}
-		const mayAsk = plan.sink === null && context.attempts < plan.attemptsMax;
+		const mayAsk = plan.sink === null && !context.mayHaveActed && context.attempts < plan.attemptsMax;
 		const again = mayAsk ? nextPlan(plan, policy, generation.model) : null;
 		if (again === null || !ask.parts.retryBudget.spend()) {
 			throw new PlimsollError('guard_rejected', `The answer failed the guard "${failed.guard}": ${failed.reason}.`);

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { Effect } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { Priority } from '../spec/priority.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
@@ -17,6 +18,17 @@ export interface StepNotes {
 	readonly attempts: AttemptTrace[];
 }
 
+/** Where it is written down what a request does to the world, before it does it. */
+export interface EffectLedger {
+	/** Resolves when it is durable. Throws `idempotency_unavailable`: then it must not be done. */
+	begin(effect: Omit<Effect, 'at'>): Promise<BegunEffect>;
+}
+
+export interface BegunEffect {
+	/** It is known not to have happened. */
+	void(): Promise<void>;
+}
+
 /** One request from the moment it enters to its one outcome and its one trace. */
 export class RequestContext {
 	readonly trace: Draft;
@@ -30,6 +42,12 @@ export class RequestContext {
 	/** What the admit step says in the trace: also what is known only later, about the place and the wait for it. */
 	admission: StepNotes['detail'] = {};
 	#priority: Priority = 'interactive';
+	/** Null for a request without an idempotency key. */
+	effects: EffectLedger | null = null;
+	/** Whether an upstream or tool with side effects may have acted: then nothing may be done over. */
+	mayHaveActed = false;
+	/** Its answer is kept for whoever repeats it: a client that leaves does not end it. */
+	outlivesClient = false;
 	readonly #clock: Clock;
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
@@ -43,7 +61,7 @@ export class RequestContext {
 		this.#clock = options.clock;
 		this.#start = options.clock.monotonic();
 		this.#sink = options.sink;
-		this.deadline = new Deadline(options.clock, () => deadlineError(this.trace.feature));
+		this.deadline = new Deadline(options.clock, () => this.#deadlineError());
 		this.trace = emptyTrace(options.id, options.clock.now(), this.#steps);
 	}
 
@@ -125,7 +143,25 @@ export class RequestContext {
 
 	/** The client is gone: everything that still runs for it stops. */
 	clientLeft(): void {
-		if (!this.#ended) this.deadline.cancel(new PlimsollError('client_closed', 'The client closed the connection.'));
+		if (!this.outlivesClient) this.cancel(new PlimsollError('client_closed', 'The client closed the connection.'));
+	}
+
+	/** Ends early, with this as its reason. */
+	cancel(reason: PlimsollError): void {
+		if (!this.#ended) this.deadline.cancel(reason);
+	}
+
+	#deadlineError(): PlimsollError {
+		const { feature } = this.trace;
+		const whose = feature === null ? 'The request’s deadline' : `The deadline of ${feature} (budget.deadline_ms)`;
+		if (!this.mayHaveActed) {
+			return new PlimsollError('deadline_exceeded', `${whose} passed before the answer was complete.`);
+		}
+		// Told to try again, a client would have it done twice.
+		return new PlimsollError(
+			'upstream_outcome_unknown',
+			`${whose} passed while an upstream that acts on the world was at work; whether it acted is not known.`,
+		);
 	}
 
 	markFirstToken(): void {
@@ -161,6 +197,7 @@ function outcomeOf(error: PlimsollError | null, degraded: boolean): Outcome {
 		case 'forbidden':
 		case 'not_found':
 		case 'precondition_failed':
+		case 'conflict':
 		case 'too_large':
 		case 'overloaded':
 		case 'unprocessable':
@@ -168,11 +205,6 @@ function outcomeOf(error: PlimsollError | null, degraded: boolean): Outcome {
 		default:
 			return 'failed';
 	}
-}
-
-function deadlineError(feature: string | null): PlimsollError {
-	const whose = feature === null ? 'The request’s deadline' : `The deadline of ${feature} (budget.deadline_ms)`;
-	return new PlimsollError('deadline_exceeded', `${whose} passed before the answer was complete.`);
 }
 
 /** Microsecond resolution: finer is noise, and short numbers keep the trace small. */

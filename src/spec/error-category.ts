@@ -4,6 +4,7 @@ export type ErrorCategory =
 	| 'unauthenticated'
 	| 'forbidden'
 	| 'not_found'
+	| 'conflict'
 	| 'precondition_failed'
 	| 'too_large'
 	| 'unprocessable'

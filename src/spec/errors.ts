@@ -1,6 +1,7 @@
 import { ACCESS_ERRORS } from './access-errors.ts';
 import { ADMISSION_ERRORS } from './admission-errors.ts';
 import type { CatalogueEntry, ErrorCategory } from './error-category.ts';
+import { IDEMPOTENCY_ERRORS } from './idempotency-errors.ts';
 import { formatProblem, type Problem } from './problem.ts';
 
 export type { ErrorCategory } from './error-category.ts';
@@ -82,6 +83,7 @@ export const ERRORS = {
 		meaning: 'The shared state behind the limits does not answer and shared_state.on_failure is fail_closed.',
 		remedy: 'Check the Redis server; /readyz says since when it is down.',
 	},
+	...IDEMPOTENCY_ERRORS,
 	server_draining: {
 		category: 'unavailable',
 		retryable: true,
@@ -167,6 +169,13 @@ export const ERRORS = {
 		meaning: 'The upstream’s answer broke off before its end. What was sent is incomplete.',
 		remedy: 'Ask again; do not use the partial answer.',
 	},
+	upstream_outcome_unknown: {
+		category: 'upstream_failed',
+		retryable: false,
+		meaning:
+			'An upstream with side_effects failed after the request was sent, so that it may have acted. Nothing asked it, or another one, again.',
+		remedy: 'Find out what the upstream did before asking again; the attempts in the trace say what is known.',
+	},
 	upstream_nonsense: {
 		category: 'upstream_failed',
 		retryable: true,
@@ -243,6 +252,10 @@ export const ERRORS = {
 } as const satisfies Record<string, CatalogueEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
+
+export function isErrorCode(text: string): text is ErrorCode {
+	return Object.hasOwn(ERRORS, text);
+}
 
 export interface ErrorDetails {
 	/** For the operator: logs and traces, never the client. */

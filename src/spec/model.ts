@@ -41,6 +41,8 @@ export interface Upstream {
 	readonly tokensOutParameter: 'max_tokens' | 'max_completion_tokens';
 	readonly tokenizer: TokenizerName;
 	readonly timeouts: AttemptTimeouts;
+	/** It acts on the world, so that asking it twice is not like asking it once. */
+	readonly sideEffects: boolean;
 	/** Null: unknown; the cost is then estimated by the configured rule and marked so. */
 	readonly price: Price | null;
 }
@@ -151,17 +153,20 @@ export class UpstreamError extends Error {
 	readonly status: number | null;
 	/** From `retry-after-ms` or `Retry-After`. */
 	readonly retryAfterMs: number | null;
+	/** False only when it is certain that nothing of the request reached the upstream. */
+	readonly sent: boolean;
 
 	constructor(
 		kind: UpstreamFailure,
 		upstream: string,
 		message: string,
-		details: { status?: number; retryAfterMs?: number | null; cause?: unknown } = {},
+		details: { status?: number; retryAfterMs?: number | null; sent?: boolean; cause?: unknown } = {},
 	) {
 		super(message, details.cause === undefined ? undefined : { cause: details.cause });
 		this.kind = kind;
 		this.upstream = upstream;
 		this.status = details.status ?? null;
 		this.retryAfterMs = details.retryAfterMs ?? null;
+		this.sent = details.sent ?? true;
 	}
 }

@@ -6,10 +6,13 @@ export interface RedisScript {
 	readonly sha: string;
 }
 
-function script(body: string): RedisScript {
-	const lua = PRELUDE + body;
+export function redisScript(lua: string): RedisScript {
 	// Redis names scripts by SHA-1; nothing secret hangs on it.
 	return { lua, sha: createHash('sha1').update(lua).digest('hex') };
+}
+
+function script(body: string): RedisScript {
+	return redisScript(PRELUDE + body);
 }
 
 /**

@@ -80,6 +80,7 @@ test('models that did not change are kept by a reload, and one that cannot be ma
 			tokensOutMax: 100,
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
+			sideEffects: false,
 			timeouts: { connectMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },
 			price: null,
 			baseUrl,

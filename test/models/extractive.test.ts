@@ -24,6 +24,7 @@ const config: UpstreamConfig = {
 	tokensOutMax: 1000,
 	tokensOutParameter: 'max_tokens',
 	tokenizer: 'o200k_base',
+	sideEffects: false,
 	timeouts,
 	price: { version: 'local', inputMicrosPerMillion: 0, cachedInputMicrosPerMillion: 0, outputMicrosPerMillion: 0 },
 };

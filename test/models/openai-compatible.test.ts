@@ -33,6 +33,7 @@ function modelAt(baseUrl: string, clock = systemClock as VirtualClock | typeof s
 			tokensOutMax: 1024,
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
+			sideEffects: false,
 			timeouts: TIMEOUTS,
 			price: null,
 		},

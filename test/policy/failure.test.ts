@@ -53,6 +53,7 @@ const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
 	canEscalate: fc.boolean(),
 	mayRetry: fc.boolean(),
 	answerStarted: fc.boolean(),
+	mayHaveActed: fc.boolean(),
 	remainingMs: fc.nat(60_000),
 	draw: fc.double({ min: 0, max: 0.999_999, noNaN: true }),
 });
@@ -68,6 +69,7 @@ function failed(change: Partial<FailedAttempt>): FailedAttempt {
 		canEscalate: false,
 		mayRetry: true,
 		answerStarted: false,
+		mayHaveActed: false,
 		remainingMs: 10_000,
 		draw: 0.5,
 		...change,

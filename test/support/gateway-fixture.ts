@@ -5,6 +5,9 @@ import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
 import type { Feature } from '../../src/runtime/feature.ts';
+import { Idempotency } from '../../src/runtime/idempotency.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
+import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import type { Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
@@ -20,6 +23,7 @@ export const UPSTREAM: Upstream = {
 	tokensOutParameter: 'max_tokens',
 	tokenizer: 'o200k_base',
 	timeouts: { connectMs: 1000, firstTokenMs: 5000, idleMs: 5000, totalMs: 8000 },
+	sideEffects: false,
 	price: null,
 };
 
@@ -65,6 +69,19 @@ export interface RunningGateway {
 	close(): Promise<void>;
 }
 
+const gone = () => Promise.reject(new PlimsollError('idempotency_unavailable', 'there is no store'));
+
+const NO_STORE: IdempotencyStore = {
+	claim: gone,
+	renew: gone,
+	beginEffect: gone,
+	voidEffect: gone,
+	complete: gone,
+	release: gone,
+	sweep: gone,
+	close: async () => {},
+};
+
 /** A gateway on a free port over the real model family, with the upstream double behind it. */
 export async function startGateway(options: {
 	readonly features?: (model: Model) => readonly Feature[];
@@ -75,13 +92,18 @@ export async function startGateway(options: {
 	readonly keys?: readonly KeyRecord[];
 	readonly limits?: LimitTable;
 	readonly admission?: Partial<AdmissionConfig>;
+	/** The store of idempotency keys; without one they are refused as when it is down. Closed by the test. */
+	readonly keyed?: IdempotencyStore;
+	readonly responseBytesMax?: number;
+	readonly onFailure?: 'refuse' | 'run';
+	readonly sideEffects?: boolean;
 	/** Of everything but the sockets. */
 	readonly clock?: Clock;
 }): Promise<RunningGateway> {
 	const { clock = systemClock } = options;
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const model = createOpenAiCompatibleModel({
-		upstream: UPSTREAM,
+		upstream: { ...UPSTREAM, sideEffects: options.sideEffects ?? false },
 		baseUrl: double.url,
 		apiKey: 'sk-upstream-secret',
 		connectionsMax: 16,
@@ -96,12 +118,22 @@ export async function startGateway(options: {
 		...(options.limits ? { limits: options.limits } : {}),
 	});
 	const faults: string[] = [];
+	const idempotency = new Idempotency({
+		store: options.keyed ?? NO_STORE,
+		clock,
+		retentionMs: 86_400_000,
+		responseBytesMax: options.responseBytesMax ?? 1_048_576,
+		onFailure: options.onFailure ?? 'refuse',
+		requestMsMax: () => 10_000,
+		onFault: (error) => faults.push(String(error)),
+	});
 	const gateway = createGateway(
 		{
 			clock,
 			runtime,
 			operator: operatorOf(traces, retriever),
 			authenticator: authenticatorOf(clock, options.keys),
+			idempotency,
 			version: '0.0.0-test',
 		},
 		{
@@ -121,6 +153,7 @@ export async function startGateway(options: {
 		async close() {
 			gateway.server.closeAllConnections();
 			await gateway.close();
+			await idempotency.close();
 			await model.close();
 			await double.close();
 		},

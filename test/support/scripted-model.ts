@@ -41,6 +41,7 @@ export class ScriptedModel implements Model {
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
 			timeouts: { connectMs: 1000, firstTokenMs: 5000, idleMs: 5000, totalMs: 20_000 },
+			sideEffects: false,
 			price: PRICE,
 			...upstream,
 		};

@@ -116,7 +116,7 @@ export abstract class Attempt implements HttpHandler {
 	}
 
 	protected fail(kind: UpstreamFailure, message: string, cause?: unknown): void {
-		this.failWith(this.failures.of(kind, message, cause));
+		this.failWith(this.failures.of(kind, message, { cause, sent: this.#controller !== null }));
 	}
 
 	protected failWith(error: UpstreamError): void {

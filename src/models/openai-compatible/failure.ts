@@ -13,7 +13,8 @@ export interface Failures {
 	fromStatus(status: number, headers: ResponseHeaders, body: string): UpstreamError;
 	/** From an error object inside a 200: a body or an event of a stream. */
 	fromErrorObject(error: unknown): UpstreamError;
-	of(kind: UpstreamFailure, message: string, cause?: unknown): UpstreamError;
+	/** @param details.sent false when nothing can have reached the upstream; true unless it is said. */
+	of(kind: UpstreamFailure, message: string, details?: { cause?: unknown; sent?: boolean }): UpstreamError;
 }
 
 export function createFailures(options: { upstream: string; apiKey: string | null; clock: Clock }): Failures {
@@ -44,8 +45,7 @@ export function createFailures(options: { upstream: string; apiKey: string | nul
 			const message = `${upstream} sent an error instead of an answer: ${tidy(messageOf(object))}`;
 			return new UpstreamError(kindOf(status, object), upstream, message, details);
 		},
-		of: (kind, message, cause) =>
-			new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, cause === undefined ? {} : { cause }),
+		of: (kind, message, details) => new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, details),
 	};
 }
 
