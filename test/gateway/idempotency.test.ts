@@ -343,7 +343,7 @@ describe('an upstream with side effects', () => {
 	it('is not asked again by whoever repeats a key whose request passed its deadline', async () => {
 		const gateway = await start({
 			sideEffects: true,
-			features: (model) => [feature({ budget: { deadlineMs: 60 } }, { route: [model] })],
+			features: (model) => [feature({ budget: { deadlineMs: 2_000 } }, { route: [model] })],
 			upstream: { plan: { fault: 'silent' } },
 		});
 		const first = await send(gateway);
