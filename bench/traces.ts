@@ -52,6 +52,7 @@ function sample(n: number): RequestTrace {
 		latency_ms: 500 + 900 * score(),
 		time_to_first_token_ms: 150 + 200 * score(),
 		retries: 0,
+		client_retries: 0,
 		cache_hit: 'none',
 		retrieval_collection: 'docs',
 		retrieval_generation: 'gen_01jf3k8v9n4zq6t0w2x7y5r8ab',

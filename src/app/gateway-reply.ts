@@ -119,6 +119,24 @@ const ingestProgress = z.object({
 	total: z.int().nullable(),
 }) satisfies z.ZodType<IngestProgress>;
 
+export const upstreamReply = z.object({
+	upstream: z.string(),
+	state: z.enum(['closed', 'open', 'probing', 'off']),
+	why: z.enum(['failures', 'slow', 'quota', 'hand']).nullable(),
+	since: z.string().nullable(),
+	wait_ms: z.number().nullable(),
+	calls: z.int(),
+	failures: z.int(),
+	slow: z.int(),
+	retries_left: z.int(),
+	errors: z
+		.array(z.object({ at: z.string(), kind: z.string(), status: z.int().nullable(), message: z.string() }))
+		.readonly(),
+});
+export type UpstreamReply = z.output<typeof upstreamReply>;
+
+export const upstreamsReply = z.object({ upstreams: z.array(upstreamReply) });
+
 /** One line of an ingestion: progress, then the report. An error comes as `errorReply`. */
 export const ingestLine = z.union([z.object({ report: ingestReport }), z.object({ progress: ingestProgress })]);
 

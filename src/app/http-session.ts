@@ -33,6 +33,9 @@ import {
 	settingsListReply,
 	type TracesReply,
 	tracesReply,
+	type UpstreamReply,
+	upstreamReply,
+	upstreamsReply,
 	userHashReply,
 } from './gateway-reply.ts';
 import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
@@ -172,6 +175,16 @@ export class HttpSession implements Session {
 
 	async limits(): Promise<readonly LimitReply[]> {
 		return (await this.#json({ method: 'GET', path: '/admin/limits' }, limitsReply)).limits;
+	}
+
+	async upstreams(): Promise<readonly UpstreamReply[]> {
+		return (await this.#json({ method: 'GET', path: '/admin/upstreams' }, upstreamsReply)).upstreams;
+	}
+
+	orderBreaker(upstream: string, openForMs: number | null): Promise<UpstreamReply> {
+		const path = `/admin/upstreams/${encodeURIComponent(upstream)}/breaker`;
+		const body = openForMs === null ? { state: 'closed' } : { state: 'open', for_ms: openForMs };
+		return this.#json({ method: 'POST', path, body }, upstreamReply);
 	}
 
 	close(): Promise<void> {

@@ -30,6 +30,7 @@ import {
 	type SearchReply,
 	type SettingsReply,
 	type TracesReply,
+	type UpstreamReply,
 } from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
@@ -165,6 +166,14 @@ export class LocalSession implements Session {
 		return (await (await this.#open()).operator.limits(null)).map(limitRow);
 	}
 
+	upstreams(): Promise<readonly UpstreamReply[]> {
+		return Promise.reject(needsServer());
+	}
+
+	orderBreaker(): Promise<UpstreamReply> {
+		return Promise.reject(needsServer());
+	}
+
 	async close(): Promise<void> {
 		await this.#opened.disposeAsync();
 	}
@@ -208,4 +217,12 @@ export class LocalSession implements Session {
 		this.#traces ??= openTraceReader(file).then((reader) => this.#opened.adopt(reader, () => reader.close()));
 		return this.#traces;
 	}
+}
+
+/** How upstreams stand is known to the process that calls them. */
+function needsServer(): PlimsollError {
+	return new PlimsollError(
+		'server_unreachable',
+		'No server of this project runs; only a running one knows its upstreams.',
+	);
 }

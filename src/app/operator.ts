@@ -9,9 +9,11 @@ import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
-import { isInForce, type KeyAdmin, PROCESS_ACTOR } from './keys.ts';
+import { actorOf } from './actor.ts';
+import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import type { TenantAdmin } from './tenants.ts';
+import { upstreamOperator } from './upstream-operator.ts';
 import type { UserHash } from './user-hash.ts';
 
 interface OperatorParts extends IdentityParts {
@@ -29,6 +31,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		traces,
 		retriever: retrieval.retriever,
 		...identityOperator(parts),
+		...upstreamOperator(parts),
 		limits: async (tenantId) => {
 			const now = clock.now();
 			const { limits: table } = runtime.snapshot;
@@ -127,10 +130,4 @@ export async function rotateUserHash(
 	};
 	await records.putAudit(entry);
 	return version;
-}
-
-function actorOf(caller: Caller, users: UserHash): string {
-	if (caller.kind === 'in_process') return PROCESS_ACTOR;
-	if (caller.kind === 'key') return `key:${caller.keyId}`;
-	return caller.user === null ? `${caller.keyId}` : `${caller.keyId}:${users.of(caller.tenantId, caller.user)}`;
 }

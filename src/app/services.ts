@@ -9,6 +9,7 @@ import { BearerAuthenticator } from '../identity/authenticator.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
+import type { BreakerListener } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { RecordStore } from '../spec/records.ts';
@@ -87,6 +88,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			authenticator,
 			sharedState,
 			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
+			onBreaker: breakerLog(log),
 			hashUser: (tenantId, user) => users.of(tenantId, user),
 		},
 		snapshot,
@@ -191,4 +193,12 @@ async function openSharedState(
 	const local = await MemoryState.open(records, clock.now());
 	if (link === null) return local;
 	return new FailsafeState({ shared: new RedisState(link), local, clock, policy });
+}
+
+/** Tells when an upstream is left alone and when it is asked again. */
+function breakerLog(log: Logger): BreakerListener {
+	return (upstream, { why, waitMs }) => {
+		if (why === null) log.info({ upstream }, 'the upstream is asked again');
+		else log.warn({ upstream, why, waitMs: Math.ceil(waitMs) }, 'the upstream is left alone');
+	};
 }

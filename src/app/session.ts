@@ -12,6 +12,7 @@ import type {
 	SearchReply,
 	SettingsReply,
 	TracesReply,
+	UpstreamReply,
 } from './gateway-reply.ts';
 
 export interface SessionAsk {
@@ -82,5 +83,9 @@ export interface Session {
 	audit(limit: number): Promise<readonly AuditReply[]>;
 	/** The configured limits of every tenant that the caller may see, and how they stand. */
 	limits(): Promise<readonly LimitReply[]>;
+	/** How upstreams stand; only a running server knows. */
+	upstreams(): Promise<readonly UpstreamReply[]>;
+	/** Takes an upstream out for a time, or in again when that is null. Throws `model_not_found`. */
+	orderBreaker(upstream: string, openForMs: number | null): Promise<UpstreamReply>;
 	close(): Promise<void>;
 }

@@ -38,6 +38,8 @@ export function createSnapshot(
 		bare: config.bare,
 		admission: config.admission,
 		limits,
+		retries: config.retries,
+		breakers: new Map([...models.keys()].map((name) => [name, config.upstreams.get(name)?.breaker ?? null])),
 		requestMsMax: Math.max(
 			config.bare.deadlineMs,
 			...[...project.releases.values()].map(({ contract }) => contract.budget.deadlineMs),

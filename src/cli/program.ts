@@ -12,6 +12,7 @@ import { addOrganisations, addTenants } from './settings.ts';
 import { addStart } from './start.ts';
 import type { Terminal } from './terminal.ts';
 import { addTrace } from './trace.ts';
+import { addUpstreams } from './upstreams.ts';
 
 /** The whole command line. Parsing it throws CommanderError for help, version and wrong use. */
 export function createProgram(terminal: Terminal, version: string): Command {
@@ -49,6 +50,7 @@ Begin with:
 		addTenants,
 		addOrganisations,
 		addLimits,
+		addUpstreams,
 		addAudit,
 	])
 		add(program, terminal);

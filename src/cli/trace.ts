@@ -98,6 +98,7 @@ function statsRows({ stats }: TracesReply, objectives: Objectives | null, termin
 			whole(feature.requests),
 			whole(feature.failed),
 			whole(feature.degraded),
+			amplification(feature),
 			duration(feature.latency_ms_p50),
 			duration(feature.latency_ms_p95),
 			objective === null ? '-' : duration(objective.latencyMsP95),
@@ -106,6 +107,11 @@ function statsRows({ stats }: TracesReply, objectives: Objectives | null, termin
 			dollars(feature.cost_usd_micros),
 		];
 	});
+}
+
+/** Attempts for each request that a client meant: what its own retries and ours made of it. */
+function amplification({ requests, retries, client_retries: again }: TracesReply['stats'][number]): string {
+	return requests === again ? '-' : `×${((requests + retries) / (requests - again)).toFixed(2)}`;
 }
 
 /** Whether a feature kept what its contract promises, and what it broke. */
@@ -153,6 +159,7 @@ const STATS_COLUMNS = [
 	{ title: 'requests', right: true },
 	{ title: 'failed', right: true },
 	{ title: 'degraded', right: true },
+	{ title: 'amplified', right: true },
 	{ title: 'p50', right: true },
 	{ title: 'p95', right: true },
 	{ title: 'promised p95', right: true },

@@ -19,6 +19,7 @@ import {
 	type RawUpstream,
 } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
+import { breakerOf, retriesOf } from './storm-schema.ts';
 import { tidy, validate } from './validation.ts';
 import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
 
@@ -84,6 +85,7 @@ export function compileProject(
 					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+					retries: retriesOf(value.retries),
 					...limitsOf(document, value),
 					sharedState: {
 						redisUrl: value.shared_state.redis,
@@ -203,6 +205,7 @@ function upstreamOf(
 		baseUrl: raw.family === 'extractive' || raw.base_url === 'unset' ? null : withoutSlash(raw.base_url),
 		apiKey: raw.family === 'extractive' ? null : raw.api_key,
 		connectionsMax: raw.family === 'extractive' ? 0 : raw.connections_max,
+		breaker: breakerOf(raw.breaker),
 	};
 }
 

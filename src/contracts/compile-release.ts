@@ -72,7 +72,7 @@ function releaseHash(folder: FeatureFolder, contract: Contract, config: ProjectC
 	return sha256Of(parts);
 }
 
-/** What of an upstream can change an answer: no secret, no connection count, no price (traces carry its version). */
+/** What of an upstream can change an answer: no secret, no connection count, no breaker, no price (traces carry its version). */
 function upstreamIdentity({
 	apiKey: _,
 	connectionsMax: __,
@@ -80,6 +80,7 @@ function upstreamIdentity({
 	available: ____,
 	switchedOnBy: _____,
 	sideEffects,
+	breaker: ______,
 	...rest
 }: UpstreamConfig): object {
 	// Left out where it is off, so that releases from before it existed keep their hashes.

@@ -6,6 +6,7 @@ import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
 import { usdToMicros } from './money.ts';
 import type { SchemaNode } from './schema-node.ts';
+import { breaker, retries } from './storm-schema.ts';
 
 /** Also assumed when the file is too broken to say. */
 export const DATA_DIR = '.plimsoll';
@@ -112,6 +113,7 @@ const limits = {
 		})
 		.prefault({})
 		.meta({ description: 'Time-outs of one attempt.' }),
+	breaker,
 };
 
 const baseUrl = text(1, 2_000, {
@@ -328,6 +330,7 @@ export const projectSchema = z
 			.prefault({})
 			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),
 		...limitFields,
+		retries,
 		shared_state: sharedState,
 		idempotency,
 		upstreams: z

@@ -31,6 +31,7 @@ export interface ProjectConfig {
 	/** Limits as the file alone says them. */
 	readonly limits: LimitTable;
 	readonly declared: DeclaredTenants;
+	readonly retries: RetrySettings;
 	readonly sharedState: {
 		/** Null: the counters live in this process. May hold a password: never printed. */
 		readonly redisUrl: string | null;
@@ -135,6 +136,38 @@ export interface DeclaredTenants {
 	readonly lines: Readonly<Record<'tenants' | 'organisations', Readonly<Record<string, DeclaredLines>>>>;
 }
 
+/** How much retries may add to what requests ask for by themselves. */
+export interface RetrySettings {
+	/** Retries that each request earns. */
+	readonly ratio: number;
+	/** Retries that an upstream's budget begins with, so that a quiet system can retry at all. */
+	readonly floor: number;
+	/** The same for a tenant's. */
+	readonly tenantFloor: number;
+	/** Tenants whose budgets are kept; of more, the one that was silent longest begins anew. */
+	readonly tenantsMax: number;
+}
+
+/** When an upstream is left alone, and for how long. */
+export interface BreakerSettings {
+	/** Calls count for so long. */
+	readonly windowMs: number;
+	/** Fewer calls than this in the window say nothing about rates. */
+	readonly callsMin: number;
+	/** The share of the window's calls, in (0, 1], that must have failed. */
+	readonly failureRate: number;
+	/** So many failures in a row are enough, however few calls there are. */
+	readonly failuresInARow: number;
+	/** A call that takes longer is slow, milliseconds to the first token; null: none is. */
+	readonly slowMs: number | null;
+	/** The share of the window's calls, in (0, 1], that must have been slow. */
+	readonly slowRate: number;
+	/** From opening to the first probe, and from a failed probe to the next. */
+	readonly probeIntervalMs: number;
+	/** The longest that a provider's `Retry-After` keeps everyone away. */
+	readonly quotaMsMax: number;
+}
+
 export interface UpstreamConfig extends Upstream {
 	readonly family: 'openai-compatible' | 'extractive';
 	/**
@@ -150,6 +183,8 @@ export interface UpstreamConfig extends Upstream {
 	readonly apiKey: string | null;
 	readonly connectionsMax: number;
 	readonly price: Price | null;
+	/** Null: never left alone by itself. */
+	readonly breaker: BreakerSettings | null;
 }
 
 export type EmbedderConfig =

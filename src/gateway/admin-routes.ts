@@ -7,6 +7,7 @@ import { errorBody } from './error-response.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
 import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
+import { UPSTREAM_ROUTES } from './upstream-routes.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -62,6 +63,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		}),
 	},
 	...KEY_ROUTES,
+	...UPSTREAM_ROUTES,
 	{
 		method: 'GET',
 		path: '/healthz',

@@ -25,12 +25,17 @@ export function statusOf(error: PlimsollError): number {
  * `retry-after-ms`; without them they retry on their own judgement and add to a storm.
  */
 export function retryHeaders(error: PlimsollError): Record<string, string> {
-	if (error.retryAfterMs === null) return error.retryable ? {} : { 'x-should-retry': 'false' };
+	if (error.retryAfterMs === null) return mayRepeat(error) ? {} : { 'x-should-retry': 'false' };
 	return {
 		'retry-after': String(Math.ceil(error.retryAfterMs / 1000)),
 		'retry-after-ms': String(Math.ceil(error.retryAfterMs)),
 		'x-should-retry': 'false',
 	};
+}
+
+/** Whoever waited until the deadline gets no better answer from a second wait, and the first may be on the bill already. */
+function mayRepeat({ retryable, category }: PlimsollError): boolean {
+	return retryable && category !== 'deadline_exceeded';
 }
 
 export function sendError(reply: FastifyReply, error: PlimsollError, requestId: string | null): FastifyReply {

@@ -6,6 +6,7 @@ import type { Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { queueHeaders, readPriority } from './admission-headers.ts';
+import { clientRetries, patienceOf } from './client-patience.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
 import { answerOnce } from './idempotency.ts';
@@ -114,6 +115,8 @@ function register(
 				if (!handled.has(request)) context.end(asPlimsollError(context.signal.reason));
 			});
 			readPriority(context, request.headers);
+			context.trace.client_retries = clientRetries(request.headers);
+			context.patience = patienceOf(request.headers);
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope });
 		},
 		onSend: async (request, reply) => {

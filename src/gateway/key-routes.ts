@@ -61,7 +61,7 @@ export const KEY_ROUTES: readonly Route[] = [
 		path: '/admin/audit',
 		scope: 'admin',
 		traced: false,
-		summary: 'Who changed which key, tenant or organisation, newest first.',
+		summary: 'Who changed which key, tenant or organisation, and who took an upstream out or in; newest first.',
 		body: null,
 		query: { limit: 'at most this many, 1 to 1000 (default 100)' },
 		handle: listAudit,

@@ -1,3 +1,4 @@
+import type { UpstreamStatus } from '../runtime/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
@@ -26,6 +27,14 @@ export interface KeyRotation {
 	readonly expiresAt: number | null;
 }
 
+/** How an upstream stands, with the retries that its budget has left. */
+export interface UpstreamView extends UpstreamStatus {
+	readonly retriesLeft: number;
+}
+
+/** What is said by hand: keep everyone away for a time, or let everyone in. */
+export type BreakerOrder = { readonly state: 'open'; readonly forMs: number } | { readonly state: 'closed' };
+
 /** What an operator can do beside calling features. The composition root implements it; HTTP and the CLI call it. */
 export interface Operator {
 	readonly traces: TraceReader;
@@ -45,6 +54,9 @@ export interface Operator {
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;
 	/** The configured limits and how they stand; of one tenant, or of all that are known when null. */
 	limits(tenantId: string | null): Promise<readonly LimitRow[]>;
+	upstreams(): readonly UpstreamView[];
+	/** Holds for new attempts at once. Throws `model_not_found`. */
+	orderBreaker(upstream: string, order: BreakerOrder, by: Caller): Promise<UpstreamView>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

@@ -2,14 +2,19 @@ import type { FailureAction, FailureSituation } from '../contracts/release.ts';
 import type { ErrorCode } from '../spec/errors.ts';
 import type { UpstreamFailure } from '../spec/model.ts';
 
-/** What one attempt's failure means: which promise of the contract it touches, and the error if nothing saves it. */
+/** What stands between a request and its answer: an attempt that failed, or an upstream that must not be asked at all. */
+export type Setback = UpstreamFailure | 'breaker_open' | 'quota_open';
+
+/** What a setback means: which promise of the contract it touches, and the error if nothing saves it. */
 interface Meaning {
 	/** Null: no policy may answer for it. */
 	readonly situation: FailureSituation | null;
 	readonly code: ErrorCode;
 }
 
-const MEANINGS: Readonly<Record<UpstreamFailure, Meaning>> = {
+const MEANINGS: Readonly<Record<Setback, Meaning>> = {
+	breaker_open: { situation: 'upstream_outage', code: 'upstream_unavailable' },
+	quota_open: { situation: 'upstream_quota', code: 'upstream_rate_limited' },
 	connect: { situation: 'upstream_outage', code: 'upstream_unavailable' },
 	server_error: { situation: 'upstream_outage', code: 'upstream_unavailable' },
 	nonsense: { situation: 'upstream_outage', code: 'upstream_nonsense' },
@@ -30,7 +35,8 @@ const MEANINGS: Readonly<Record<UpstreamFailure, Meaning>> = {
 };
 
 export interface FailedAttempt {
-	readonly failure: UpstreamFailure;
+	readonly failure: Setback;
+	/** What the provider asked for, milliseconds. */
 	readonly retryAfterMs: number | null;
 	/** Failures in a row at this upstream, this one included. */
 	readonly failuresHere: number;
@@ -40,7 +46,7 @@ export interface FailedAttempt {
 	/** Whether the route has another upstream behind this one. */
 	readonly hasNext: boolean;
 	readonly canEscalate: boolean;
-	/** Whether the retry budget allows to ask the same upstream again. */
+	/** Whether the retry budgets and the breaker allow to ask the same upstream again. */
 	readonly mayRetry: boolean;
 	/** Whether any of the answer has reached the client: then nothing may start again. */
 	readonly answerStarted: boolean;
@@ -68,7 +74,7 @@ export interface Decision {
 /** Shortest time in which another attempt is worth its price, milliseconds. */
 const ATTEMPT_MS_MIN = 20;
 
-/** First back-off; it doubles with each failure, and full jitter draws between zero and it. */
+/** First back-off; it doubles with each failure, and the wait is drawn between zero and it. */
 const BACKOFF_BASE_MS = 200;
 
 /**
@@ -85,8 +91,10 @@ export function decideRecovery(
 }
 
 /** Whether the upstream may have done what it was asked to, for all that its failure tells. */
-function isUncertain(failure: UpstreamFailure): boolean {
+function isUncertain(failure: Setback): boolean {
 	switch (failure) {
+		case 'breaker_open':
+		case 'quota_open':
 		case 'rate_limited':
 		case 'quota':
 		case 'bad_request':
@@ -102,6 +110,30 @@ function isUncertain(failure: UpstreamFailure): boolean {
 
 const FAIL: Recovery = { action: 'fail' };
 
+/** What a client is told where nobody knows how long to wait: a second, and at most as much again. */
+const STRAIN_WAIT_MS = 1_000;
+
+/**
+ * How long a client should stay away after a request failed for good, milliseconds. Null: it may ask again when it likes,
+ * since the upstream is not known to be down and a retry could still be afforded.
+ */
+export function clientWaitMs(state: {
+	/** What the provider asked for. */
+	readonly retryAfterMs: number | null;
+	/** Until the upstream's breaker lets somebody through; zero: now. */
+	readonly breakerMs: number;
+	/** The shortest wait among the upstreams of the route that were passed over. */
+	readonly skippedMs: number | null;
+	/** The retry budget is spent, or the provider refuses for its limits and does not say for how long. */
+	readonly isStrained: boolean;
+	readonly draw: number;
+}): number | null {
+	const knownMs = Math.max(state.retryAfterMs ?? 0, state.breakerMs);
+	const ownMs = knownMs === 0 && state.isStrained ? STRAIN_WAIT_MS * (1 + state.draw) : knownMs;
+	if (ownMs === 0) return null;
+	return Math.max(1, Math.ceil(Math.min(ownMs, state.skippedMs ?? ownMs)));
+}
+
 function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 	if (attempt.answerStarted) return FAIL;
 	if (policy.action === 'fall_back') return { action: 'fall_back', answer: policy.answer };
@@ -109,7 +141,10 @@ function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 	if (attempt.attempts >= attempt.attemptsMax || attempt.remainingMs < ATTEMPT_MS_MIN) return FAIL;
 	if (policy.action === 'escalate') return attempt.canEscalate ? { action: 'escalate' } : FAIL;
 	if (policy.action === 'retry' && attempt.mayRetry && attempt.failuresHere < 2) {
-		const afterMs = attempt.retryAfterMs ?? attempt.draw * BACKOFF_BASE_MS * 2 ** (attempt.failuresHere - 1);
+		// Full jitter (Brooker, "Exponential Backoff and Jitter", 2015), on top of what the provider asks for, so that those
+		// who were sent away together do not come back together.
+		const jitterMs = attempt.draw * BACKOFF_BASE_MS * 2 ** (attempt.failuresHere - 1);
+		const afterMs = (attempt.retryAfterMs ?? 0) + jitterMs;
 		if (afterMs + ATTEMPT_MS_MIN < attempt.remainingMs) return { action: 'retry', afterMs };
 	}
 	const mayMoveOn = policy.action === 'retry' || policy.action === 'fail_over';

@@ -1,5 +1,5 @@
 import type { Completion, Usage } from '../spec/model.ts';
-import type { Generation } from './generate.ts';
+import type { Generation } from './generation-plan.ts';
 import type { Answer, Citation } from './request.ts';
 import type { RequestContext } from './request-context.ts';
 

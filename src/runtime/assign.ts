@@ -31,8 +31,8 @@ export function assign(
 			context.trace.variant = 'control';
 			if (release.contract.priority === 'batch') context.lowerPriority();
 		}
-		context.deadline.set(Math.max(0, deadlineMs - context.elapsedMs()));
-		notes.detail.deadline_ms = deadlineMs;
+		notes.detail.deadline_ms = context.startDeadline(deadlineMs, request.sink !== null);
+		if (context.isHurried) notes.detail.deadline_of = 'the client';
 		const { feature, user_id_hash: userHash } = context.trace;
 		await context.limits?.assigned({ feature, userHash }, notes);
 		await takePlace(context, places, notes);

@@ -1,8 +1,9 @@
-import type { AdmissionConfig, LimitTable } from '../contracts/project.ts';
+import type { AdmissionConfig, LimitTable, RetrySettings } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
 import type { Guard } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
 import type { Prompt } from '../spec/prompt.ts';
+import type { BreakerTable } from './breakers.ts';
 
 /** A release with its parts resolved: everything one request needs, nothing left to look up. */
 export interface Feature {
@@ -24,6 +25,8 @@ export interface Snapshot {
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly admission: AdmissionConfig;
 	readonly limits: LimitTable;
+	readonly retries: RetrySettings;
+	readonly breakers: BreakerTable;
 	/** The longest deadline that a request of this snapshot may have, milliseconds. */
 	readonly requestMsMax: number;
 }

@@ -1,10 +1,7 @@
 import { canonicalJson } from '../base/canonical-json.ts';
 import { parseCitations } from '../base/citation.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
 import { countTokens } from '../base/tokens.ts';
 import type { FailureAction } from '../contracts/release.ts';
-import type { RetryBudget } from '../policy/retry-budget.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { AssembledPrompt, PromptInput } from '../spec/prompt.ts';
@@ -14,7 +11,8 @@ import { assemble } from './assemble.ts';
 import { assign } from './assign.ts';
 import { lastUserText, readConversation } from './conversation.ts';
 import type { Feature, Snapshot } from './feature.ts';
-import { type GenerationPlan, generate } from './generate.ts';
+import { generate } from './generate.ts';
+import type { GenerationParts, GenerationPlan } from './generation-plan.ts';
 import { guard } from './guard.ts';
 import { bareParameters, type CallParameters, featureParameters } from './parameters.ts';
 import type { Places } from './places.ts';
@@ -22,13 +20,9 @@ import type { Answer, AnswerSink, ChatRequest } from './request.ts';
 import type { RequestContext } from './request-context.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
 
-export interface PipelineParts {
-	readonly clock: Clock;
-	readonly random: Random;
+export interface PipelineParts extends GenerationParts {
 	readonly retriever: Retriever;
-	readonly retryBudget: RetryBudget;
 	readonly places: Places;
-	readonly onFault: (error: unknown) => void;
 }
 
 /**
@@ -78,6 +72,7 @@ async function answerAsFeature(
 		question: input.question,
 		sink: held ? null : request.sink,
 		startsMs: context.elapsedMs(),
+		deadlineMs: context.deadlineMs,
 	});
 	const final = await generateGuarded(context, feature, { plan, prompt, question: input.question, parts });
 	// A failure policy's answer was not streamed either: it is known only now.
@@ -108,6 +103,7 @@ function featurePlan(ask: {
 	question: string;
 	sink: AnswerSink | null;
 	startsMs: number;
+	deadlineMs: number;
 }): GenerationPlan {
 	const { contract } = ask.feature.release;
 	return {
@@ -120,7 +116,8 @@ function featurePlan(ask: {
 		attemptsMax: contract.models.attemptsMax,
 		onFailure: contract.onFailure,
 		costMicrosMax: contract.budget.costMicrosMax,
-		endsMs: ask.startsMs + contract.budget.deadlineMs * contract.budget.stepShare.generate,
+		grantedMs: contract.budget.deadlineMs * contract.budget.stepShare.generate,
+		endsMs: ask.startsMs + ask.deadlineMs * contract.budget.stepShare.generate,
 		sink: ask.sink,
 	};
 }
@@ -147,12 +144,18 @@ async function generateGuarded(
 		}
 		const mayAsk = plan.sink === null && !context.mayHaveActed && context.attempts < plan.attemptsMax;
 		const again = mayAsk ? nextPlan(plan, policy, generation.model) : null;
-		if (again === null || !ask.parts.retryBudget.spend()) {
+		if (again === null || !mayStart(context, again, ask.parts)) {
 			throw new PlimsollError('guard_rejected', `The answer failed the guard "${failed.guard}": ${failed.reason}.`);
 		}
 		if (policy.action === 'escalate') context.trace.escalated_from = generation.model.upstream.name;
 		plan = again;
 	}
+}
+
+/** Whether the first upstream of a plan may be asked: for the first time always, again within the retry budgets. */
+function mayStart(context: RequestContext, { candidates }: GenerationPlan, { retries }: PipelineParts): boolean {
+	const name = candidates[0]?.upstream.name ?? '';
+	return !context.asked.has(name) || retries.allows(name, context.caller.tenantId);
 }
 
 /** What to ask after a guard refused; null when the policy is to stop, or was already followed as far as it goes. */
@@ -185,7 +188,8 @@ async function answerAsUpstream(
 			attemptsMax: bare.attemptsMax,
 			onFailure: BARE_POLICIES,
 			costMicrosMax: null,
-			endsMs: bare.deadlineMs,
+			grantedMs: bare.deadlineMs,
+			endsMs: context.deadlineMs,
 			sink: request.sink,
 		},
 		parts,

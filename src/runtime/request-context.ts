@@ -29,12 +29,28 @@ export interface BegunEffect {
 	void(): Promise<void>;
 }
 
+/** How long a client waits, milliseconds since the request entered; null where it does not say. */
+export interface Patience {
+	/** For any answer. */
+	readonly deadlineMs: number | null;
+	/** For an answer to begin: a whole one is no use after it, a stream may run on. */
+	readonly beginMs: number | null;
+}
+
 /** One request from the moment it enters to its one outcome and its one trace. */
 export class RequestContext {
 	readonly trace: Draft;
 	readonly deadline: Deadline;
 	/** Attempts at upstreams so far: the contract caps them for the request, however often it generates. */
 	attempts = 0;
+	/** Names of the upstreams that were asked: to ask one of them again costs retry budget. */
+	readonly asked = new Set<string>();
+	/** Set before the deadline is. */
+	patience: Patience = { deadlineMs: null, beginMs: null };
+	/** By when the request must end, milliseconds since it entered; holds once the deadline has started. */
+	deadlineMs = Number.POSITIVE_INFINITY;
+	/** Whether the client's patience ends before the time that the operator grants. */
+	isHurried = false;
 	/** Null until the caller is known. */
 	limits: RequestLimits | null = null;
 	/** How long it waited for its place. */
@@ -86,6 +102,20 @@ export class RequestContext {
 	/** To batch work: the contract, the key and the client can each ask for it, and none can take it back. */
 	lowerPriority(): void {
 		this.#priority = 'batch';
+	}
+
+	/**
+	 * Starts the deadline: what the operator grants, or what the client waits for if that is less.
+	 * @param grantedMs since the request entered. Returns what holds.
+	 */
+	startDeadline(grantedMs: number, streamed: boolean): number {
+		const { deadlineMs, beginMs } = this.patience;
+		const patienceMs = Math.min(deadlineMs ?? grantedMs, (streamed ? null : beginMs) ?? grantedMs);
+		this.isHurried = patienceMs < grantedMs;
+		const ms = Math.min(grantedMs, patienceMs);
+		this.deadlineMs = ms;
+		this.deadline.set(Math.max(0, ms - this.elapsedMs()));
+		return ms;
 	}
 
 	get signal(): AbortSignal {
@@ -153,7 +183,8 @@ export class RequestContext {
 
 	#deadlineError(): PlimsollError {
 		const { feature } = this.trace;
-		const whose = feature === null ? 'The request’s deadline' : `The deadline of ${feature} (budget.deadline_ms)`;
+		const granted = feature === null ? 'The request’s deadline' : `The deadline of ${feature} (budget.deadline_ms)`;
+		const whose = this.isHurried ? 'The client’s own deadline' : granted;
 		if (!this.mayHaveActed) {
 			return new PlimsollError('deadline_exceeded', `${whose} passed before the answer was complete.`);
 		}
@@ -239,6 +270,7 @@ function emptyTrace(requestId: string, startedAt: number, steps: readonly StepTr
 		latency_ms: 0,
 		time_to_first_token_ms: null,
 		retries: 0,
+		client_retries: 0,
 		cache_hit: 'none',
 		retrieval_collection: null,
 		retrieval_generation: null,

@@ -28,7 +28,7 @@ export function retrieve(
 		const result = await searchWithin(
 			context,
 			{ collection: retrieval.collection, query: question, k: retrieval.k, mode: retrieval.mode },
-			{ ...parts, msMax: contract.budget.deadlineMs * contract.budget.stepShare.retrieve },
+			{ ...parts, msMax: context.deadlineMs * contract.budget.stepShare.retrieve },
 		);
 		const hits = withinCap(atLeast(retrieval.scoreMin, result.hits), retrieval.tokensMax);
 		note(context, notes, { result, used: hits });

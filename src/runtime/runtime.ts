@@ -1,13 +1,14 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { requireSearch } from '../policy/access.ts';
-import { RetryBudget } from '../policy/retry-budget.ts';
+import { RetryBudgets } from '../policy/retry-budget.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
 import type { Authenticator } from '../spec/identity.ts';
 import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
+import { type BreakerListener, Breakers } from './breakers.ts';
 import { Door } from './door.ts';
 import type { Snapshot } from './feature.ts';
 import { answer } from './pipeline.ts';
@@ -29,27 +30,37 @@ export interface RuntimeParts {
 	readonly sharedState: SharedState;
 	/** Told about faults that no request can be told about. */
 	readonly onFault: (error: unknown) => void;
+	/** Told when an upstream is left alone, and when it is asked again. */
+	readonly onBreaker?: BreakerListener;
 	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
 	readonly hashUser: (tenantId: string, user: string) => string;
 }
-
-/** One retry for every five requests, after the first ten: enough for a hiccup, too little to feed a storm. */
-const RETRY_BUDGET = { ratio: 0.2, floor: 10, max: 100 };
 
 /** A search alone has no contract: this is its deadline, milliseconds. */
 const SEARCH_MS_MAX = 10_000;
 
 /** Runs requests. Each that enters ends with exactly one outcome and one trace. */
 export class Runtime {
-	readonly #parts: RuntimeParts & { readonly retryBudget: RetryBudget; readonly places: Places };
+	/** Which upstreams are left alone. Outlives every snapshot. */
+	readonly breakers: Breakers;
+	/** What retries may still add. */
+	readonly retries: RetryBudgets;
+	readonly #parts: RuntimeParts & {
+		readonly retries: RetryBudgets;
+		readonly breakers: Breakers;
+		readonly places: Places;
+	};
 	readonly #door = new Door();
 	#snapshot: Snapshot;
 
 	constructor(parts: RuntimeParts, snapshot: Snapshot) {
 		const isShared = () => parts.sharedState.health().backend === 'redis';
 		const places = new Places({ clock: parts.clock, isShared }, snapshot.admission);
-		this.#parts = { ...parts, places, retryBudget: new RetryBudget(RETRY_BUDGET) };
+		this.breakers = new Breakers(parts.clock, parts.onBreaker ?? (() => {}));
+		this.retries = new RetryBudgets(snapshot.retries);
+		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers };
 		this.#snapshot = snapshot;
+		this.breakers.update(snapshot.breakers);
 	}
 
 	/** What new requests see. Requests that run keep the snapshot they began with. */
@@ -60,6 +71,8 @@ export class Runtime {
 	replace(snapshot: Snapshot): void {
 		this.#snapshot = snapshot;
 		this.#parts.places.update(snapshot.admission);
+		this.breakers.update(snapshot.breakers);
+		this.retries.update(snapshot.retries);
 	}
 
 	/** A request that has not been admitted yet; it must be ended, whatever happens to it. */
@@ -93,12 +106,12 @@ export class Runtime {
 
 	/** Searches a collection for an admitted request and ends it. */
 	async search(context: RequestContext, request: Omit<SearchRequest, 'signal'>): Promise<SearchResult> {
-		context.deadline.set(SEARCH_MS_MAX);
+		context.startDeadline(SEARCH_MS_MAX, false);
 		const result = await this.#ending(context, () =>
 			context.step('retrieve', async (notes) => {
 				requireSearch(context.caller);
 				await takePlace(context, this.#parts.places, notes);
-				const found = await searchWithin(context, request, { ...this.#parts, msMax: SEARCH_MS_MAX });
+				const found = await searchWithin(context, request, { ...this.#parts, msMax: context.deadlineMs });
 				note(context, notes, { result: found, used: found.hits });
 				return found;
 			}),

@@ -42,6 +42,8 @@ export const AUDIT_ACTIONS = [
 	'tenant_deleted',
 	'organisation_changed',
 	'organisation_deleted',
+	'breaker_opened',
+	'breaker_closed',
 ] as const;
 
 /** Who changed what. Holds no secret and no user's name. */

@@ -45,6 +45,8 @@ export interface RequestTrace {
 	readonly time_to_first_token_ms: number | null;
 	/** Attempts beyond the first. */
 	readonly retries: number;
+	/** How often the client had sent the same before, as it says itself. */
+	readonly client_retries: number;
 	readonly cache_hit: 'none';
 	readonly retrieval_collection: string | null;
 	readonly retrieval_generation: string | null;
@@ -115,6 +117,10 @@ export interface FeatureStats {
 	readonly requests: number;
 	readonly failed: number;
 	readonly degraded: number;
+	/** Attempts beyond the first of each request. */
+	readonly retries: number;
+	/** Requests that a client sent again. */
+	readonly client_retries: number;
 	readonly latency_ms_p50: number;
 	readonly latency_ms_p95: number;
 	readonly time_to_first_token_ms_p95: number | null;

@@ -81,7 +81,14 @@ function facts(trace: RequestTrace, page: Page): string[] {
 	];
 	const rows: [string, string | null][] = [
 		['feature', join([trace.feature, trace.release && `release ${trace.release}`, trace.variant])],
-		['caller', join([...who, trace.user_id_hash && `user ${trace.user_id_hash.slice(0, 16)}`])],
+		[
+			'caller',
+			join([
+				...who,
+				trace.client_retries > 0 && `sent again, ${whole(trace.client_retries)}×`,
+				trace.user_id_hash && `user ${trace.user_id_hash.slice(0, 16)}`,
+			]),
+		],
 		['model', join(model)],
 		['tokens', `${whole(trace.tokens_in)} in${cached}, ${whole(trace.tokens_out)} out`],
 		['cost', `${dollars(trace.cost_usd_micros)}${price ? ` (${price})` : ''}`],

@@ -97,6 +97,7 @@ const REQUESTS = {
 	latency_ms: real,
 	time_to_first_token_ms: orNull(real),
 	retries: integer,
+	client_retries: integer,
 	cache_hit: text,
 	retrieval_collection: orNull(text),
 	retrieval_generation: orNull(text),
@@ -167,7 +168,8 @@ export const CREATE_BATCH = `CREATE TEMP TABLE batch (${Object.entries(TRACE)
 
 /** What takes a batch apart into rows. */
 export const INSERT_BATCH: readonly string[] = [
-	`INSERT INTO requests SELECT ${Object.keys(REQUESTS).join(', ')} FROM batch`,
+	// By name: in a file that was migrated, new columns stand last.
+	`INSERT INTO requests BY NAME SELECT ${Object.keys(REQUESTS).join(', ')} FROM batch`,
 	`INSERT INTO steps SELECT request_id, started_at, ${fieldsOf('step', STEPS)}
 		FROM (SELECT request_id, started_at, unnest(steps) AS step FROM batch)`,
 	`INSERT INTO attempts SELECT request_id, started_at, step_seq, ${fieldsOf('attempt', ATTEMPTS)}

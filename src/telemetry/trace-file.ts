@@ -6,9 +6,10 @@ import { PlimsollError } from '../spec/errors.ts';
 import { TraceBatch } from './trace-batch.ts';
 import { createTable } from './trace-columns.ts';
 
-/** `migrations[n]` takes the file from format n to n + 1; never edited. */
+/** `migrations[n]` takes the file from format n to n + 1; never edited. A new file has every column from its first step on. */
 const MIGRATIONS: readonly (readonly string[])[] = [
 	[createTable('requests'), createTable('steps'), createTable('attempts')],
+	['ALTER TABLE requests ADD COLUMN IF NOT EXISTS client_retries BIGINT DEFAULT 0'],
 ];
 
 const SETTINGS = {
@@ -62,6 +63,7 @@ export async function openToWrite(file: string): Promise<WritableTraceFile> {
 export async function openTraceFile(file: string, access: 'write' | 'read'): Promise<TraceFile> {
 	let instance: DuckDBInstance | null = null;
 	try {
+		if (access === 'read' && (await isOld(file))) (await openTraceFile(file, 'write')).close();
 		if (access === 'write') await mkdir(dirname(file), { recursive: true, mode: 0o700 });
 		instance = await DuckDBInstance.create(file, {
 			...SETTINGS,
@@ -85,6 +87,20 @@ export async function openTraceFile(file: string, access: 'write' | 'read'): Pro
 	} catch (thrown) {
 		instance?.closeSync();
 		throw traceFileError(thrown, file);
+	}
+}
+
+/** Whether an older release wrote the file, so that it lacks what this one asks for. */
+async function isOld(file: string): Promise<boolean> {
+	const instance = await DuckDBInstance.create(file, { ...SETTINGS, access_mode: 'READ_ONLY' });
+	try {
+		const connection = await instance.connect();
+		const ours = await connection.runAndReadAll("SELECT 1 FROM duckdb_tables() WHERE table_name = 'plimsoll_format'");
+		const format = ours.getRows().length > 0 ? await readFormat(connection) : MIGRATIONS.length;
+		connection.closeSync();
+		return format < MIGRATIONS.length;
+	} finally {
+		instance.closeSync();
 	}
 }
 

@@ -55,6 +55,7 @@ export async function statsByFeature(
 		connection,
 		`SELECT feature, count(*) AS requests, count(*) FILTER (outcome = 'failed') AS failed,
 			count(*) FILTER (degraded) AS degraded,
+			sum(retries)::BIGINT AS retries, count(*) FILTER (client_retries > 0) AS client_retries,
 			quantile_cont(latency_ms, 0.5) AS latency_ms_p50, quantile_cont(latency_ms, 0.95) AS latency_ms_p95,
 			quantile_cont(time_to_first_token_ms, 0.95) AS time_to_first_token_ms_p95,
 			sum(cost_usd_micros)::BIGINT AS cost_usd_micros

@@ -58,6 +58,8 @@ export const requestSummary = z.object({
 	latency_ms: ms,
 	time_to_first_token_ms: ms.nullable(),
 	retries: count,
+	// A file that an older release wrote and that is only read has none.
+	client_retries: count.default(0),
 	cache_hit: z.literal('none'),
 	retrieval_collection: text.nullable(),
 	retrieval_generation: text.nullable(),
@@ -82,6 +84,8 @@ export const featureStats = z.object({
 	requests: count,
 	failed: count,
 	degraded: count,
+	retries: count,
+	client_retries: count,
 	latency_ms_p50: ms,
 	latency_ms_p95: ms,
 	time_to_first_token_ms_p95: ms.nullable(),

@@ -86,6 +86,7 @@ test('models that did not change are kept by a reload, and one that cannot be ma
 			baseUrl,
 			apiKey: null,
 			connectionsMax: 1,
+			breaker: null,
 		},
 	];
 	const first = pool.update(

@@ -20,6 +20,7 @@ const config: UpstreamConfig = {
 	baseUrl: null,
 	apiKey: null,
 	connectionsMax: 1,
+	breaker: null,
 	contextTokensMax: 100_000,
 	tokensOutMax: 1000,
 	tokensOutParameter: 'max_tokens',

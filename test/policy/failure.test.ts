@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
-import { decideRecovery, type FailedAttempt } from '../../src/policy/failure.ts';
+import { clientWaitMs, decideRecovery, type FailedAttempt } from '../../src/policy/failure.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
 
 const FAILURES: readonly UpstreamFailure[] = [
@@ -43,8 +43,10 @@ function policies(pick: (allowed: readonly string[]) => number): Record<FailureS
 
 const anyPolicies = fc.infiniteStream(fc.nat(10)).map((draws) => policies(() => draws.next().value ?? 0));
 
+const SETBACKS = [...FAILURES, 'breaker_open', 'quota_open'] as const;
+
 const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
-	failure: fc.constantFrom(...FAILURES),
+	failure: fc.constantFrom(...SETBACKS),
 	retryAfterMs: fc.option(fc.nat(100_000)),
 	failuresHere: fc.integer({ min: 1, max: 5 }),
 	attempts: fc.integer({ min: 1, max: 6 }),
@@ -121,10 +123,10 @@ describe('what follows a failed attempt', () => {
 		});
 	});
 
-	it('waits as long as the provider asks when there is time, else moves on', () => {
+	it('waits as long as the provider asks, and a little at random on top, when there is time; else moves on', () => {
 		expect(decideRecovery(failed({ retryAfterMs: 2000 }), DEFAULTS).recovery).toEqual({
 			action: 'retry',
-			afterMs: 2000,
+			afterMs: 2100,
 		});
 		expect(decideRecovery(failed({ retryAfterMs: 20_000 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
 	});
@@ -133,5 +135,23 @@ describe('what follows a failed attempt', () => {
 		for (const failure of ['rate_limited', 'quota', 'timeout_first_token'] as const) {
 			expect(decideRecovery(failed({ failure }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
 		}
+	});
+});
+
+describe('how long a client is told to stay away', () => {
+	const calm = { retryAfterMs: null, breakerMs: 0, skippedMs: null, isStrained: false, draw: 0.5 };
+
+	it('is not told anything while its next try could be afforded', () => {
+		expect(clientWaitMs(calm)).toBeNull();
+	});
+
+	it('is told the longer of what the provider asks and what the breaker keeps, but no longer than another upstream needs', () => {
+		expect(clientWaitMs({ ...calm, retryAfterMs: 7000, breakerMs: 5000 })).toBe(7000);
+		expect(clientWaitMs({ ...calm, retryAfterMs: 7000, breakerMs: 5000, skippedMs: 900.5 })).toBe(901);
+	});
+
+	it('is told a second or two, at random, when the retry budget is spent and nobody knows better', () => {
+		expect(clientWaitMs({ ...calm, isStrained: true })).toBe(1500);
+		expect(clientWaitMs({ ...calm, isStrained: true, breakerMs: 300 })).toBe(300);
 	});
 });

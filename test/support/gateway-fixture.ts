@@ -51,6 +51,8 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 			remove: () => Promise.reject(new Error('no settings')),
 		},
 		limits: async () => [],
+		upstreams: () => [],
+		orderBreaker: () => Promise.reject(new Error('no upstream')),
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({
 			ready: true,

@@ -2,10 +2,17 @@ import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import type { AdmissionConfig, LimitTable, TenantLimits } from '../../src/contracts/project.ts';
+import type {
+	AdmissionConfig,
+	BreakerSettings,
+	LimitTable,
+	RetrySettings,
+	TenantLimits,
+} from '../../src/contracts/project.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
+import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
@@ -199,6 +206,20 @@ const NO_QUEUE: AdmissionConfig = {
 	bufferedBytesMax: 1_000_000_000,
 };
 
+export const RETRIES: RetrySettings = { ratio: 0.1, floor: 10, tenantFloor: 10, tenantsMax: 1000 };
+
+/** As plimsoll.yaml has it by default. */
+export const BREAKER: BreakerSettings = {
+	windowMs: 10_000,
+	callsMin: 20,
+	failureRate: 0.5,
+	failuresInARow: 5,
+	slowMs: null,
+	slowRate: 0.8,
+	probeIntervalMs: 5_000,
+	quotaMsMax: 60_000,
+};
+
 export function runtimeOf(
 	clock: Clock,
 	features: readonly Feature[],
@@ -210,6 +231,8 @@ export function runtimeOf(
 		seed?: number;
 		admission?: Partial<AdmissionConfig>;
 		upstreams?: readonly Model[];
+		retries?: RetrySettings;
+		breakers?: BreakerTable;
 		keys?: readonly KeyRecord[];
 	} = {},
 ): { runtime: Runtime; traces: TraceList } {
@@ -222,6 +245,8 @@ export function runtimeOf(
 		bare: { deadlineMs: 10_000, attemptsMax: 2 },
 		admission: { ...NO_QUEUE, ...parts.admission },
 		limits: parts.limits ?? NO_LIMITS,
+		retries: parts.retries ?? RETRIES,
+		breakers: parts.breakers ?? new Map(),
 		requestMsMax: 10_000,
 	};
 	const runtime = new Runtime(

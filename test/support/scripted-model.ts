@@ -12,7 +12,13 @@ import {
 /** What one call does: answers after a while, fails after a while, or stays silent until its time-out. */
 export type Behaviour =
 	| { readonly kind: 'answer'; readonly afterMs: number; readonly text: string; readonly usage?: boolean }
-	| { readonly kind: 'fail'; readonly afterMs: number; readonly failure: UpstreamFailure; readonly text?: string }
+	| {
+			readonly kind: 'fail';
+			readonly afterMs: number;
+			readonly failure: UpstreamFailure;
+			readonly text?: string;
+			readonly retryAfterMs?: number;
+	  }
 	| { readonly kind: 'silent' };
 
 const PRICE = {
@@ -22,14 +28,17 @@ const PRICE = {
 	outputMicrosPerMillion: 4_000_000,
 };
 
-/** A model that implements the port in process, on any clock, and does as its script says; the last line repeats. */
+/** What each call does: line by line, the last one repeated, or whatever is asked for at that moment. */
+export type Script = readonly Behaviour[] | (() => Behaviour);
+
+/** A model that implements the port in process, on any clock, and does as its script says. */
 export class ScriptedModel implements Model {
 	readonly upstream: Upstream;
 	readonly requests: ModelRequest[] = [];
-	readonly #script: readonly Behaviour[];
+	readonly #script: Script;
 	readonly #clock: Clock;
 
-	constructor(clock: Clock, script: readonly Behaviour[], upstream: Partial<Upstream> = {}) {
+	constructor(clock: Clock, script: Script, upstream: Partial<Upstream> = {}) {
 		this.#clock = clock;
 		this.#script = script;
 		this.upstream = {
@@ -76,7 +85,9 @@ export class ScriptedModel implements Model {
 	}
 
 	#begin(request: ModelRequest): Behaviour {
-		const behaviour = this.#script[Math.min(this.requests.length, this.#script.length - 1)];
+		const script = this.#script;
+		const behaviour =
+			typeof script === 'function' ? script() : script[Math.min(this.requests.length, script.length - 1)];
 		this.requests.push(request);
 		if (!behaviour) throw new Error('a scripted model needs at least one behaviour');
 		return behaviour;
@@ -95,7 +106,8 @@ export class ScriptedModel implements Model {
 
 	#failure(behaviour: Behaviour): UpstreamError {
 		const kind = behaviour.kind === 'fail' ? behaviour.failure : 'timeout_first_token';
-		return new UpstreamError(kind, this.upstream.name, `scripted ${kind}`);
+		const retryAfterMs = behaviour.kind === 'fail' ? (behaviour.retryAfterMs ?? null) : null;
+		return new UpstreamError(kind, this.upstream.name, `scripted ${kind}`, { retryAfterMs });
 	}
 
 	#whole(behaviour: Extract<Behaviour, { kind: 'answer' }>, request: ModelRequest) {

@@ -1,0 +1,43 @@
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Contract } from '../contracts/release.ts';
+import type { RetryBudgets } from '../policy/retry-budget.ts';
+import type { ChatMessage, Model, ModelRequest } from '../spec/model.ts';
+import type { Produced } from './attempt.ts';
+import type { Breakers } from './breakers.ts';
+import type { CallParameters } from './parameters.ts';
+import type { AnswerSink } from './request.ts';
+
+/** Everything that generation needs to know, whatever asked for it. */
+export interface GenerationPlan {
+	/** In order of preference, at least one. */
+	readonly candidates: readonly Model[];
+	readonly escalateTo: Model | null;
+	readonly messages: readonly ChatMessage[];
+	readonly countTokensIn: () => number;
+	readonly call: CallParameters;
+	readonly grounding: ModelRequest['grounding'];
+	readonly attemptsMax: number;
+	readonly onFailure: Contract['onFailure'];
+	/** Null: no cap. */
+	readonly costMicrosMax: number | null;
+	/** The time that the operator grants generation, milliseconds, however long the client waits. */
+	readonly grantedMs: number;
+	/** When generation must have ended, milliseconds since the request entered; the deadline stands above it. */
+	readonly endsMs: number;
+	/** Where a stream goes while it is made; null: nothing is sent before the whole is known. */
+	readonly sink: AnswerSink | null;
+}
+
+export interface GenerationParts {
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly retries: RetryBudgets;
+	readonly breakers: Breakers;
+	/** Told about faults that must not cost the client an answer that it can have. */
+	readonly onFault: (error: unknown) => void;
+}
+
+export type Generation =
+	| ({ readonly kind: 'produced'; readonly model: Model; readonly degraded: string | null } & Produced)
+	| { readonly kind: 'fallen_back'; readonly answer: string; readonly degraded: string };
