@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { contractJsonSchema } from '../src/contracts/contract-schema.ts';
 import { projectJsonSchema } from '../src/contracts/project-schema.ts';
+import { scriptJsonSchema } from '../src/mock-upstream/script-schema.ts';
 import { editorSchema } from './reference/editor-schema.ts';
 import { errorPage } from './reference/error-page.ts';
 import { referencePage } from './reference/reference-page.ts';
@@ -20,6 +21,8 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 		['schemas/contract.schema.json', json(editorSchema(contractJsonSchema, { references: false }))],
 		['docs/reference/configuration.md', referencePage(projectJsonSchema, 'plimsoll.yaml')],
 		['docs/reference/contract.md', referencePage(contractJsonSchema, 'contract.yaml')],
+		['schemas/mock-upstream.schema.json', json(editorSchema(scriptJsonSchema, { references: false }))],
+		['docs/reference/mock-upstream.md', referencePage(scriptJsonSchema, 'faults.yaml')],
 		['docs/reference/errors.md', errorPage()],
 	]);
 }

@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { expectation, type SchemaNode, withoutNull } from '../../src/contracts/schema-node.ts';
 import { cell, GENERATED } from './page.ts';
 
-type PageName = 'plimsoll.yaml' | 'contract.yaml';
+type PageName = 'plimsoll.yaml' | 'contract.yaml' | 'faults.yaml';
 
 const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly string[] }>> = {
 	'plimsoll.yaml': {
@@ -33,6 +33,17 @@ const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly s
 			'an error that names its line and the nearest key.',
 			'',
 			'A contract says the same on every machine: it cannot refer to the environment. Only `plimsoll.yaml` can.',
+		],
+	},
+	'faults.yaml': {
+		title: 'The script of a mock upstream',
+		text: [
+			'`plimsoll mock-upstream --script faults.yaml` reads one file that says how the double of a provider misbehaves; the',
+			'[guide](../guides/test-your-failure-policies.md) says how to use it. Every key may be left out. An unknown key is an',
+			'error that names its line and the nearest key.',
+			'',
+			'A single request can ask for a fault of its own in the header `x-mock-fault`, with the same names and keys:',
+			'`x-mock-fault: cut; at_byte=100`. `x-mock-fault: none` asks for an answer without one.',
 		],
 	},
 };

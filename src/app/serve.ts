@@ -6,6 +6,7 @@ import { createGateway } from '../gateway/gateway.ts';
 import { asPlimsollError, configurationError, PlimsollError } from '../spec/errors.ts';
 import type { Problem } from '../spec/problem.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import { asListenError } from './listen-error.ts';
 import { loadProject } from './load-project.ts';
 import { openServices, type Services } from './services.ts';
 import { version } from './version.ts';
@@ -196,28 +197,6 @@ async function listen(
 	}
 	const { address, port: bound, family } = gateway.server.address() as AddressInfo;
 	return `http://${family === 'IPv6' ? `[${address}]` : address}:${bound}`;
-}
-
-/** What the system says about an address, as an error that names what to change. */
-function asListenError(thrown: unknown, at: string): unknown {
-	const code = thrown instanceof Error && 'code' in thrown ? thrown.code : null;
-	const options = { cause: thrown };
-	switch (code) {
-		case 'EADDRINUSE':
-			return new PlimsollError(
-				'address_in_use',
-				`Something else listens on ${at}. Stop it, or start with --port.`,
-				options,
-			);
-		case 'EACCES':
-			return new PlimsollError('address_unusable', `The system does not let this user listen on ${at}.`, options);
-		case 'EADDRNOTAVAIL':
-		case 'ENOTFOUND':
-		case 'EAI_AGAIN':
-			return new PlimsollError('address_unusable', `${at} is no address of this machine.`, options);
-		default:
-			return thrown;
-	}
 }
 
 /** Running requests end by themselves; past the limit, closing their sockets ends them. */

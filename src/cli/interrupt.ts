@@ -21,3 +21,11 @@ export function watchInterrupts(): { readonly signal: AbortSignal; stop(): void 
 		},
 	};
 }
+
+/** Resolves when the signal aborts: what a server waits for. */
+export function aborted(signal: AbortSignal): Promise<void> {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	if (signal.aborted) resolve();
+	signal.addEventListener('abort', () => resolve(), { once: true });
+	return promise;
+}

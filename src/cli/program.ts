@@ -7,6 +7,7 @@ import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
 import { addLimits } from './limits.ts';
+import { addMockUpstream } from './mock-upstream.ts';
 import { addSearch } from './search.ts';
 import { addOrganisations, addTenants } from './settings.ts';
 import { addStart } from './start.ts';
@@ -52,6 +53,7 @@ Begin with:
 		addLimits,
 		addUpstreams,
 		addAudit,
+		addMockUpstream,
 	])
 		add(program, terminal);
 	return program;

@@ -8,7 +8,7 @@ import { describeUpstream } from './check.ts';
 import { reportError, reportProblems } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
 import { describeIndex, progressOf } from './ingest.ts';
-import { watchInterrupts } from './interrupt.ts';
+import { aborted, watchInterrupts } from './interrupt.ts';
 import { createLog } from './log.ts';
 import { example, integerBetween, type ProjectOption, withJson, withProject } from './options.ts';
 import { Progress } from './progress.ts';
@@ -191,12 +191,4 @@ function sayStopping({ services, drainMs: waitMs }: RunningServer, terminal: Ter
 	}
 	const wait = running === 0 ? '' : ` Waiting for ${count(running, 'request')}, at most ${duration(waitMs)};`;
 	terminal.line(`\nStopping.${wait}${wait && ' again to stop at once.'}`);
-}
-
-/** Keeps the process alive meanwhile, also when nothing else would. */
-function aborted(signal: AbortSignal): Promise<void> {
-	const { promise, resolve } = Promise.withResolvers<void>();
-	if (signal.aborted) resolve();
-	signal.addEventListener('abort', () => resolve(), { once: true });
-	return promise;
 }

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpClient, createHttpOrigin } from '../../src/base/http.ts';
-import { startUpstreamDouble } from '../support/upstream-double.ts';
-import { embed } from '../support/upstream-embeddings.ts';
+import { embed, startUpstreamDouble } from '../support/upstream-double.ts';
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
@@ -20,7 +19,7 @@ describe('the door for outbound HTTP', () => {
 	it('sends a request and gives the answer with its status', async () => {
 		const double = await startUpstreamDouble();
 		open.push(double);
-		const body = JSON.stringify({ input: ['load line', 'hull'], dimensions: 8 });
+		const body = JSON.stringify({ model: 'double-embed', input: ['load line', 'hull'], dimensions: 8 });
 		const answer = await client().request({ ...post, url: `${double.url}/embeddings`, body });
 		expect(answer.statusCode).toBe(200);
 		const { data } = (await answer.body.json()) as { data: { embedding: number[] }[] };

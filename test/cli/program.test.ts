@@ -16,6 +16,7 @@ const COMMANDS = [
 	['search'],
 	['trace'],
 	['keys'],
+	['mock-upstream'],
 	['keys', 'create'],
 	['keys', 'list'],
 	['keys', 'rotate'],

@@ -11,8 +11,13 @@ import {
 	UpstreamError,
 	type UpstreamFailure,
 } from '../../src/spec/model.ts';
-import { type DoubleOptions, startUpstreamDouble } from '../support/upstream-double.ts';
-import { type Fault, type Plan, seededPlans } from '../support/upstream-plan.ts';
+import {
+	type DoubleOptions,
+	type Fault,
+	type Plan,
+	seededPlans,
+	startUpstreamDouble,
+} from '../support/upstream-double.ts';
 
 const KEY = 'sk-secret-0123456789';
 const TIMEOUTS: AttemptTimeouts = { connectMs: 2000, firstTokenMs: 10_000, idleMs: 5000, totalMs: 30_000 };
@@ -492,6 +497,9 @@ describe('a caller that leaves', () => {
 	});
 });
 
+/** Two hundred calls wait for four connections: on a busy machine longer than any of them may take by itself. */
+const PATIENT = { connectMs: 60_000, firstTokenMs: 60_000, idleMs: 60_000, totalMs: 60_000 };
+
 it('whatever mix of faults, every call ends, reaches the upstream once, and leaves nothing behind', async () => {
 	const faults: Fault[] = ['reset', 'cut', 'malformed_chunk', 'no_done', 'no_finish_reason', 'html', 'slow_bytes'];
 	const plans = faults.map((fault) => [1, { fault, text: 'Short.' }] as const);
@@ -499,7 +507,7 @@ it('whatever mix of faults, every call ends, reaches the upstream once, and leav
 	const plan = seededPlans(42, [[6, {}], ...plans, ...refusals]);
 	const { double, model } = await start({ plan, connectionsMax: 4 });
 	const outcomes = await Promise.allSettled(
-		Array.from({ length: 200 }, (_, i) => ask(model, i % 2 ? 'plain' : 'stream')),
+		Array.from({ length: 200 }, (_, i) => ask(model, i % 2 ? 'plain' : 'stream', { timeouts: PATIENT })),
 	);
 	for (const outcome of outcomes) {
 		if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(UpstreamError);

@@ -1,5 +1,5 @@
 import { createServer, type ServerResponse } from 'node:http';
-import { embeddingsBody } from './upstream-embeddings.ts';
+import { openAiEmbeddings } from './upstream-double.ts';
 
 /** What the server does with a request; the default answers as OpenAI does. */
 export type EmbeddingAnswer = (response: ServerResponse, body: string) => void;
@@ -16,7 +16,7 @@ export interface EmbeddingServer {
 }
 
 export const answerJson: EmbeddingAnswer = (response, body) => {
-	response.setHeader('content-type', 'application/json').end(embeddingsBody(body));
+	response.setHeader('content-type', 'application/json').end(JSON.stringify(openAiEmbeddings(JSON.parse(body))));
 };
 
 /** `POST /v1/embeddings` on a port of its own. */
