@@ -35,6 +35,8 @@ function sample(n: number): RequestTrace {
 		feature: n % 3 ? 'support-answer' : 'ask-docs',
 		release: '0123456789ab',
 		variant: 'control',
+		flags: { 'answer-route': n % 2 ? 'careful' : 'fast' },
+		flag_reasons: { 'answer-route': 'SPLIT' },
 		prompt_name: 'answer',
 		prompt_version: '1.2.0',
 		prompt_hash: newId('h') + newId('h'),

@@ -6,6 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { contractJsonSchema } from '../src/contracts/contract-schema.ts';
+import { flagsJsonSchema } from '../src/contracts/flags-schema.ts';
 import { projectJsonSchema } from '../src/contracts/project-schema.ts';
 import { scriptJsonSchema } from '../src/mock-upstream/script-schema.ts';
 import { editorSchema } from './reference/editor-schema.ts';
@@ -19,10 +20,12 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 	return new Map([
 		['schemas/plimsoll.schema.json', json(editorSchema(projectJsonSchema, { references: true }))],
 		['schemas/contract.schema.json', json(editorSchema(contractJsonSchema, { references: false }))],
+		['schemas/flags.schema.json', json(editorSchema(flagsJsonSchema, { references: false }))],
 		['docs/reference/configuration.md', referencePage(projectJsonSchema, 'plimsoll.yaml')],
 		['docs/reference/contract.md', referencePage(contractJsonSchema, 'contract.yaml')],
 		['schemas/mock-upstream.schema.json', json(editorSchema(scriptJsonSchema, { references: false }))],
 		['docs/reference/mock-upstream.md', referencePage(scriptJsonSchema, 'faults.yaml')],
+		['docs/reference/flags.md', referencePage(flagsJsonSchema, 'flags.yaml')],
 		['docs/reference/errors.md', errorPage()],
 	]);
 }

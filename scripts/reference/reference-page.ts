@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { expectation, type SchemaNode, withoutNull } from '../../src/contracts/schema-node.ts';
 import { cell, GENERATED } from './page.ts';
 
-type PageName = 'plimsoll.yaml' | 'contract.yaml' | 'faults.yaml';
+type PageName = 'plimsoll.yaml' | 'contract.yaml' | 'faults.yaml' | 'flags.yaml';
 
 const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly string[] }>> = {
 	'plimsoll.yaml': {
@@ -44,6 +44,14 @@ const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly s
 			'',
 			'A single request can ask for a fault of its own in the header `x-mock-fault`, with the same names and keys:',
 			'`x-mock-fault: cut; at_byte=100`. `x-mock-fault: none` asks for an answer without one.',
+		],
+	},
+	'flags.yaml': {
+		title: 'Flags: flags.yaml',
+		text: [
+			'The flags of a project stand in one file beside `plimsoll.yaml`. It may be missing, and it is not read where',
+			'`flags.provider` of `plimsoll.yaml` names another source. An edit counts for the next request; a broken one is refused',
+			'and the last good file serves on. [Flags](../concepts/flags.md) tells what they are for.',
 		],
 	},
 };

@@ -209,6 +209,32 @@ export const settingsListReply = z.union([
 	z.object({ organisations: z.array(organisation) }).transform(({ organisations }) => organisations),
 ]);
 export const removedReply = z.object({ name: z.string(), deleted: z.literal(true), keys_revoked: z.int() });
+const flagValue = z.union([z.boolean(), z.string(), z.number()]);
+
+const flag = z.object({
+	flag: z.string(),
+	description: z.string().nullable(),
+	provider: z.string(),
+	state: z.enum(['enabled', 'disabled']).nullable(),
+	variants: z.record(z.string(), flagValue).readonly().nullable(),
+	default_variant: z.string().nullable(),
+	rules: z.int().nullable(),
+	used_by: z.array(z.string()).readonly(),
+});
+export type FlagReply = z.output<typeof flag>;
+
+export const flagsReply = z.object({ flags: z.array(flag) });
+
+export const explanationReply = z.object({
+	flag: z.string(),
+	value: flagValue,
+	variant: z.string().nullable(),
+	reason: z.string(),
+	decided_by: z.string().nullable(),
+	error: z.string().nullable(),
+	sample: z.record(z.string(), z.int()).readonly().nullable(),
+});
+export type ExplanationReply = z.output<typeof explanationReply>;
 
 const limit = z.object({
 	tenant: z.string().nullable(),

@@ -16,7 +16,11 @@ import {
 	auditReply,
 	chatEvent,
 	collectionsReply,
+	type ExplanationReply,
 	errorReply,
+	explanationReply,
+	type FlagReply,
+	flagsReply,
 	ingestLine,
 	type KeyReply,
 	keysReply,
@@ -38,7 +42,7 @@ import {
 	upstreamsReply,
 	userHashReply,
 } from './gateway-reply.ts';
-import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
 
 const CONNECTIONS = { connectionsMax: 16, connectMs: 5_000 };
 const CALL_MS = 30_000;
@@ -185,6 +189,15 @@ export class HttpSession implements Session {
 		const path = `/admin/upstreams/${encodeURIComponent(upstream)}/breaker`;
 		const body = openForMs === null ? { state: 'closed' } : { state: 'open', for_ms: openForMs };
 		return this.#json({ method: 'POST', path, body }, upstreamReply);
+	}
+
+	async flags(): Promise<readonly FlagReply[]> {
+		return (await this.#json({ method: 'GET', path: '/admin/flags' }, flagsReply)).flags;
+	}
+
+	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply> {
+		const path = `/admin/flags/${encodeURIComponent(flag)}/explain`;
+		return this.#json({ method: 'POST', path, body: ask }, explanationReply);
 	}
 
 	close(): Promise<void> {

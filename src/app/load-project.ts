@@ -1,14 +1,19 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { type CompiledFlags, compileFlags, NO_FLAGS } from '../contracts/compile-flags.ts';
 import { type CompiledProject, compileProject } from '../contracts/compile-project.ts';
 import { compileRelease } from '../contracts/compile-release.ts';
 import { type Environment, secretFilesOf } from '../contracts/environment.ts';
 import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder.ts';
+import { hasSplit } from '../contracts/flag.ts';
+import { checkFlagSecret } from '../contracts/flag-checks.ts';
 import { frozenMap } from '../contracts/freeze.ts';
-import { PROJECT_FILE, type Project } from '../contracts/project.ts';
+import { FLAGS_FILE, PROJECT_FILE, type Project } from '../contracts/project.ts';
 import { checkLimitedFeatures } from '../contracts/project-checks.ts';
 import { DATA_DIR, FEATURES_DIR } from '../contracts/project-schema.ts';
 import type { Release } from '../contracts/release.ts';
+import { isMapping } from '../contracts/schema-node.ts';
 import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
 import { problemAt } from '../contracts/validation.ts';
 import { parseYaml, type YamlDocument } from '../contracts/yaml-document.ts';
@@ -23,6 +28,8 @@ const FEATURES_MAX = 1_000;
 export interface LoadedProject extends Project {
 	/** By feature. */
 	readonly prompts: ReadonlyMap<string, Prompt>;
+	/** By feature all versions of that prompt, between which a flag may choose. */
+	readonly promptVersions: ReadonlyMap<string, readonly Prompt[]>;
 }
 
 /**
@@ -32,10 +39,14 @@ export interface LoadedProject extends Project {
  */
 export async function loadProject(dir: string, env: Environment): Promise<Checked<LoadedProject>> {
 	const root = resolve(dir);
-	const { compiled, document, problems } = await readProjectFile(root, env);
-	const features = await featureNames(root, compiled.featuresDir, problems);
+	const { compiled: project, document, problems } = await readProjectFile(root, env);
+	const features = await featureNames(root, project.featuresDir, problems);
+	const flags = await readFlags(root, { project, document, features });
+	problems.push(...flags.problems);
+	const compiled = { ...project, names: project.names && { ...project.names, flags: flags.facts } };
 	const releases = new Map<string, Release>();
 	const prompts = new Map<string, Prompt>();
+	const promptVersions = new Map<string, readonly Prompt[]>();
 	for (const name of features) {
 		const folder = join(compiled.featuresDir, name);
 		const loaded = await loadFeature(folder, name, shown(root, folder), compiled);
@@ -43,12 +54,20 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 		if (loaded.release && loaded.prompt) {
 			releases.set(name, loaded.release);
 			prompts.set(name, loaded.prompt);
+			promptVersions.set(name, loaded.versions);
 		}
 	}
 	if (document) problems.push(...checkLimitedFeatures(document, features));
-	if (problems.length > 0 || !compiled.config) return refused(...problems);
-	const { config } = compiled;
-	return accepted(Object.freeze({ config, releases: frozenMap(releases), prompts: frozenMap(prompts) }));
+	if (problems.length > 0 || !compiled.config || !flags.flags) return refused(...problems);
+	return accepted(
+		Object.freeze({
+			config: compiled.config,
+			flags: flags.flags,
+			releases: frozenMap(releases),
+			prompts: frozenMap(prompts),
+			promptVersions: frozenMap(promptVersions),
+		}),
+	);
 }
 
 /** The data folder of a project, absolute: also of one whose files have problems, since its server runs on. */
@@ -65,7 +84,7 @@ async function readProjectFile(
 	if (!source.ok) {
 		const problems = await Promise.all(source.problems.map((problem) => withRemedy(root, problem)));
 		const dirs = { featuresDir: join(root, FEATURES_DIR), dataDir: join(root, DATA_DIR) };
-		const compiled = { config: null, names: null, ...dirs, problems };
+		const compiled = { config: null, names: null, ...dirs, flagProvider: false, problems };
 		return { compiled, document: null, problems };
 	}
 	const document = parseYaml(source.value);
@@ -78,6 +97,37 @@ async function withRemedy(root: string, problem: Problem): Promise<Problem> {
 	if (!problem.message.includes('does not exist')) return problem;
 	const close = (await list(root, '.', [])).find((name) => /^plimsoll\.(yml|json)$/i.test(name));
 	return { ...problem, hint: close ? `rename ${close} to ${PROJECT_FILE}` : 'plimsoll init makes a new project' };
+}
+
+/** Flags and what is wrong with them: of flags.yaml, where no provider has them. */
+async function readFlags(
+	root: string,
+	from: { project: CompiledProject; document: YamlDocument | null; features: readonly string[] },
+): Promise<CompiledFlags> {
+	const { project, document, features } = from;
+	const path = join(root, FLAGS_FILE);
+	const source = existsSync(path) ? await readSourceFile(path, FLAGS_FILE) : null;
+	const compiled = source?.value ? compileFlags(source.value, features) : NO_FLAGS;
+	const problems = [...(source?.problems ?? []), ...compiled.problems];
+	const { config, flagProvider } = project;
+	if (flagProvider && source !== null) {
+		const hint = 'remove one of them';
+		problems.push(
+			fileProblem(FLAGS_FILE, 'is not read, since flags.provider of plimsoll.yaml names another source', hint),
+		);
+	}
+	if (document && config) {
+		const draws = flagProvider || [...(compiled.flags?.values() ?? [])].some(hasSplit);
+		const { hmacSecret } = config.flags;
+		problems.push(
+			...checkFlagSecret(document, {
+				isShared: config.sharedState.redisUrl !== null,
+				draws,
+				hasSecret: hmacSecret !== null,
+			}),
+		);
+	}
+	return { flags: compiled.flags, facts: flagProvider ? null : compiled.facts, problems };
 }
 
 async function readSecrets(root: string, document: YamlDocument) {
@@ -112,14 +162,22 @@ async function featureNames(root: string, dir: string, problems: Problem[]): Pro
 	return [];
 }
 
+interface LoadedFeature {
+	readonly release: Release | null;
+	/** The one that the contract names. */
+	readonly prompt: Prompt | null;
+	readonly versions: readonly Prompt[];
+	readonly problems: readonly Problem[];
+}
+
 async function loadFeature(
 	dir: string,
 	name: string,
 	shownAs: string,
 	project: CompiledProject,
-): Promise<{ release: Release | null; prompt: Prompt | null; problems: readonly Problem[] }> {
+): Promise<LoadedFeature> {
 	const folder = await readFeatureFolder(dir, name, shownAs);
-	if (folder.empty) return { release: null, prompt: null, problems: [] };
+	if (folder.empty) return { release: null, prompt: null, versions: [], problems: [] };
 	const texts = new Map([...folder.prompts.values()].map(({ file, text }) => [file, text]));
 	const prompts = compilePrompts(texts);
 	const { release, problems } = compileRelease(folder, project, {
@@ -129,10 +187,16 @@ async function loadFeature(
 		// Files that do not compile have problems of their own; that a prompt is missing is known from the names alone.
 		has: (prompt, version) =>
 			prompts.value ? prompts.value.get(prompt, version) !== null : promptNames(folder.prompts.keys()).includes(prompt),
+		variables: (prompt, version) => {
+			const found = prompts.value?.get(prompt, version);
+			const properties = found?.inputSchema?.properties ?? {};
+			return found && isMapping(properties) ? properties : null;
+		},
 	});
 	const named = release?.contract.prompt;
 	const prompt = named ? (prompts.value?.get(named.name, named.version) ?? null) : null;
-	return { release, prompt, problems: [...problems, ...prompts.problems] };
+	const versions = (prompts.value?.list() ?? []).filter((one) => one.name === named?.name);
+	return { release, prompt, versions, problems: [...problems, ...prompts.problems] };
 }
 
 function promptNames(paths: Iterable<string>): string[] {

@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { systemRandom } from '../base/random.ts';
 import { limitRow } from '../gateway/admin-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
+import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag-routes.ts';
 import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
 import { auditEntryRow, keyRow, newKey, rotation } from '../gateway/key-routes.ts';
@@ -23,6 +24,8 @@ import { openTraceReader } from '../telemetry/trace-reader.ts';
 import {
 	type AskReply,
 	type AuditReply,
+	type ExplanationReply,
+	type FlagReply,
 	type KeyReply,
 	type LimitReply,
 	type NewKeyReply,
@@ -37,7 +40,7 @@ import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { rotateUserHash } from './operator.ts';
 import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
-import type { Session, SessionAsk, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 const DAY_MS = 86_400_000;
@@ -172,6 +175,15 @@ export class LocalSession implements Session {
 
 	orderBreaker(): Promise<UpstreamReply> {
 		return Promise.reject(needsServer());
+	}
+
+	async flags(): Promise<readonly FlagReply[]> {
+		return (await this.#open()).operator.flags().map(flagRow);
+	}
+
+	async explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply> {
+		const { operator } = await this.#open();
+		return explanationRow(await operator.explainFlag(flag, flagQuestion(checkBody(FlagBody, ask))));
 	}
 
 	async close(): Promise<void> {

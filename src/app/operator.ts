@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { LimitTable } from '../contracts/project.ts';
+import type { FlagClient } from '../flags/flag-client.ts';
 import type { KeyView, Operator } from '../gateway/operator.ts';
 import { issuerKeyId } from '../identity/claims.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
@@ -10,6 +11,7 @@ import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
 import { actorOf } from './actor.ts';
+import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import type { TenantAdmin } from './tenants.ts';
@@ -20,6 +22,7 @@ interface OperatorParts extends IdentityParts {
 	readonly traces: TraceReader;
 	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester };
 	readonly runtime: Runtime;
+	readonly flags: FlagClient;
 	readonly sharedState: SharedState;
 	readonly project: () => LoadedProject;
 }
@@ -32,6 +35,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		retriever: retrieval.retriever,
 		...identityOperator(parts),
 		...upstreamOperator(parts),
+		...flagOperator({ ...parts, features: () => runtime.snapshot.features }),
 		limits: async (tenantId) => {
 			const now = clock.now();
 			const { limits: table } = runtime.snapshot;

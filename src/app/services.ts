@@ -4,6 +4,8 @@ import { type Clock, systemClock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import type { LimitTable } from '../contracts/project.ts';
+import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
 import { BearerAuthenticator } from '../identity/authenticator.ts';
 import { Keyring } from '../identity/keyring.ts';
@@ -21,6 +23,7 @@ import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
+import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 import { openIdempotency } from './idempotency.ts';
 import { KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -77,12 +80,15 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		all.close(),
 	);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
-	const snapshot = createSnapshot(project, pool.update(project.config.upstreams), project.config.limits);
+	const newId = createIds(clock, random);
+	const flags = opened.adopt(await openFlags(project, { clock, random, newId, warn }), (all) => all.close());
+	const { limits, upstreams } = project.config;
+	const snapshot = createSnapshot(project, pool.update(upstreams), { limits, flags });
 	const runtime = new Runtime(
 		{
 			clock,
 			random,
-			newId: createIds(clock, random),
+			newId,
 			retriever: retrieval.retriever,
 			traces,
 			authenticator,
@@ -95,17 +101,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	);
 	const idempotency = await openIdempotency(project, { clock, log, link, runtime }, opened);
 	let current = project;
-	const tenants = new TenantAdmin(
-		{
-			records,
-			keys,
-			clock,
-			named: () => tenantsOfTokens(current),
-			onChange: (table) => runtime.replace({ ...runtime.snapshot, limits: table }),
-		},
-		project.config.declared,
-	);
-	await tenants.load();
+	const tenants = await openTenants(() => current, { records, keys, clock, runtime });
 	const parts = opened.move();
 	return {
 		runtime,
@@ -117,6 +113,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		operator: operatorOf({
 			traces,
 			retrieval,
+			flags,
 			keys,
 			tenants,
 			users,
@@ -130,15 +127,39 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			return current;
 		},
 		async update(next) {
-			await retrieval.update(next.config);
+			await flags.replace(next, () => retrieval.update(next.config));
 			tenants.declare(next.config.declared);
-			runtime.replace(createSnapshot(next, pool.update(next.config.upstreams), tenants.table));
+			const models = pool.update(next.config.upstreams);
+			runtime.replace(createSnapshot(next, models, { limits: tenants.table, flags }));
 			tokens.update(next.config.identity.jwt);
 			tokens.prepare();
 			current = next;
 		},
 		close: () => parts.disposeAsync(),
 	};
+}
+
+async function openTenants(
+	current: () => LoadedProject,
+	parts: { records: RecordStore; keys: KeyAdmin; clock: Clock; runtime: Runtime },
+): Promise<TenantAdmin> {
+	const { runtime, ...rest } = parts;
+	const named = () => tenantsOfTokens(current());
+	const onChange = (table: LimitTable) => runtime.replace({ ...runtime.snapshot, limits: table });
+	const tenants = new TenantAdmin({ ...rest, named, onChange }, current().config.declared);
+	await tenants.load();
+	return tenants;
+}
+
+async function openFlags(
+	project: LoadedProject,
+	parts: { clock: Clock; random: Random; newId: (prefix: string) => string; warn: (message: string) => void },
+): Promise<FlagClient> {
+	const { clock, random, newId, warn } = parts;
+	const ownSecret = () => flagSecret(join(project.config.dataDir, FLAG_KEY_FILE), random);
+	const flags = new FlagClient({ clock, domain: newId('plimsoll'), warn, ownSecret });
+	(await flags.prepare(project)).put();
+	return flags;
 }
 
 function openTraces({ config }: LoadedProject, { clock, log }: { clock: Clock; log: Logger }) {

@@ -6,6 +6,8 @@ import type { RequestTrace } from '../spec/trace.ts';
 import type {
 	AskReply,
 	AuditReply,
+	ExplanationReply,
+	FlagReply,
 	KeyReply,
 	LimitReply,
 	NewKeyReply,
@@ -48,6 +50,17 @@ export interface SessionRotation {
 	readonly expires_at: string | null;
 }
 
+export interface SessionFlag {
+	readonly tenant: string;
+	readonly user: string | null;
+	readonly feature: string | null;
+	/** The id of a key. */
+	readonly key: string | null;
+	readonly caller: 'key' | 'token' | 'in_process';
+	/** How many made-up users to draw for; null: none. */
+	readonly sample: number | null;
+}
+
 /** What a command can do with a project, by way of its server or in process. Throws PlimsollError. */
 export interface Session {
 	/** The server that answers; null in process. */
@@ -87,5 +100,9 @@ export interface Session {
 	upstreams(): Promise<readonly UpstreamReply[]>;
 	/** Takes an upstream out for a time, or in again when that is null. Throws `model_not_found`. */
 	orderBreaker(upstream: string, openForMs: number | null): Promise<UpstreamReply>;
+	/** The flags that there are, by name. */
+	flags(): Promise<readonly FlagReply[]>;
+	/** Throws `flag_not_found`. */
+	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply>;
 	close(): Promise<void>;
 }

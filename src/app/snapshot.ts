@@ -2,14 +2,16 @@ import { countTokens } from '../base/tokens.ts';
 import type { LimitTable } from '../contracts/project.ts';
 import { createGuards } from '../guards/guards.ts';
 import type { Feature, Snapshot } from '../runtime/feature.ts';
+import type { FlagSource } from '../spec/flags.ts';
 import type { Model } from '../spec/model.ts';
+import { featureFlags } from './feature-flags.ts';
 import type { LoadedProject } from './load-project.ts';
 
 /** What requests see of a project: every feature with its prompt, guards and models resolved. */
 export function createSnapshot(
 	project: LoadedProject,
 	models: ReadonlyMap<string, Model>,
-	limits: LimitTable,
+	{ limits, flags }: { limits: LimitTable; flags: FlagSource },
 ): Snapshot {
 	const { config } = project;
 	// Loading a tokenizer's table takes a tenth of a second, which no request should pay.
@@ -26,6 +28,13 @@ export function createSnapshot(
 				guards: createGuards(contract.guards),
 				route: contract.models.route.flatMap((upstream) => models.get(upstream) ?? []),
 				escalateTo: contract.models.escalateTo === null ? null : (models.get(contract.models.escalateTo) ?? null),
+				flags: featureFlags(contract, {
+					source: flags,
+					definitions: project.flags,
+					models,
+					prompt,
+					versions: project.promptVersions.get(name) ?? [],
+				}),
 			},
 		];
 	});

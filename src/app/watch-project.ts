@@ -5,7 +5,7 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../contracts/environment.ts';
 import { isDropping } from '../contracts/feature-folder.ts';
-import { PROJECT_FILE } from '../contracts/project.ts';
+import { FLAGS_FILE, PROJECT_FILE } from '../contracts/project.ts';
 import { FEATURES_DIR } from '../contracts/project-schema.ts';
 import { fileProblem } from '../contracts/source-file.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
@@ -32,7 +32,11 @@ interface WatchOptions {
  */
 export function watchProject(dir: string, env: Environment, options: WatchOptions): { close(): Promise<void> } {
 	const root = resolve(dir);
-	const watched = new Set([join(root, PROJECT_FILE), options.current?.config.featuresDir ?? join(root, FEATURES_DIR)]);
+	const watched = new Set([
+		join(root, PROJECT_FILE),
+		join(root, FLAGS_FILE),
+		options.current?.config.featuresDir ?? join(root, FEATURES_DIR),
+	]);
 	const watcher = watch([...watched], {
 		// The first scan tells of every file: an edit between a load and the scan is thereby seen.
 		ignoreInitial: false,
@@ -139,12 +143,13 @@ async function isGone(dir: string): Promise<boolean> {
 }
 
 /** Equal for projects that behave alike. Holds secrets: never leaves this file. */
-function fingerprint({ config, releases }: LoadedProject): string {
+function fingerprint({ config, releases, flags }: LoadedProject): string {
 	return canonicalJson({
 		...config,
 		upstreams: [...config.upstreams.values()],
 		embedders: [...config.embedders.values()],
 		collections: [...config.collections.values()],
+		flagDefinitions: [...flags.values()],
 		releases: [...releases].map(([name, { hash }]) => [name, hash]),
 	});
 }

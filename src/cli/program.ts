@@ -3,6 +3,7 @@ import { addAsk } from './ask.ts';
 import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
 import { EXIT_HELP } from './exit-code.ts';
+import { addFlags } from './flags.ts';
 import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
@@ -52,6 +53,7 @@ Begin with:
 		addOrganisations,
 		addLimits,
 		addUpstreams,
+		addFlags,
 		addAudit,
 		addMockUpstream,
 	])

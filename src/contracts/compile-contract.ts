@@ -43,6 +43,9 @@ export function compileContract(
 		prompt: { name: prompt, version },
 		models: {
 			route: models.route.filter(from.available),
+			routes: Object.fromEntries(
+				Object.entries(models.routes).map(([name, upstreams]) => [name, upstreams.filter(from.available)]),
+			),
 			escalateTo,
 			parameters: models.parameters,
 			clientParameters: models.client_parameters,
@@ -56,6 +59,7 @@ export function compileContract(
 		},
 		stream: raw.stream,
 		onFailure: failurePolicies(raw.on_failure, escalateTo),
+		flags: flagUses(raw.flags),
 	};
 }
 
@@ -75,5 +79,19 @@ function failurePolicies(raw: RawContract['on_failure'], escalateTo: string | nu
 		budget_exceeded: compile('budget_exceeded'),
 		invalid_output: compile('invalid_output'),
 		stream_broken: compile('stream_broken'),
+		feature_disabled: compile('feature_disabled'),
 	};
+}
+
+function flagUses(raw: RawContract['flags']): Contract['flags'] {
+	const uses = {
+		enabled: raw.enabled,
+		route: raw.route,
+		promptVersion: raw.prompt_version,
+		variables: { ...raw.variables },
+	};
+	const none = [uses.enabled, uses.route, uses.promptVersion, ...Object.values(uses.variables)].every(
+		(name) => name === null,
+	);
+	return none ? null : uses;
 }

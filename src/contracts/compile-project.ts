@@ -3,6 +3,7 @@ import type { Problem } from '../spec/problem.ts';
 import { admissionOf } from './compile-admission.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
 import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
+import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
 import { usdToMicros } from './money.ts';
@@ -28,6 +29,8 @@ export interface ProjectNames {
 	/** Upstream names; false for an optional one that is not available. */
 	readonly upstreams: ReadonlyMap<string, boolean>;
 	readonly collections: readonly string[];
+	/** Null when another provider has them, or flags.yaml is too broken to tell. */
+	readonly flags: ReadonlyMap<string, FlagFacts> | null;
 }
 
 export interface CompiledProject {
@@ -39,6 +42,8 @@ export interface CompiledProject {
 	readonly featuresDir: string;
 	/** Where a running server keeps its data, absolute; also when other parts of the file are wrong. */
 	readonly dataDir: string;
+	/** Whether flags come from a provider of the configuration and not from flags.yaml. */
+	readonly flagProvider: boolean;
 	readonly problems: readonly Problem[];
 }
 
@@ -54,7 +59,7 @@ export function compileProject(
 	const { dir, env, secretFiles } = from;
 	if (!document.readable) {
 		const dirs = { featuresDir: join(dir, FEATURES_DIR), dataDir: join(dir, DATA_DIR) };
-		return { config: null, names: null, ...dirs, problems: tidy(document.problems) };
+		return { config: null, names: null, ...dirs, flagProvider: false, problems: tidy(document.problems) };
 	}
 	const resolved = resolveReferences(document, projectJsonSchema, { env, files: secretFiles });
 	const available = availability(resolved);
@@ -100,6 +105,7 @@ export function compileProject(
 						bytesMax: value.idempotency.bytes_max,
 						onFailure: value.idempotency.on_failure,
 					},
+					flags: flagSettingsOf(value.flags),
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
 						upstreamOf(name, raw, switchOf(name, resolved, available)),
 					),
@@ -115,7 +121,12 @@ export function compileProject(
 	};
 	return {
 		config,
-		names: { upstreams: available, collections: Object.keys(membersOf(resolved.tree, 'collections')) },
+		names: {
+			upstreams: available,
+			collections: Object.keys(membersOf(resolved.tree, 'collections')),
+			flags: null,
+		},
+		flagProvider: valueAt(resolved.tree, ['flags', 'provider']) != null,
 		featuresDir: folder('features_dir', FEATURES_DIR),
 		dataDir: folder('data_dir', DATA_DIR),
 		problems: all,
@@ -125,6 +136,16 @@ export function compileProject(
 function limitsOf(document: YamlDocument, value: RawProject): Pick<ProjectConfig, 'limits' | 'declared'> {
 	const declared = declaredTenants(document, value);
 	return { limits: limitTable(declared), declared };
+}
+
+function flagSettingsOf(raw: RawProject['flags']): ProjectConfig['flags'] {
+	const { provider } = raw;
+	return {
+		provider: provider && { module: provider.module, exportName: provider.export, options: provider.options },
+		hmacSecret: raw.hmac_secret,
+		timeoutMs: raw.timeout_ms,
+		readyTimeoutMs: raw.ready_timeout_ms,
+	};
 }
 
 /** What says where an upstream is and how to enter. Its model, say, may be chosen for a server that is not there. */

@@ -4,13 +4,14 @@ import { sha256Of } from '../base/hash.ts';
 import type { Problem } from '../spec/problem.ts';
 import { compileContract } from './compile-contract.ts';
 import type { CompiledProject } from './compile-project.ts';
-import { checkContract, type PromptNames } from './contract-checks.ts';
+import { checkContract } from './contract-checks.ts';
 import { contractJsonSchema, contractSchema } from './contract-schema.ts';
 import type { FeatureFolder } from './feature-folder.ts';
 import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
 import { deepFreeze } from './freeze.ts';
 import { checkOutputSchema } from './output-schema.ts';
 import type { CollectionConfig, ProjectConfig, UpstreamConfig } from './project.ts';
+import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release } from './release.ts';
 import { fileProblem } from './source-file.ts';
 import { tidy, validate } from './validation.ts';
@@ -65,7 +66,8 @@ function releaseHash(folder: FeatureFolder, contract: Contract, config: ProjectC
 	for (const [path, { bytes }] of files) parts.push(path, bytes);
 	const collection = contract.retrieval && config.collections.get(contract.retrieval.collection);
 	if (collection) parts.push(canonicalJson(collectionIdentity(collection, config)));
-	for (const name of [...contract.models.route, contract.models.escalateTo]) {
+	const { route, routes, escalateTo } = contract.models;
+	for (const name of [...route, ...Object.values(routes).flat(), escalateTo]) {
 		const upstream = name === null ? undefined : config.upstreams.get(name);
 		if (upstream) parts.push(canonicalJson(upstreamIdentity(upstream)));
 	}

@@ -1,17 +1,13 @@
 import type { Problem } from '../spec/problem.ts';
 import type { ProjectNames } from './compile-project.ts';
 import { K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
+import { checkFlagUse } from './flag-checks.ts';
 import { dangling } from './project-checks.ts';
-import { FAILURE_POLICIES } from './release.ts';
-import { valueAt } from './schema-node.ts';
+import type { PromptNames } from './prompt-names.ts';
+import { DEFAULT_ROUTE, FAILURE_POLICIES } from './release.ts';
+import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
 import type { FieldPath, YamlDocument } from './yaml-document.ts';
-
-/** Which prompts a feature has; null when they are too broken to tell. */
-export interface PromptNames {
-	readonly names: readonly string[];
-	has(name: string, version: string | null): boolean;
-}
 
 interface Surroundings {
 	/** Null when plimsoll.yaml is too broken to tell. */
@@ -41,6 +37,11 @@ export function checkContract(document: YamlDocument, around: Surroundings): rea
 		report(['guards', 'output_schema'], dangling('file', schema, around.schemas));
 	}
 	checkBudget(document.value, report);
+	if (typeof prompt === 'string') {
+		const [name = '', version = null] = prompt.split('@', 2);
+		const flags = around.project?.flags ?? null;
+		checkFlagUse(document.value, { flags, prompt: { name, version }, prompts: around.prompts }, report);
+	}
 	return problems;
 }
 
@@ -52,10 +53,11 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 	const escalateTo = valueAt(contract, ['models', 'escalate_to']);
 	if (project) {
 		const known = [...project.upstreams.keys()];
-		for (const [index, name] of names.entries()) {
-			if (!project.upstreams.has(name)) report(['models', 'route', index], dangling('upstream', name, known));
-			if (names.indexOf(name) !== index)
-				report(['models', 'route', index], { message: `${name} stands twice in the route` });
+		const routes = valueAt(contract, ['models', 'routes']);
+		checkRoute(route, ['models', 'route'], { known, report });
+		for (const [name, other] of Object.entries(isMapping(routes) ? routes : {})) {
+			if (name === DEFAULT_ROUTE) report(['models', 'routes', name], { message: 'is the name of models.route' });
+			checkRoute(other, ['models', 'routes', name], { known, report });
 		}
 		if (typeof escalateTo === 'string' && !project.upstreams.has(escalateTo)) {
 			report(['models', 'escalate_to'], dangling('upstream', escalateTo, known));
@@ -76,6 +78,19 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 			const hint = 'name an upstream there, or choose another action';
 			report(['on_failure', situation], { message: 'escalate needs models.escalate_to', hint });
 		}
+	}
+}
+
+function checkRoute(
+	route: unknown,
+	path: FieldPath,
+	{ known, report }: { known: readonly string[]; report: Report },
+): void {
+	const names: readonly unknown[] = Array.isArray(route) ? route : [];
+	for (const [index, name] of names.entries()) {
+		if (typeof name !== 'string') continue;
+		if (!known.includes(name)) report([...path, index], dangling('upstream', name, known));
+		if (names.indexOf(name) !== index) report([...path, index], { message: `${name} stands twice in the route` });
 	}
 }
 

@@ -15,6 +15,9 @@ export const K_DEFAULT = 5;
 export const TOKENS_IN_DEFAULT = 6_000;
 export const PROMPT_DEFAULT = 'answer';
 
+const ROUTES_MAX = 16;
+const VARIABLES_MAX = 32;
+
 const parameterName = z.string().regex(/^[a-z][a-z0-9_]{0,63}$/);
 
 const objective = z
@@ -113,6 +116,16 @@ const models = z
 					'Upstreams in order of preference. Optional upstreams whose environment variables are unset are left out.',
 				examples: [['openai/default', 'local/extractive']],
 			}),
+		routes: z
+			.record(nameKey, z.array(upstreamName).min(1).max(16))
+			.refine((routes) => Object.keys(routes).length <= ROUTES_MAX, `names more than ${ROUTES_MAX} routes`)
+			.meta({
+				description:
+					'Other routes by name, between which the flag of `flags.route` chooses; `default` is the name of `route`.',
+				'x-expected': 'a mapping of names to lists of upstreams',
+				examples: [{ careful: ['local/extractive'] }],
+			})
+			.default({}),
 		escalate_to: upstreamName
 			.meta({ description: 'A stronger upstream for `escalate`; null when there is none.' })
 			.nullable()
@@ -192,6 +205,7 @@ const SITUATIONS: Readonly<Record<FailureSituation, string>> = {
 		'The prompt does not fit `budget.tokens_in_max`, or the call could cost more than `budget.cost_usd_max`.',
 	invalid_output: 'The answer failed a guard.',
 	stream_broken: 'The answer broke off before its end and nothing was sent to the client yet.',
+	feature_disabled: 'The flag of `flags.enabled` switched the feature off.',
 };
 
 function failurePolicy(situation: FailureSituation) {
@@ -213,12 +227,45 @@ const onFailure = z
 		budget_exceeded: failurePolicy('budget_exceeded'),
 		invalid_output: failurePolicy('invalid_output'),
 		stream_broken: failurePolicy('stream_broken'),
+		feature_disabled: failurePolicy('feature_disabled'),
 	} satisfies Record<FailureSituation, unknown>)
 	.prefault({})
 	.meta({
 		description:
 			'What to do when something goes wrong: `retry` the same upstream, `fail_over` to the next one of the route, `escalate` to `models.escalate_to`, `degrade` (go on without), `fall_back` to a fixed answer, or `fail_closed` with the error. Each situation allows some of them.',
 	});
+
+const flagName = nameKey.meta({ 'x-expected': 'the name of a flag, such as answer-route' });
+
+const flags = z
+	.strictObject({
+		enabled: flagName
+			.meta({
+				description: 'A flag of true or false; false switches the feature off, see `on_failure.feature_disabled`.',
+			})
+			.nullable()
+			.default(null),
+		route: flagName
+			.meta({ description: 'A flag of texts that chooses a route of `models.routes`, or `default`.' })
+			.nullable()
+			.default(null),
+		prompt_version: flagName
+			.meta({ description: 'A flag of texts that chooses a version of the prompt, such as 1.2.0.' })
+			.nullable()
+			.default(null),
+		variables: z
+			.record(parameterName, flagName)
+			.refine((all) => Object.keys(all).length <= VARIABLES_MAX, `names more than ${VARIABLES_MAX} variables`)
+			.meta({
+				description:
+					'Variables of the prompt’s input that flags decide, each with its flag. They go before what a client sends.',
+				'x-expected': 'a mapping of variables to flags',
+				examples: [{ tone: 'answer-tone' }],
+			})
+			.default({}),
+	})
+	.prefault({})
+	.meta({ description: 'What flags decide, once for each request. Left out: none is looked at.' });
 
 /** `contract.yaml`. */
 export const contractSchema = z
@@ -259,6 +306,7 @@ export const contractSchema = z
 			})
 			.default('buffered'),
 		on_failure: onFailure,
+		flags,
 	})
 	.meta({ title: 'Plimsoll contract', description: 'What one AI feature promises: `features/<name>/contract.yaml`.' });
 

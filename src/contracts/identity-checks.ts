@@ -3,7 +3,7 @@ import type { Resolved } from './environment.ts';
 import { readPublicKeys } from './public-keys.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
-import { pathKey, type YamlDocument } from './yaml-document.ts';
+import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
 
 /** RFC 7518, 3.2: a key of at least the size of HS256's output. */
 const SECRET_CHARS_MIN = 32;
@@ -29,6 +29,20 @@ export function checkIdentity(checking: Checking): readonly Problem[] {
 	});
 }
 
+/** A secret that is written out, or that could be guessed. No message holds it. */
+export function secretProblems({ document, resolved }: Checking, path: FieldPath): Problem[] {
+	const secret = valueAt(resolved.tree, path);
+	if (typeof secret !== 'string') return [];
+	if (resolved.references.get(pathKey(path))?.state !== 'set') {
+		const hint = 'take it out of the file, and out of git';
+		const what = { message: 'holds the secret itself', expected: '{env: NAME} or {file: path}', hint };
+		return [problemAt(document, path, what)];
+	}
+	if (secret.length >= SECRET_CHARS_MIN) return [];
+	const expected = `at least ${SECRET_CHARS_MIN} random characters`;
+	return [problemAt(document, path, { message: 'is too short to keep', expected })];
+}
+
 function issuerProblems({ document, resolved }: Checking, name: string, raw: unknown): Problem[] {
 	const path = ['identity', 'jwt', name];
 	const problems: Problem[] = [];
@@ -44,18 +58,7 @@ function issuerProblems({ document, resolved }: Checking, name: string, raw: unk
 			expected: 'an https address; http only to this machine itself',
 		});
 	}
-	const secret = valueAt(raw, ['hmac_secret']);
-	if (typeof secret === 'string') {
-		const hint = 'take it out of the file, and out of git';
-		if (!isReference('hmac_secret')) {
-			report('hmac_secret', { message: 'holds the secret itself', expected: '{env: NAME} or {file: path}', hint });
-		} else if (secret.length < SECRET_CHARS_MIN) {
-			report('hmac_secret', {
-				message: 'is too short to keep',
-				expected: `at least ${SECRET_CHARS_MIN} random characters`,
-			});
-		}
-	}
+	problems.push(...secretProblems({ document, resolved }, [...path, 'hmac_secret']));
 	const keys = valueAt(raw, ['public_keys']);
 	if (typeof keys === 'string') {
 		const read = readPublicKeys(keys);

@@ -1,7 +1,7 @@
 import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
-import { checkIdentity } from './identity-checks.ts';
+import { checkIdentity, secretProblems } from './identity-checks.ts';
 import { CHUNK_TOKENS_DEFAULTS, CONTEXT_TOKENS_DEFAULT } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
@@ -24,6 +24,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...checkIdentity(checking),
 		...redisProblems(checking),
 		...entries(checking, 'tenants').flatMap(([name, raw]) => tenantProblems(checking, name, raw)),
+		...secretProblems(checking, ['flags', 'hmac_secret']),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { admissionSchema } from './admission-schema.ts';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
+import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
@@ -333,6 +334,7 @@ export const projectSchema = z
 		retries,
 		shared_state: sharedState,
 		idempotency,
+		flags: flagSettings,
 		upstreams: z
 			.record(upstreamName, upstream)
 			.meta({

@@ -2,11 +2,15 @@ import type { Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
+import type { FlagDefinition } from './flag.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
 
 /** The name of a project's first file. */
 export const PROJECT_FILE = 'plimsoll.yaml';
+
+/** Beside it, where the project has flags. */
+export const FLAGS_FILE = 'flags.yaml';
 
 /** `plimsoll.yaml` with defaults filled in, environment references resolved and paths absolute. Frozen. */
 export interface ProjectConfig {
@@ -47,6 +51,19 @@ export interface ProjectConfig {
 		readonly recordsMax: number;
 		readonly bytesMax: number;
 		readonly onFailure: 'refuse' | 'run';
+	};
+	readonly flags: {
+		/** Null: flags stand in flags.yaml. */
+		readonly provider: {
+			readonly module: string;
+			readonly exportName: string;
+			readonly options: Readonly<Record<string, unknown>> | null;
+		} | null;
+		/** Null: a secret of the data folder. Never printed. */
+		readonly hmacSecret: string | null;
+		/** For all flags of a request together. */
+		readonly timeoutMs: number;
+		readonly readyTimeoutMs: number;
 	};
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
@@ -256,8 +273,15 @@ export type SourceConfig =
 			readonly lineBytesMax: number;
 	  };
 
+/** What of a project says which flags there are. */
+export interface LoadedFlags extends Pick<Project, 'flags'> {
+	readonly config: Pick<ProjectConfig, 'dir' | 'flags'>;
+}
+
 /** A loaded project: configuration and every feature's release. */
 export interface Project {
 	readonly config: ProjectConfig;
 	readonly releases: ReadonlyMap<string, Release>;
+	/** Of flags.yaml; empty where another provider has the flags. */
+	readonly flags: ReadonlyMap<string, FlagDefinition>;
 }

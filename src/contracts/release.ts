@@ -25,7 +25,11 @@ export const FAILURE_POLICIES = {
 	budget_exceeded: ['fail_closed', 'escalate', 'fall_back'],
 	invalid_output: ['fail_closed', 'retry', 'escalate', 'fall_back'],
 	stream_broken: ['fail_closed', 'retry', 'fail_over', 'fall_back'],
+	feature_disabled: ['fail_closed', 'fall_back'],
 } as const satisfies Record<string, readonly FailureAction['action'][]>;
+
+/** What flags call the contract's own route, `models.route`. */
+export const DEFAULT_ROUTE = 'default';
 
 export type FailureSituation = keyof typeof FAILURE_POLICIES;
 
@@ -70,6 +74,8 @@ export interface Contract {
 	readonly models: {
 		/** Upstream names in order of preference: the first available one is asked first. At least one. */
 		readonly route: readonly string[];
+		/** Other routes by name, from which a flag chooses; each without what is switched off, and maybe empty. */
+		readonly routes: Readonly<Record<string, readonly string[]>>;
 		readonly escalateTo: string | null;
 		/** Sent with every call, e.g. `temperature`. */
 		readonly parameters: Readonly<Record<string, unknown>>;
@@ -94,6 +100,14 @@ export interface Contract {
 	 */
 	readonly stream: 'immediate' | 'buffered';
 	readonly onFailure: Readonly<Record<FailureSituation, FailureAction>>;
+	/** Names of the flags that decide something; null: none does. */
+	readonly flags: {
+		readonly enabled: string | null;
+		readonly route: string | null;
+		readonly promptVersion: string | null;
+		/** By variable of the prompt. */
+		readonly variables: Readonly<Record<string, string>>;
+	} | null;
 }
 
 /** A feature's whole content, frozen under one hash. */

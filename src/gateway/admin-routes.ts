@@ -4,6 +4,7 @@ import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { LimitName } from '../spec/shared-state.ts';
 import { errorBody } from './error-response.ts';
+import { FLAG_ROUTES } from './flag-routes.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
 import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
@@ -62,6 +63,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 			limits: (await exchange.parts.operator.limits(tenantSeenBy(callerOf(exchange)))).map(limitRow),
 		}),
 	},
+	...FLAG_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
 	{

@@ -1,5 +1,6 @@
 import type { UpstreamStatus } from '../runtime/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
+import type { FlagValue } from '../spec/flags.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
@@ -35,6 +36,43 @@ export interface UpstreamView extends UpstreamStatus {
 /** What is said by hand: keep everyone away for a time, or let everyone in. */
 export type BreakerOrder = { readonly state: 'open'; readonly forMs: number } | { readonly state: 'closed' };
 
+/** A flag as it is shown. What only flags.yaml says is null for the flags of another provider. */
+export interface FlagView {
+	readonly name: string;
+	readonly description: string | null;
+	readonly provider: string;
+	readonly state: 'enabled' | 'disabled' | null;
+	readonly variants: Readonly<Record<string, FlagValue>> | null;
+	readonly defaultVariant: string | null;
+	/** How many. */
+	readonly rules: number | null;
+	/** Such as `ask-docs: route`. */
+	readonly usedBy: readonly string[];
+}
+
+/** Whom a flag is explained for. */
+export interface FlagQuestion {
+	readonly tenantId: string;
+	readonly user: string | null;
+	readonly feature: string | null;
+	readonly keyId: string | null;
+	readonly caller: 'key' | 'token' | 'in_process';
+	/** How many made-up users of the tenant to draw for; null: none. */
+	readonly sample: number | null;
+}
+
+export interface FlagExplanation {
+	readonly flag: string;
+	readonly value: FlagValue;
+	readonly variant: string | null;
+	readonly reason: string;
+	/** In words; null where the provider alone knows. */
+	readonly decidedBy: string | null;
+	readonly error: string | null;
+	/** How many of the sample got which variant. */
+	readonly sample: Readonly<Record<string, number>> | null;
+}
+
 /** What an operator can do beside calling features. The composition root implements it; HTTP and the CLI call it. */
 export interface Operator {
 	readonly traces: TraceReader;
@@ -57,6 +95,10 @@ export interface Operator {
 	upstreams(): readonly UpstreamView[];
 	/** Holds for new attempts at once. Throws `model_not_found`. */
 	orderBreaker(upstream: string, order: BreakerOrder, by: Caller): Promise<UpstreamView>;
+	/** Those of flags.yaml, or those that contracts use of another provider; by name. */
+	flags(): readonly FlagView[];
+	/** Throws `flag_not_found`, or `request_invalid` for a sample of a provider that cannot be asked so often. */
+	explainFlag(name: string, ask: FlagQuestion): Promise<FlagExplanation>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

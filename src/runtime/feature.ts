@@ -1,5 +1,7 @@
 import type { AdmissionConfig, LimitTable, RetrySettings } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
+import type { FlagUse } from '../policy/flags.ts';
+import type { FlagSource } from '../spec/flags.ts';
 import type { Guard } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
 import type { Prompt } from '../spec/prompt.ts';
@@ -13,6 +15,18 @@ export interface Feature {
 	/** Available upstreams in order of preference; at least one. */
 	readonly route: readonly Model[];
 	readonly escalateTo: Model | null;
+	/** Null: no flag decides anything. */
+	readonly flags: FeatureFlags | null;
+}
+
+/** What flags decide for a feature, and what they choose between. */
+export interface FeatureFlags {
+	readonly source: FlagSource;
+	readonly uses: readonly FlagUse[];
+	/** By the name that a flag gives; each with at least one upstream. */
+	readonly routes: ReadonlyMap<string, readonly Model[]>;
+	/** By version. */
+	readonly prompts: ReadonlyMap<string, Prompt>;
 }
 
 /** What is served at one instant. A reload swaps the whole snapshot; a request keeps the one it began with. */

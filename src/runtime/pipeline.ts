@@ -36,6 +36,9 @@ export async function answer(
 ): Promise<Answer> {
 	const target = await assign(context, request, { snapshot: ask.snapshot, places: ask.parts.places });
 	context.trace.streamed = request.sink !== null;
+	if (target.kind === 'switched_off') {
+		return respond(context, request.sink, fallbackAnswer(context, target.answer, target.degraded));
+	}
 	return target.kind === 'feature'
 		? answerAsFeature(context, request, { feature: target.feature, parts: ask.parts })
 		: answerAsUpstream(context, request, { model: target.model, bare: ask.snapshot.bare, parts: ask.parts });
@@ -91,7 +94,9 @@ function route(
 		detail.route = feature.route.map((model) => model.upstream.name).join(', ');
 		const call = featureParameters(feature.release.contract, request.parameters);
 		const { question, history } = readConversation(request.messages);
-		return { call, input: { question, history, variables: request.variables } };
+		const decided = context.flags?.variables;
+		const variables = decided ? { ...request.variables, ...decided } : request.variables;
+		return { call, input: { question, history, variables } };
 	});
 }
 
@@ -216,6 +221,7 @@ const BARE_POLICIES: GenerationPlan['onFailure'] = {
 	budget_exceeded: FAIL_CLOSED,
 	invalid_output: FAIL_CLOSED,
 	stream_broken: FAIL_CLOSED,
+	feature_disabled: FAIL_CLOSED,
 };
 
 /** respond: hands over what was held back until it was whole and guarded. */

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
+import type { FlagDecision } from '../policy/flags.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Effect } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -64,6 +65,8 @@ export class RequestContext {
 	mayHaveActed = false;
 	/** Its answer is kept for whoever repeats it: a client that leaves does not end it. */
 	outlivesClient = false;
+	/** What flags decided, once for the whole request; null when none is looked at. */
+	flags: FlagDecision | null = null;
 	readonly #clock: Clock;
 	readonly #start: number;
 	readonly #steps: StepTrace[] = [];
@@ -220,6 +223,8 @@ export class RequestContext {
 
 function outcomeOf(error: PlimsollError | null, degraded: boolean): Outcome {
 	if (error === null) return degraded ? 'degraded' : 'ok';
+	// On purpose, so that nothing is broken.
+	if (error.code === 'feature_disabled') return 'refused';
 	switch (error.category) {
 		case 'cancelled':
 			return 'cancelled';
@@ -253,6 +258,8 @@ function emptyTrace(requestId: string, startedAt: number, steps: readonly StepTr
 		feature: null,
 		release: null,
 		variant: null,
+		flags: {},
+		flag_reasons: {},
 		prompt_name: null,
 		prompt_version: null,
 		prompt_hash: null,

@@ -39,6 +39,18 @@ export const ERRORS = {
 		meaning: 'No feature and no upstream has the name given as model.',
 		remedy: 'GET /v1/models lists the names; the message offers the nearest one.',
 	},
+	feature_disabled: {
+		category: 'unavailable',
+		retryable: false,
+		meaning: 'The flag under flags.enabled of the contract switched the feature off.',
+		remedy: 'Ask the feature’s owner; plimsoll flags explain says which rule of the flag decided.',
+	},
+	flag_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No flag has this name.',
+		remedy: 'plimsoll flags list shows the names.',
+	},
 	collection_not_found: {
 		category: 'not_found',
 		retryable: false,

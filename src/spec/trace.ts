@@ -25,6 +25,10 @@ export interface RequestTrace {
 	readonly feature: string | null;
 	readonly release: string | null;
 	readonly variant: 'control' | null;
+	/** By flag the variant that it gave, or its value where it names none; null when it could not be used. */
+	readonly flags: Readonly<Record<string, string | null>>;
+	/** By flag why, in OpenFeature's words; `ERROR` when the contract's own choice held. */
+	readonly flag_reasons: Readonly<Record<string, string>>;
 	readonly prompt_name: string | null;
 	readonly prompt_version: string | null;
 	readonly prompt_hash: string | null;

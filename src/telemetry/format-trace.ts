@@ -89,6 +89,7 @@ function facts(trace: RequestTrace, page: Page): string[] {
 				trace.user_id_hash && `user ${trace.user_id_hash.slice(0, 16)}`,
 			]),
 		],
+		['flags', join(Object.entries(trace.flags).map(([flag, variant]) => `${flag} ${variant ?? 'error'}`))],
 		['model', join(model)],
 		['tokens', `${whole(trace.tokens_in)} in${cached}, ${whole(trace.tokens_out)} out`],
 		['cost', `${dollars(trace.cost_usd_micros)}${price ? ` (${price})` : ''}`],

@@ -80,6 +80,8 @@ const REQUESTS = {
 	feature: orNull(text),
 	release: orNull(text),
 	variant: orNull(text),
+	flags: flatObject,
+	flag_reasons: flatObject,
 	prompt_name: orNull(text),
 	prompt_version: orNull(text),
 	prompt_hash: orNull(text),

@@ -10,6 +10,10 @@ import { createTable } from './trace-columns.ts';
 const MIGRATIONS: readonly (readonly string[])[] = [
 	[createTable('requests'), createTable('steps'), createTable('attempts')],
 	['ALTER TABLE requests ADD COLUMN IF NOT EXISTS client_retries BIGINT DEFAULT 0'],
+	[
+		"ALTER TABLE requests ADD COLUMN IF NOT EXISTS flags VARCHAR DEFAULT '{}'",
+		"ALTER TABLE requests ADD COLUMN IF NOT EXISTS flag_reasons VARCHAR DEFAULT '{}'",
+	],
 ];
 
 const SETTINGS = {

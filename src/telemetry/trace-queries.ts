@@ -99,7 +99,13 @@ async function read(connection: DuckDBConnection, sql: string, values: DuckDBVal
 }
 
 function summary(request: Row): Row {
-	return { ...request, guard_verdicts: fromJson(request.guard_verdicts) };
+	const { flags, flag_reasons, guard_verdicts } = request;
+	return {
+		...request,
+		guard_verdicts: fromJson(guard_verdicts),
+		flags: fromJson(flags ?? '{}'),
+		flag_reasons: fromJson(flag_reasons ?? '{}'),
+	};
 }
 
 function fromJson(value: unknown): unknown {

@@ -41,6 +41,9 @@ export const requestSummary = z.object({
 	feature: text.nullable(),
 	release: text.nullable(),
 	variant: z.literal('control').nullable(),
+	// A file that an older release wrote, and that is only read, has none.
+	flags: z.record(text, text.nullable()),
+	flag_reasons: z.record(text, text),
 	prompt_name: text.nullable(),
 	prompt_version: text.nullable(),
 	prompt_hash: text.nullable(),

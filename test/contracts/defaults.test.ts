@@ -4,7 +4,9 @@ import { parse } from 'yaml';
 import { generatedFiles, staleFiles } from '../../scripts/generate.ts';
 import { exampleOf } from '../../scripts/reference/reference-page.ts';
 import { loadProject } from '../../src/app/load-project.ts';
+import { compileFlags } from '../../src/contracts/compile-flags.ts';
 import { contractJsonSchema, contractSchema } from '../../src/contracts/contract-schema.ts';
+import { flagsJsonSchema } from '../../src/contracts/flags-schema.ts';
 import { projectJsonSchema, projectSchema } from '../../src/contracts/project-schema.ts';
 import { FAILURE_POLICIES } from '../../src/contracts/release.ts';
 import { keysBelow, type SchemaNode, valueAt } from '../../src/contracts/schema-node.ts';
@@ -38,7 +40,11 @@ test('every default that the manual states is the one that applies in plimsoll.y
 		JSON.parse(JSON.stringify(MINIMAL_PROJECT).replaceAll('"*"', '"a-a"').replace('"a-a"', '"a/a"')),
 	);
 	expect(applied.error).toBeUndefined();
-	const top = documentedDefaults(projectJsonSchema).filter(([path]) => !path.includes('*'));
+	const top = documentedDefaults(projectJsonSchema).filter(
+		([path]) => !path.includes('*') && path.slice(0, -1).join('.') !== 'flags.provider',
+	);
+	const { shape } = projectSchema.shape.flags.unwrap();
+	expect(shape.provider.parse({ module: 'm' })).toEqual({ module: 'm', export: 'default', options: null });
 	expect(top.length).toBeGreaterThan(9);
 	for (const [path, value] of top) expect(valueAt(applied.data, path), path.join('.')).toEqual(value);
 	const upstream = projectJsonSchema.properties?.upstreams?.additionalProperties as SchemaNode;
@@ -68,7 +74,7 @@ test('citations default to valid with retrieval and to off without', async () =>
 });
 
 test('every key says what it does', () => {
-	for (const schema of [contractJsonSchema, projectJsonSchema]) {
+	for (const schema of [contractJsonSchema, projectJsonSchema, flagsJsonSchema]) {
 		for (const [path, node] of keysBelow(schema)) {
 			const described = node.description ?? node.anyOf?.find((option) => option.description)?.description;
 			expect(described, path.join('.')).toBeTruthy();
@@ -82,15 +88,24 @@ test('the complete examples in the manual are valid, together', async () => {
 		...VALID_PROJECT,
 		'plimsoll.yaml': page('docs/reference/configuration.md'),
 		'features/ask/contract.yaml': page('docs/reference/contract.md'),
+		'features/ask/prompts/answer.prompt': (VALID_PROJECT['features/ask/prompts/answer.prompt'] ?? '').replace(
+			'---\n{{role',
+			'input:\n  schema:\n    tone?: string\n---\n{{role',
+		),
 		'features/ask/schemas/output.json': '{"type": "object"}',
 		'issuer-keys.json': JSON.stringify(
 			generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
 		),
 	};
-	const env = { OPENAI_API_KEY: 'k', JWT_SECRET: 'x'.repeat(32), REDIS_URL: 'redis://127.0.0.1:6379' };
+	const secret = 'x'.repeat(32);
+	const redis = 'redis://127.0.0.1:6379';
+	const env = { OPENAI_API_KEY: 'k', JWT_SECRET: secret, FLAGS_SECRET: secret, REDIS_URL: redis };
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
 	const { problems } = await loadProject(await projectFolder(files), env);
 	expect(problems).toEqual([]);
+	const flags = page('docs/reference/flags.md');
+	expect(parse(flags)).toEqual(exampleOf(flagsJsonSchema));
+	expect(compileFlags({ file: 'flags.yaml', text: flags }, ['ask-docs']).problems).toEqual([]);
 });
 
 test('generated files are what the code generates', async () => {

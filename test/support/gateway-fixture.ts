@@ -53,6 +53,8 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		limits: async () => [],
 		upstreams: () => [],
 		orderBreaker: () => Promise.reject(new Error('no upstream')),
+		flags: () => [],
+		explainFlag: () => Promise.reject(new Error('no flag')),
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({
 			ready: true,

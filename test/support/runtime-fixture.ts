@@ -13,7 +13,7 @@ import type { Contract, FailureAction, FailureSituation } from '../../src/contra
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
 import type { BreakerTable } from '../../src/runtime/breakers.ts';
-import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
+import type { Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
@@ -35,6 +35,7 @@ export const ON_FAILURE: Readonly<Record<FailureSituation, FailureAction>> = {
 	budget_exceeded: FAIL_CLOSED,
 	invalid_output: FAIL_CLOSED,
 	stream_broken: FAIL_CLOSED,
+	feature_disabled: FAIL_CLOSED,
 };
 
 type Change = {
@@ -68,6 +69,7 @@ export function contract(change: Change = {}): Contract {
 		prompt: { name: 'greet', version: null },
 		models: {
 			route: ['test/primary'],
+			routes: {},
 			escalateTo: null,
 			parameters: {},
 			clientParameters: [],
@@ -76,6 +78,7 @@ export function contract(change: Change = {}): Contract {
 		},
 		guards: { outputSchema: null, citations: 'off', abstention: null, answerCharsMax: 10_000, ...change.guards },
 		onFailure: { ...ON_FAILURE, ...change.onFailure },
+		flags: change.flags ? { enabled: null, route: null, promptVersion: null, variables: {}, ...change.flags } : null,
 	};
 }
 
@@ -96,7 +99,7 @@ export const plainPrompt: Prompt = {
 
 export function feature(
 	change: Change,
-	parts: { route: readonly Model[]; escalateTo?: Model; guards?: readonly Guard[] },
+	parts: { route: readonly Model[]; escalateTo?: Model; guards?: readonly Guard[]; flags?: FeatureFlags },
 ): Feature {
 	return {
 		release: { contract: contract(change), hash: 'f'.repeat(64), id: 'ffffffffffff' },
@@ -104,6 +107,7 @@ export function feature(
 		guards: parts.guards ?? [],
 		route: parts.route,
 		escalateTo: parts.escalateTo ?? null,
+		flags: parts.flags ?? null,
 	};
 }
 

@@ -12,6 +12,8 @@ export function sampleTrace(fields: Partial<RequestTrace> = {}): RequestTrace {
 		feature: 'support-answer',
 		release: '0123456789ab',
 		variant: 'control',
+		flags: {},
+		flag_reasons: {},
 		prompt_name: 'answer',
 		prompt_version: '1.2.0',
 		prompt_hash: 'cd'.repeat(32),
@@ -113,6 +115,7 @@ const text = fc.oneof(
 	fc.constantFrom('', '\u0000', '\u0000tail', "'; DROP TABLE requests; --", '名前 🙂', '\uFEFF', 'x'.repeat(5_000)),
 );
 const textOrNull = fc.option(text);
+const memberName = text.filter((name) => name !== '__proto__');
 const count = fc.oneof(fc.nat(), fc.maxSafeNat());
 // JSON has one zero, so that -0 comes back as 0: no trace measures a negative zero.
 const real = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => (Object.is(value, -0) ? 0 : value));
@@ -137,11 +140,7 @@ const step = fc.record({
 	latency_ms: real,
 	outcome: fc.constantFrom('ok' as const, 'failed' as const),
 	error_code: textOrNull,
-	detail: fc.dictionary(
-		text.filter((name) => name !== '__proto__'),
-		fc.oneof(text, real, fc.boolean(), fc.constant(null)),
-		{ noNullPrototype: true },
-	),
+	detail: fc.dictionary(memberName, fc.oneof(text, real, fc.boolean(), fc.constant(null)), { noNullPrototype: true }),
 	attempts: fc.array(attempt, { maxLength: 3 }).map((all) => all.map((one, seq) => ({ seq, ...one }))),
 });
 
@@ -155,6 +154,8 @@ export const anyTrace: fc.Arbitrary<RequestTrace> = fc.record({
 	feature: textOrNull,
 	release: textOrNull,
 	variant: fc.constantFrom('control' as const, null),
+	flags: fc.dictionary(memberName, textOrNull, { noNullPrototype: true }),
+	flag_reasons: fc.dictionary(memberName, text, { noNullPrototype: true }),
 	prompt_name: textOrNull,
 	prompt_version: textOrNull,
 	prompt_hash: textOrNull,

@@ -6,7 +6,7 @@ const LINES: readonly (readonly string[])[] = [
 	['spec'],
 	['contracts'],
 	['policy'],
-	['prompts', 'retrieval', 'guards', 'models', 'telemetry', 'stores', 'identity', 'mock-upstream'],
+	['prompts', 'retrieval', 'guards', 'models', 'telemetry', 'stores', 'identity', 'flags', 'mock-upstream'],
 	['runtime'],
 	['gateway'],
 	['app'],
