@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Dispatcher } from 'undici';
 import { expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import { createFailures } from '../../src/models/openai-compatible/failure.ts';
+import { createFailures } from '../../src/models/exchange/failure.ts';
 import { StreamAttempt } from '../../src/models/openai-compatible/stream-attempt.ts';
 import { type CompletionChunk, UpstreamError } from '../../src/spec/model.ts';
 

@@ -1,14 +1,9 @@
 import type { Completion, ServedBy, Usage } from '../../spec/model.ts';
+import { isObject, type Json } from '../exchange/json.ts';
 
 /** The body has valid JSON, or none, but not the shape of OpenAI's chat completions. */
 export class AnswerShapeError extends Error {
 	override readonly name = 'AnswerShapeError';
-}
-
-export type Json = Record<string, unknown>;
-
-export function isObject(value: unknown): value is Json {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** A JSON object from text. Throws AnswerShapeError. */

@@ -1,8 +1,12 @@
 import type { Clock } from '../../base/clock.ts';
 import { createHttpOrigin } from '../../base/http.ts';
+import type { OpenAiWire } from '../../contracts/project.ts';
 import type { Completion, CompletionChunk, Model, ModelRequest, Upstream } from '../../spec/model.ts';
-import type { AttemptOptions } from './attempt.ts';
-import { createFailures } from './failure.ts';
+import type { AttemptOptions } from '../exchange/attempt.ts';
+import { createFailures } from '../exchange/failure.ts';
+import type { Json } from '../exchange/json.ts';
+import { UnsupportedError } from '../exchange/unsupported.ts';
+import { parametersFor } from './parameters.ts';
 import { PlainAttempt } from './plain-attempt.ts';
 import { StreamAttempt } from './stream-attempt.ts';
 
@@ -13,41 +17,63 @@ interface OpenAiCompatibleOptions {
 	readonly apiKey: string | null;
 	readonly connectionsMax: number;
 	readonly clock: Clock;
+	/** The endpoint's dialect; left out: OpenAI's own. */
+	readonly wire?: OpenAiWire;
+	/** What only this endpoint knows, sent with every call. */
+	readonly providerOptions?: Json;
 }
+
+const OPENAI: OpenAiWire = {
+	chatPath: '/chat/completions',
+	keyHeader: 'authorization',
+	streamUsage: true,
+	jsonSchema: true,
+	refused: [],
+	renamed: {},
+};
 
 /**
  * Any endpoint that speaks OpenAI's chat completions. Sends parameters as they are and keeps every answer's JSON text.
  * One call is one HTTP request. Throws TypeError at once when `baseUrl` is not an http(s) URL.
  */
 export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): Model {
-	const { upstream, baseUrl, apiKey, connectionsMax, clock } = options;
+	const { upstream, baseUrl, apiKey, connectionsMax, clock, wire = OPENAI } = options;
 	const origin = createHttpOrigin(baseUrl, { connectionsMax, connectMs: upstream.timeouts.connectMs });
 	const failures = createFailures({ upstream: upstream.name, apiKey, clock });
-	const path = `${origin.basePath}/chat/completions`;
+	const path = origin.basePath + wire.chatPath;
 	const common = ['content-type', 'application/json', 'user-agent', 'plimsoll'];
-	if (apiKey !== null) common.push('authorization', `Bearer ${apiKey}`);
+	if (apiKey !== null) common.push(wire.keyHeader, wire.keyHeader === 'authorization' ? `Bearer ${apiKey}` : apiKey);
 	const plainHeaders = [...common, 'accept', 'application/json'];
 	const streamHeaders = [...common, 'accept', 'text/event-stream'];
 
 	const attemptOptions = (request: ModelRequest): AttemptOptions => ({ request, clock, failures });
-	const body = ({ parameters, messages }: ModelRequest, stream: boolean) =>
-		JSON.stringify(
-			stream
-				? { ...parameters, model: upstream.model, messages, stream, stream_options: { include_usage: true } }
-				: { ...parameters, model: upstream.model, messages, stream },
-		);
+	const own = options.providerOptions ?? {};
+	const sent = parametersFor({ wire, own, namespaces: ['openai-compatible', upstream.provider] });
+	const usage = wire.streamUsage ? { stream_options: { include_usage: true } } : {};
+	/** Throws UpstreamError for what the endpoint cannot be asked. */
+	const body = ({ parameters, messages }: ModelRequest, stream: boolean) => {
+		const mine = { model: upstream.model, messages, stream, ...(stream ? usage : {}) };
+		try {
+			return JSON.stringify({ ...sent(parameters), ...mine });
+		} catch (error) {
+			if (!(error instanceof UnsupportedError)) throw error;
+			throw failures.of('bad_request', `cannot be asked this: ${error.message}`, error);
+		}
+	};
 
 	return {
 		upstream,
 		complete: (request) =>
 			new Promise<Completion>((resolve, reject) => {
+				const text = body(request, false);
 				const attempt = new PlainAttempt(attemptOptions(request), resolve, reject);
-				attempt.start(() => origin.post(path, plainHeaders, body(request, false), attempt));
+				attempt.start(() => origin.post(path, plainHeaders, text, attempt));
 			}),
 		stream: (request) =>
 			new Promise<AsyncIterable<CompletionChunk>>((resolve, reject) => {
+				const text = body(request, true);
 				const attempt = new StreamAttempt(attemptOptions(request), resolve, reject);
-				attempt.start(() => origin.post(path, streamHeaders, body(request, true), attempt));
+				attempt.start(() => origin.post(path, streamHeaders, text, attempt));
 			}),
 		close: () => origin.close(),
 	};

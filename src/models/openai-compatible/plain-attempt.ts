@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Completion, UpstreamError } from '../../spec/model.ts';
+import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
 import { AnswerShapeError, parseObject, readCompletion } from './answer.ts';
-import { Attempt, type AttemptOptions } from './attempt.ts';
 
 /** One exchange whose answer arrives whole. */
 export class PlainAttempt extends Attempt {

@@ -1,9 +1,10 @@
 import type { Dispatcher } from 'undici';
 import type { CompletionChunk, ServedBy, UpstreamError } from '../../spec/model.ts';
-import { AnswerShapeError, type Delta, type Json, parseObject, readDelta, readServed } from './answer.ts';
-import { Attempt, type AttemptOptions } from './attempt.ts';
+import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
+import type { Json } from '../exchange/json.ts';
+import type { Wait } from '../exchange/watchdog.ts';
+import { AnswerShapeError, type Delta, parseObject, readDelta, readServed } from './answer.ts';
 import { SseError, SseParser } from './sse-parser.ts';
-import type { Wait } from './watchdog.ts';
 
 /** Chunks that the consumer has not taken: above the first the upstream is paused, below the second it goes on. */
 const BUFFERED_CHARS_MAX = 1024 * 1024;

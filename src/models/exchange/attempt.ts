@@ -41,15 +41,22 @@ export abstract class Attempt implements HttpHandler {
 		this.watchdog.wait('timeout_connect', request.timeouts.connectMs);
 	}
 
-	/** Calls `send`, which hands this attempt to the connection pool, unless the signal has aborted already. */
-	start(send: () => HttpCall): void {
+	/**
+	 * Calls `begin`, which hands this attempt to the connection pool, unless the signal has aborted already. Where it
+	 * returns null, `handedOver` follows: the time that passes until then is a part of the wait for a connection.
+	 */
+	start(begin: () => HttpCall | null): void {
 		if (this.#signal.aborted) {
 			this.#onAbort();
 			return;
 		}
 		this.#signal.addEventListener('abort', this.#onAbort, { once: true });
-		this.#call = send();
-		this.watchdog.arm();
+		this.#call = begin();
+		if (!this.ended) this.watchdog.arm();
+	}
+
+	protected handedOver(call: HttpCall): void {
+		this.#call = call;
 	}
 
 	onRequestStart(controller: Dispatcher.DispatchController): void {

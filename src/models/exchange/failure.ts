@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts';
 import { UpstreamError, type UpstreamFailure } from '../../spec/model.ts';
-import { isObject, type Json } from './answer.ts';
+import { isObject, type Json } from './json.ts';
 
 /** A vendor's message is quoted up to this many characters. */
 const MESSAGE_CHARS_MAX = 300;
@@ -25,38 +25,35 @@ export function createFailures(options: { upstream: string; apiKey: string | nul
 	};
 	return {
 		fromStatus(status, headers, body) {
-			const error = errorOf(body);
+			const error = errorOf(body, headers);
 			const said = error ? tidy(messageOf(error)) : bodyHint(body, tidy);
-			return new UpstreamError(
-				kindOf(status, error),
-				upstream,
-				`${upstream} answered ${status}${said && `: ${said}`}`,
-				{
-					status,
-					retryAfterMs: retryAfterMs(headers, clock.now()),
-				},
-			);
+			const message = `${upstream} answered ${status}${said && `: ${said}`}`;
+			const wait = retryAfterMs(headers, clock.now()) ?? (error && retryInfoMs(error));
+			return new UpstreamError(kindOf(status, error), upstream, message, { status, retryAfterMs: wait });
 		},
 		fromErrorObject(error) {
 			const object = isObject(error) ? error : { message: String(error) };
 			const code = Number(object.status ?? object.code);
 			const status = Number.isInteger(code) && code >= 400 && code < 600 ? code : null;
-			const details = status === null ? {} : { status };
+			const wait = { retryAfterMs: retryInfoMs(object) };
 			const message = `${upstream} sent an error instead of an answer: ${tidy(messageOf(object))}`;
-			return new UpstreamError(kindOf(status, object), upstream, message, details);
+			return new UpstreamError(kindOf(status, object), upstream, message, status === null ? wait : { status, ...wait });
 		},
 		of: (kind, message, details) => new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, details),
 	};
 }
 
 const QUOTA =
-	/insufficient_quota|billing_hard_limit|billing_not_active|insufficient_balance|insufficient balance|exceeded your current quota/i;
+	/insufficient_quota|billing_hard_limit|billing_not_active|billing_error|insufficient_balance|insufficient balance|credit balance is too low|exceeded your current quota|ServiceQuotaExceeded|PerDay/i;
 const CONTENT = /content_filter|content_policy_violation|responsibleaipolicyviolation/i;
 const CONTEXT =
-	/context_length_exceeded|exceed_context_size|maximum context length|context window|context size|prompt is too long|input is too long/i;
-const RATE = /rate_?limit|too_many_requests/i;
-const AUTHENTICATION = /invalid_api_key|authentication_error|permission_error|invalid_authentication/i;
-const INVALID = /invalid_request|not_found/i;
+	/context_length_exceeded|exceed_context_size|maximum context length|context window|context size|prompt is too long|input is too long|input token count|too many tokens/i;
+const RATE = /rate_?limit|too_?many_?requests|throttling|resource_exhausted/i;
+const AUTHENTICATION =
+	/invalid_api_key|api_key_invalid|authentication_error|permission_error|permission_denied|unauthenticated|invalid_authentication|access_?denied|UnrecognizedClient|ExpiredToken|InvalidSignature/i;
+const INVALID = /invalid_request|invalid_argument|not_found|validation/i;
+/** Bedrock’s name for a model that failed, which comes with a client error’s status. */
+const BROKEN = /ModelError|ModelStreamError|ModelNotReady/i;
 
 /** @param status null for an error inside a 200. */
 function kindOf(status: number | null, error: Json | null): UpstreamFailure {
@@ -64,13 +61,19 @@ function kindOf(status: number | null, error: Json | null): UpstreamFailure {
 	const said = error ? `${marks} ${messageOf(error).slice(0, 2000)}` : '';
 	// A content refusal comes first: it must never be mistaken for something to route around.
 	if (CONTENT.test(marks)) return 'content_filter';
+	// Gemini says "quota" of a limit per minute too, and then when it is over.
+	if (error && retryInfoMs(error) !== null && !/PerDay/i.test(marks)) return 'rate_limited';
 	if (status === 402 || QUOTA.test(said)) return 'quota';
+	if (BROKEN.test(marks)) return 'server_error';
 	if (status === 429) return 'rate_limited';
-	if (status === 401 || status === 403) return 'authentication';
+	// Cohere has a status of its own for a token that is none.
+	if (status === 401 || status === 403 || status === 498) return 'authentication';
 	if (CONTEXT.test(said)) return 'context_length';
 	if (status === null) return kindOfMarks(marks);
 	// The official SDKs also treat these three as passing troubles of the server.
 	if (status >= 500 || status === 408 || status === 409 || status === 425) return 'server_error';
+	// Google and AWS answer 400 to a wrong key.
+	if (status >= 400 && AUTHENTICATION.test(marks)) return 'authentication';
 	return status >= 400 ? 'bad_request' : 'nonsense';
 }
 
@@ -80,29 +83,54 @@ function kindOfMarks(marks: string): UpstreamFailure {
 	return INVALID.test(marks) ? 'bad_request' : 'server_error';
 }
 
-/** The machine-readable parts of OpenAI's, Azure's and llama.cpp's error objects. */
+/** The machine-readable parts of the error objects of OpenAI, Azure, llama.cpp, Anthropic, Google and AWS. */
 function marksOf(error: Json): string {
 	const inner = isObject(error.innererror) ? error.innererror.code : undefined;
-	return [error.code, error.type, inner].filter((mark) => typeof mark === 'string').join(' ');
+	const details = detailsOf(error).flatMap(({ reason, violations }) => [
+		reason,
+		...(Array.isArray(violations) ? violations : []).map((one: unknown) => (isObject(one) ? one.quotaId : null)),
+	]);
+	const marks = [error.code, error.type, error.status, error.__type, inner, ...details];
+	return marks.filter((mark) => typeof mark === 'string').join(' ');
+}
+
+/** The typed details of Google's errors (google.rpc.Status). */
+function detailsOf(error: Json): Json[] {
+	return Array.isArray(error.details) ? error.details.filter(isObject) : [];
+}
+
+/** Milliseconds of a google.rpc.RetryInfo, whose delay is written `34.5s`; null when there is none. */
+function retryInfoMs(error: Json): number | null {
+	for (const { retryDelay } of detailsOf(error)) {
+		const seconds = typeof retryDelay === 'string' ? /^(\d+(?:\.\d+)?)s$/.exec(retryDelay)?.[1] : undefined;
+		if (seconds !== undefined) return Math.ceil(Number(seconds) * 1000);
+	}
+	return null;
 }
 
 function messageOf(error: Json): string {
 	return typeof error.message === 'string' ? error.message : JSON.stringify(error);
 }
 
-/** OpenAI's `{error: {…}}`, some servers' `{error: "…"}` and FastAPI's `{detail: …}`; null for anything else. */
-function errorOf(body: string): Json | null {
+/**
+ * OpenAI's, Anthropic's and Google's `{error: {…}}`, some servers' `{error: "…"}`, FastAPI's `{detail: …}`, and AWS's
+ * flat object with the error's name in a header; null for anything else.
+ */
+function errorOf(body: string, headers: ResponseHeaders): Json | null {
 	let parsed: unknown;
 	try {
 		parsed = JSON.parse(body);
 	} catch {
 		return null; // Not JSON: a proxy's page. The status alone decides, and the body is quoted.
 	}
+	// Google answers a refused stream with a list of one error.
+	if (Array.isArray(parsed)) parsed = parsed[0];
 	if (!isObject(parsed)) return null;
 	if (isObject(parsed.error)) return parsed.error;
 	if (typeof parsed.error === 'string') return { ...parsed, message: parsed.error };
 	if (parsed.detail !== undefined) return { message: JSON.stringify(parsed.detail) };
-	return parsed;
+	const name = headers['x-amzn-errortype'];
+	return typeof name === 'string' ? { ...parsed, type: name } : parsed;
 }
 
 function bodyHint(body: string, tidy: (text: string) => string): string {
