@@ -30,7 +30,7 @@ export function editorSchema(root: SchemaNode, options: { references: boolean })
 
 function convert(node: SchemaNode, references: boolean): unknown {
 	const plain: Plain = {};
-	for (const [key, value] of Object.entries(node)) {
+	for (const [key, value] of Object.entries({ ...node, ...requiredOf(node) })) {
 		if (key.startsWith('x-') || key === 'description' || (key === 'default' && isEmpty(value))) continue;
 		plain[key] = convertMember(key, value, references);
 	}
@@ -39,6 +39,12 @@ function convert(node: SchemaNode, references: boolean): unknown {
 	const { default: standard, examples, ...bare } = plain;
 	const around = { ...(standard === undefined ? {} : { default: standard }), ...(examples ? { examples } : {}) };
 	return { ...description, ...around, anyOf: [bare, { $ref: '#/$defs/reference' }] };
+}
+
+/** What a preset says need not be in the file. */
+function requiredOf({ required, properties }: SchemaNode): Pick<SchemaNode, 'required'> {
+	if (!required) return {};
+	return { required: required.filter((key) => properties?.[key]?.['x-preset'] !== true) };
 }
 
 function convertMember(key: string, value: unknown, references: boolean): unknown {

@@ -111,7 +111,11 @@ function isEmpty(value: unknown): boolean {
 function row({ key, node, required }: Row): string {
 	const takes = cell(expectation(node['x-expected'] ? node : brief(node)));
 	const inner = withoutNull(node);
-	return `| \`${key}\` | ${takes} | ${required ? '**required**' : defaultOf(node)} | ${cell(inner.description ?? '')}${unionNote(inner)} |`;
+	return `| \`${key}\` | ${takes} | ${required ? requirement(node) : defaultOf(node)} | ${cell(inner.description ?? '')}${unionNote(inner)} |`;
+}
+
+function requirement(node: SchemaNode): string {
+	return node['x-preset'] ? '**required** without a `preset`' : '**required**';
 }
 
 /** A mapping has a section of its own, so its keys are not listed in the table of its parent. */

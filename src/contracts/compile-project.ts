@@ -2,12 +2,13 @@ import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
 import { admissionOf } from './compile-admission.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
-import { type Environment, type Reference, type Resolved, resolveReferences, SECRET_FIELDS } from './environment.ts';
+import { availability, fillUnavailable, switchOf, upstreamOf, withoutSlash } from './compile-upstream.ts';
+import { type Environment, type Reference, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
-import { usdToMicros } from './money.ts';
-import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig, UpstreamConfig } from './project.ts';
+import { withPresets } from './presets.ts';
+import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
 import {
 	DATA_DIR,
@@ -17,10 +18,9 @@ import {
 	type RawCollection,
 	type RawEmbedder,
 	type RawProject,
-	type RawUpstream,
 } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
-import { breakerOf, retriesOf } from './storm-schema.ts';
+import { retriesOf } from './storm-schema.ts';
 import { tidy, validate } from './validation.ts';
 import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
 
@@ -53,10 +53,11 @@ export interface CompiledProject {
  * @param secretFiles texts of the files that `secretFilesOf` names; null where one could not be read.
  */
 export function compileProject(
-	document: YamlDocument,
+	written: YamlDocument,
 	from: { dir: string; env: Environment; secretFiles: ReadonlyMap<string, string | null> },
 ): CompiledProject {
 	const { dir, env, secretFiles } = from;
+	const document = { ...written, value: withPresets(written.value) };
 	if (!document.readable) {
 		const dirs = { featuresDir: join(dir, FEATURES_DIR), dataDir: join(dir, DATA_DIR) };
 		return { config: null, names: null, ...dirs, flagProvider: false, problems: tidy(document.problems) };
@@ -148,86 +149,11 @@ function flagSettingsOf(raw: RawProject['flags']): ProjectConfig['flags'] {
 	};
 }
 
-/** What says where an upstream is and how to enter. Its model, say, may be chosen for a server that is not there. */
-const SWITCHES = new Set<unknown>(['api_key', 'base_url']);
-
-/** Every upstream by name: false when it is optional and none of the variables of its key and address is set. */
-function availability({ tree, references }: Resolved): ReadonlyMap<string, boolean> {
-	const set = new Set<unknown>();
-	for (const { path, state } of references.values()) {
-		if (path[0] === 'upstreams' && SWITCHES.has(path[2]) && state === 'set') set.add(path[1]);
-	}
-	const upstreams = Object.entries(membersOf(tree, 'upstreams'));
-	return new Map(upstreams.map(([name, raw]) => [name, valueAt(raw, ['optional']) !== true || set.has(name)]));
-}
-
-/** An upstream that nothing will call may lack what its unset variables would have said. */
-function fillUnavailable({ tree, references }: Resolved, available: ReadonlyMap<string, boolean>): void {
-	for (const { path, state } of references.values()) {
-		const [section, name, field] = path;
-		if (section !== 'upstreams' || state !== 'unset' || available.get(String(name)) !== false) continue;
-		const upstream = valueAt(tree, path.slice(0, 2));
-		if (isMapping(upstream) && (field === 'base_url' || field === 'model'))
-			Object.assign(upstream, { [field]: 'unset' });
-	}
-}
-
 function describeSource(reference: Reference | undefined, path: FieldPath): string | null {
 	if (reference?.state === 'set') {
 		return reference.kind === 'env' ? `the environment variable ${reference.name}` : `the file ${reference.name}`;
 	}
 	return SECRET_FIELDS.has(String(path.at(-1))) ? 'a literal' : null;
-}
-
-/** Whether an upstream is on, and what would switch it on. */
-function switchOf(name: string, { references }: Resolved, available: ReadonlyMap<string, boolean>) {
-	const own = [...references.values()].filter(
-		({ path, kind }) => path[0] === 'upstreams' && path[1] === name && SWITCHES.has(path[2]) && kind === 'env',
-	);
-	// The key first: it is what most people have to set.
-	const [keys, others] = [own.filter(isKey), own.filter((reference) => !isKey(reference))];
-	const variables = new Set([...keys, ...others].map((reference) => reference.name));
-	return { available: available.get(name) ?? true, switchedOnBy: [...variables] };
-}
-
-function isKey({ path }: Reference): boolean {
-	return SECRET_FIELDS.has(String(path.at(-1)));
-}
-
-function upstreamOf(
-	name: string,
-	raw: RawUpstream,
-	power: Pick<UpstreamConfig, 'available' | 'switchedOnBy'>,
-): UpstreamConfig {
-	const price = raw.price;
-	return {
-		name,
-		provider: name.slice(0, name.indexOf('/')),
-		model: raw.model,
-		family: raw.family,
-		...power,
-		contextTokensMax: raw.context_tokens_max,
-		tokensOutMax: raw.tokens_out_max,
-		tokensOutParameter: raw.tokens_out_parameter,
-		tokenizer: raw.tokenizer,
-		timeouts: {
-			connectMs: raw.timeouts.connect_ms,
-			firstTokenMs: raw.timeouts.first_token_ms,
-			idleMs: raw.timeouts.idle_ms,
-			totalMs: raw.timeouts.total_ms,
-		},
-		sideEffects: raw.side_effects,
-		price: price && {
-			version: price.version,
-			inputMicrosPerMillion: micros(price.input_usd_per_million),
-			cachedInputMicrosPerMillion: micros(price.cached_input_usd_per_million ?? price.input_usd_per_million),
-			outputMicrosPerMillion: micros(price.output_usd_per_million),
-		},
-		baseUrl: raw.family === 'extractive' || raw.base_url === 'unset' ? null : withoutSlash(raw.base_url),
-		apiKey: raw.family === 'extractive' ? null : raw.api_key,
-		connectionsMax: raw.family === 'extractive' ? 0 : raw.connections_max,
-		breaker: breakerOf(raw.breaker),
-	};
 }
 
 function embedderOf(name: string, raw: RawEmbedder, dir: string): EmbedderConfig {
@@ -305,16 +231,6 @@ function compiledMap<R, C>(
 	return frozenMap(Object.entries(raw).map(([name, value]) => [name, deepFreeze(compile(name, value))]));
 }
 
-function micros(usd: number): number {
-	const exact = usdToMicros(usd);
-	if (exact === null) throw new RangeError(`${usd} US dollars passed the schema but have no exact micro-dollars`);
-	return exact;
-}
-
 function absolute(dir: string, path: string): string {
 	return isAbsolute(path) ? path : join(dir, path);
-}
-
-function withoutSlash(url: string): string {
-	return url.replace(/\/+$/, '');
 }

@@ -75,18 +75,27 @@ function releaseHash(folder: FeatureFolder, contract: Contract, config: ProjectC
 }
 
 /** What of an upstream can change an answer: no secret, no connection count, no breaker, no price (traces carry its version). */
-function upstreamIdentity({
-	apiKey: _,
-	connectionsMax: __,
-	price: ___,
-	available: ____,
-	switchedOnBy: _____,
-	sideEffects,
-	breaker: ______,
-	...rest
-}: UpstreamConfig): object {
-	// Left out where it is off, so that releases from before it existed keep their hashes.
-	return sideEffects ? { ...rest, sideEffects } : rest;
+function upstreamIdentity(upstream: UpstreamConfig): object {
+	const { name, provider, model, family, baseUrl, providerOptions, sideEffects } = upstream;
+	const { contextTokensMax, tokensOutMax, tokensOutParameter, tokenizer, timeouts } = upstream;
+	const limits = { contextTokensMax, tokensOutMax, tokensOutParameter, tokenizer, timeouts };
+	return {
+		...{ name, provider, model, family, baseUrl, ...limits },
+		...dialectOf(upstream),
+		// What is younger is left out where it says nothing, so that older releases keep their hashes.
+		...(sideEffects && { sideEffects }),
+		...(Object.keys(providerOptions).length > 0 && { providerOptions }),
+	};
+}
+
+/** How an endpoint is asked, where that is not OpenAI's way. */
+function dialectOf(upstream: UpstreamConfig): object {
+	if (upstream.family !== 'openai-compatible') return {};
+	const { chatPath, renamed } = upstream.wire;
+	return {
+		...(chatPath !== '/chat/completions' && { chatPath }),
+		...(Object.keys(renamed).length > 0 && { renamed }),
+	};
 }
 
 function collectionIdentity(collection: CollectionConfig, { dir, embedders }: ProjectConfig): object {

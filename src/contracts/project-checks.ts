@@ -2,8 +2,9 @@ import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
-import { CHUNK_TOKENS_DEFAULTS, CONTEXT_TOKENS_DEFAULT } from './project-schema.ts';
+import { CHUNK_TOKENS_DEFAULTS } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
+import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
 import { problemAt } from './validation.ts';
 import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
 
@@ -56,6 +57,10 @@ function upstreamProblems(checking: Checking, name: string, raw: unknown): Probl
 		const message = 'an optional upstream must refer to an environment variable that switches it on';
 		problems.push(problemAt(document, [...path, 'optional'], { message, hint }));
 	}
+	if (typeof valueAt(raw, ['api_version']) === 'string' && valueAt(raw, ['preset']) !== 'azure') {
+		const what = { message: 'is something that only Azure has', hint: 'leave it out, or write preset: azure' };
+		problems.push(problemAt(document, [...path, 'api_version'], what));
+	}
 	const longest = valueAt(raw, ['tokens_out_max']);
 	const context = valueAt(raw, ['context_tokens_max']) ?? CONTEXT_TOKENS_DEFAULT;
 	if (typeof longest === 'number' && typeof context === 'number' && longest >= context) {
@@ -76,7 +81,7 @@ function endpointProblems({ document, resolved }: Checking, path: readonly strin
 	const keyPath = [...path, 'api_key'];
 	const key = valueAt(raw, ['api_key']);
 	const reference = resolved.references.get(pathKey(keyPath));
-	if (key !== undefined && key !== null && reference?.state !== 'set') {
+	if (key !== undefined && key !== null && (reference === undefined || reference.state === 'default')) {
 		const expected = '{env: NAME} or {file: path}';
 		report('api_key', {
 			message: 'holds the secret itself',

@@ -5,16 +5,15 @@ import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
-import { usdToMicros } from './money.ts';
 import type { SchemaNode } from './schema-node.ts';
-import { breaker, retries } from './storm-schema.ts';
+import { retries } from './storm-schema.ts';
+import { apiKey, baseUrl, UPSTREAM_EXAMPLES, upstream } from './upstream-schema.ts';
 
 /** Also assumed when the file is too broken to say. */
 export const DATA_DIR = '.plimsoll';
 export const FEATURES_DIR = 'features';
 
 /** Shared with the checks that compare two fields, one of which may be left out. */
-export const CONTEXT_TOKENS_DEFAULT = 128_000;
 export const CHUNK_TOKENS_DEFAULTS = { min: 64, max: 400 };
 
 const server = z
@@ -45,127 +44,6 @@ const server = z
 	})
 	.prefault({})
 	.meta({ description: 'The gateway.' });
-
-const usdPerMillion = (description: string) =>
-	z
-		.number()
-		.min(0)
-		.max(1_000_000)
-		.refine((usd) => usdToMicros(usd) !== null, 'is finer than a millionth of a dollar')
-		.meta({ description, 'x-unit': 'US dollars per million tokens' });
-
-const price = z
-	.strictObject({
-		version: text(1, 100, {
-			description: 'Names this price list, such as its date; every trace carries it.',
-			examples: ['2026-11-01'],
-		}),
-		input_usd_per_million: usdPerMillion('Input tokens that were not cached.').meta({ examples: [0.15] }),
-		cached_input_usd_per_million: usdPerMillion('Input tokens that the provider had cached.')
-			.meta({ 'x-default': 'as `input_usd_per_million`', examples: [0.075] })
-			.optional(),
-		output_usd_per_million: usdPerMillion('Output tokens.').meta({ examples: [0.6] }),
-	})
-	.meta({ description: 'What the provider charges. Left out: the cost is an estimate and the trace says so.' })
-	.nullable()
-	.default(null);
-
-const limits = {
-	context_tokens_max: integer(256, 10_000_000, {
-		description: 'The model’s context window: input and output together.',
-		'x-unit': TOKENS,
-	}).default(CONTEXT_TOKENS_DEFAULT),
-	tokens_out_max: integer(1, 1_000_000, {
-		description: 'The longest answer that the model can give.',
-		'x-unit': TOKENS,
-	}).default(4_096),
-	tokens_out_parameter: z
-		.enum(['max_tokens', 'max_completion_tokens'])
-		.meta({
-			description:
-				'The parameter in which the provider takes the longest answer. Most endpoints know `max_tokens`; OpenAI’s reasoning models know only `max_completion_tokens`.',
-		})
-		.default('max_tokens'),
-	tokenizer: z
-		.enum(['o200k_base', 'cl100k_base'])
-		.meta({ description: 'Counts prompts before they are sent. For models of other makers the count is an estimate.' })
-		.default('o200k_base'),
-	side_effects: z
-		.boolean()
-		.meta({
-			description:
-				'True for an endpoint that acts on the world, such as an agent with tools of its own. Once a request was sent to it, neither it nor another upstream is asked again, and before it is sent for a request with an idempotency key, the ledger of effects says so.',
-		})
-		.default(false),
-	timeouts: z
-		.strictObject({
-			connect_ms: integer(1, 600_000, { description: 'Opening the connection.', 'x-unit': MILLISECONDS }).default(
-				3_000,
-			),
-			first_token_ms: integer(1, 600_000, {
-				description: 'From sending the request to the first token of a stream, or to the whole of a plain answer.',
-				'x-unit': MILLISECONDS,
-			}).default(20_000),
-			idle_ms: integer(1, 600_000, {
-				description: 'Silence between two pieces of a stream.',
-				'x-unit': MILLISECONDS,
-			}).default(10_000),
-			total_ms: integer(1, 600_000, { description: 'One attempt as a whole.', 'x-unit': MILLISECONDS }).default(60_000),
-		})
-		.prefault({})
-		.meta({ description: 'Time-outs of one attempt.' }),
-	breaker,
-};
-
-const baseUrl = text(1, 2_000, {
-	description: 'Where the API lives, up to and with its version.',
-	'x-expected': 'an http or https address such as https://api.openai.com/v1',
-	examples: ['https://api.openai.com/v1'],
-});
-
-const apiKey = z
-	.string()
-	.meta({
-		description: 'Sent as a bearer token. Never written here itself; null when the provider needs none.',
-		'x-expected': '{env: NAME} or {file: path}',
-		examples: [{ env: 'OPENAI_API_KEY' }],
-	})
-	.nullable()
-	.default(null);
-
-const upstream = z
-	.discriminatedUnion('family', [
-		z.strictObject({
-			family: z.literal('openai-compatible').meta({ description: 'Any endpoint that speaks OpenAI’s wire format.' }),
-			optional: z
-				.boolean()
-				.meta({
-					description:
-						'True leaves the upstream out of every route unless an environment variable that its `api_key` or `base_url` names is set.',
-				})
-				.default(false),
-			base_url: baseUrl,
-			model: text(1, 200, { description: 'The provider’s own name of the model.', examples: ['gpt-4.1-mini'] }),
-			api_key: apiKey,
-			connections_max: integer(1, 10_000, { description: 'Pooled connections to the provider.' }).default(256),
-			...limits,
-			price,
-		}),
-		z.strictObject({
-			family: z
-				.literal('extractive')
-				.meta({ description: 'Answers in process by quoting passages. Not a language model.' }),
-			model: text(1, 200, { description: 'The name that the trace shows.' }).default('extractive'),
-			...limits,
-			price: price.default({
-				version: 'in-process',
-				input_usd_per_million: 0,
-				cached_input_usd_per_million: 0,
-				output_usd_per_million: 0,
-			}),
-		}),
-	])
-	.meta({ description: 'A provider’s model behind one endpoint, named provider/model.' });
 
 const dimensions = integer(8, 8_192, { description: 'Length of a vector.', examples: [384] });
 const prefixes = {
@@ -340,7 +218,7 @@ export const projectSchema = z
 			.meta({
 				description: 'The models that features may use, by name.',
 				'x-expected': 'a mapping of names to upstreams',
-				'x-names': ['openai/default', 'local/extractive'],
+				'x-names': UPSTREAM_EXAMPLES,
 			})
 			.default({}),
 		embedders: z
@@ -363,7 +241,6 @@ export const projectSchema = z
 	.meta({ title: 'Plimsoll project', description: 'One deployment: `plimsoll.yaml`.' });
 
 export type RawProject = z.output<typeof projectSchema>;
-export type RawUpstream = RawProject['upstreams'][string];
 export type RawEmbedder = RawProject['embedders'][string];
 export type RawCollection = RawProject['collections'][string];
 

@@ -185,8 +185,7 @@ export interface BreakerSettings {
 	readonly quotaMsMax: number;
 }
 
-export interface UpstreamConfig extends Upstream {
-	readonly family: 'openai-compatible' | 'extractive';
+interface UpstreamBase extends Upstream {
 	/**
 	 * False: `optional: true`, and none of the environment variables of its key and address is set. It is left out of
 	 * every route.
@@ -202,7 +201,26 @@ export interface UpstreamConfig extends Upstream {
 	readonly price: Price | null;
 	/** Null: never left alone by itself. */
 	readonly breaker: BreakerSettings | null;
+	/** What only this provider knows, sent with every call. */
+	readonly providerOptions: Readonly<Record<string, unknown>>;
 }
+
+/** What an endpoint's dialect of OpenAI's wire format is like. */
+export interface OpenAiWire {
+	/** Below the base URL. */
+	readonly chatPath: string;
+	readonly keyHeader: 'authorization' | 'api-key';
+	readonly streamUsage: boolean;
+	readonly jsonSchema: boolean;
+	readonly refused: readonly string[];
+	readonly renamed: Readonly<Record<string, string>>;
+}
+
+export type UpstreamConfig = UpstreamBase &
+	(
+		| { readonly family: 'openai-compatible'; readonly wire: OpenAiWire }
+		| { readonly family: 'extractive' | 'anthropic' | 'google' }
+	);
 
 export type EmbedderConfig =
 	| { readonly name: string; readonly family: 'builtin'; readonly dimensions: number }

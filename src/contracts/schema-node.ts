@@ -29,6 +29,8 @@ export interface SchemaNode {
 	readonly 'x-expected'?: string;
 	/** What applies when the key is left out and that depends on other keys. */
 	readonly 'x-default'?: string;
+	/** An upstream's preset says it where the file does not. */
+	readonly 'x-preset'?: boolean;
 	/** Names for the entries of a mapping, in examples: one for each variant. */
 	readonly 'x-names'?: readonly string[];
 }

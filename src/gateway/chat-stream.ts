@@ -31,8 +31,10 @@ export class ChatStream implements AnswerSink {
 	chunk(chunk: CompletionChunk): void | Promise<void> {
 		if (this.#relays && chunk.raw !== null) return this.#relay(chunk, chunk.raw);
 		this.#finishReason = chunk.finishReason ?? this.#finishReason;
-		if (chunk.text === '') return;
-		return this.#write(chatChunk(this.#envelope, { ...this.#role(), content: chunk.text }, null));
+		const { text, toolCalls } = chunk;
+		if (text === '' && !toolCalls) return;
+		const said = toolCalls ? { tool_calls: toolCalls, ...(text !== '' && { content: text }) } : { content: text };
+		return this.#write(chatChunk(this.#envelope, { ...this.#role(), ...said }, null));
 	}
 
 	/** The first delta says who speaks. */

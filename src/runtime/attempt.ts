@@ -49,6 +49,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
 		const { micros, source } = costOf(usage, upstream.price);
 		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
+		Object.assign(notes.detail, completion.served.details);
 		return { ok: true, completion, usage, costMicros: micros, costSource: source };
 	} catch (thrown) {
 		const error = asUpstreamError(thrown, upstream.name);
@@ -139,7 +140,7 @@ async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress)
 		whole.finishReason = chunk.finishReason ?? whole.finishReason;
 		whole.usage = chunk.usage ?? whole.usage;
 		whole.confidence = chunk.confidence ?? whole.confidence;
-		progress.sent ||= plan.passThrough || chunk.text !== '';
+		progress.sent ||= plan.passThrough || chunk.text !== '' || chunk.toolCalls !== undefined;
 		const written = sink.chunk(chunk);
 		if (written) await written;
 	}

@@ -86,6 +86,8 @@ export interface ServedBy {
 	readonly model: string | null;
 	readonly responseId: string | null;
 	readonly fingerprint: string | null;
+	/** What else is worth a line in the trace: its region, its rate-limit headers, what it says that it ignored. */
+	readonly details?: Readonly<Record<string, string>>;
 }
 
 /** A whole answer. */
@@ -99,19 +101,21 @@ export interface Completion {
 	readonly served: ServedBy;
 	/** In [0, 1]; null when the model does not say. */
 	readonly confidence: number | null;
-	/** The provider's JSON text as received, for byte-faithful pass-through; null for in-process models. */
+	/** The provider's JSON text as received, for byte-faithful pass-through; null where that is not OpenAI's wire format. */
 	readonly raw: string | null;
 }
 
 /** One piece of a streamed answer. */
 export interface CompletionChunk {
 	readonly text: string;
+	/** OpenAI's `delta.tool_calls`, for a chunk without `raw`. */
+	readonly toolCalls?: readonly unknown[];
 	/** Set on the last chunk with content, and only there. A stream that ends without one was cut. */
 	readonly finishReason: string | null;
 	readonly usage: Usage | null;
 	readonly served: ServedBy | null;
 	readonly confidence: number | null;
-	/** The JSON text of this event as received, without `data: `; null for in-process models. */
+	/** The JSON text of this event as received, without `data: `; null where that is not OpenAI's wire format. */
 	readonly raw: string | null;
 }
 

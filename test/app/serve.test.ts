@@ -87,6 +87,15 @@ test('models that did not change are kept by a reload, and one that cannot be ma
 			apiKey: null,
 			connectionsMax: 1,
 			breaker: null,
+			providerOptions: {},
+			wire: {
+				chatPath: '/chat/completions',
+				keyHeader: 'authorization',
+				streamUsage: true,
+				jsonSchema: true,
+				refused: [],
+				renamed: {},
+			},
 		},
 	];
 	const first = pool.update(

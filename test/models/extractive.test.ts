@@ -21,6 +21,7 @@ const config: UpstreamConfig = {
 	apiKey: null,
 	connectionsMax: 1,
 	breaker: null,
+	providerOptions: {},
 	contextTokensMax: 100_000,
 	tokensOutMax: 1000,
 	tokensOutParameter: 'max_tokens',
@@ -165,7 +166,7 @@ describe('a configured upstream', () => {
 	it.each([[null], ['not a url'], ['ftp://x/v1'], ['https://user:pw@x/v1']])(
 		'with base URL %s is refused by name',
 		(baseUrl) => {
-			const wrong = { ...config, name: 'x/y', family: 'openai-compatible' as const, baseUrl };
+			const wrong = { ...config, name: 'x/y', family: 'anthropic' as const, baseUrl };
 			expect(() => createModel(wrong, { clock })).toThrow(/upstreams\.x\/y\.base_url/);
 		},
 	);

@@ -90,6 +90,8 @@ const NO_STORE: IdempotencyStore = {
 export async function startGateway(options: {
 	readonly features?: (model: Model) => readonly Feature[];
 	readonly upstream?: DoubleOptions;
+	/** Another model than that of the double; the caller closes it. */
+	readonly model?: Model;
 	readonly retriever?: Retriever;
 	readonly bodyBytesMax?: number;
 	readonly receiveMsMax?: number;
@@ -106,13 +108,14 @@ export async function startGateway(options: {
 }): Promise<RunningGateway> {
 	const { clock = systemClock } = options;
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
-	const model = createOpenAiCompatibleModel({
+	const own = createOpenAiCompatibleModel({
 		upstream: { ...UPSTREAM, sideEffects: options.sideEffects ?? false },
 		baseUrl: double.url,
 		apiKey: 'sk-upstream-secret',
 		connectionsMax: 16,
 		clock,
 	});
+	const model = options.model ?? own;
 	const retriever = options.retriever ?? retrieverOf([]);
 	const { runtime, traces } = runtimeOf(clock, options.features?.(model) ?? [], {
 		retriever,
@@ -158,7 +161,7 @@ export async function startGateway(options: {
 			gateway.server.closeAllConnections();
 			await gateway.close();
 			await idempotency.close();
-			await model.close();
+			await own.close();
 			await double.close();
 		},
 	};

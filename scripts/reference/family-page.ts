@@ -1,0 +1,86 @@
+import { PRESETS, type Preset } from '../../src/contracts/presets.ts';
+import { SDK_FAMILIES, type SdkFamily } from '../../src/models/ai-sdk/families.ts';
+import { cell, GENERATED } from './page.ts';
+
+/** docs/reference/model-families.md: what each family and each preset can do. */
+export function familyPage(): string {
+	const lines = [
+		'# Model families',
+		'',
+		GENERATED,
+		'',
+		'A family is how Plimsoll speaks to a provider. Every family behind a package passes one suite of tests against a double',
+		'that speaks its documented wire format: plain and streamed answers, parallel tool calls, tool results, JSON schema, images,',
+		'usage, each kind of error, cut and silent streams, and cancellation. [Connect a provider](../guides/connect-a-provider.md) shows how to use them.',
+		'',
+		'## What they can do',
+		'',
+		...capabilityTable(),
+		'',
+		'`openai-compatible` sends messages and parameters as they are and returns the endpoint’s own JSON, so that it can what the',
+		'endpoint can. A family whose package is not a part of Plimsoll says the command that installs it when it is missing.',
+		'',
+		'## Presets of openai-compatible',
+		'',
+		...presetTable(),
+		'',
+		'What is refused is refused by name before anything is sent, unless it asks for nothing (`logprobs: false`); `user` is left out.',
+	];
+	return `${lines.join('\n')}\n`;
+}
+
+function capabilityTable(): string[] {
+	const families = Object.entries<SdkFamily>(SDK_FAMILIES);
+	const row = (title: string, own: string, of: (family: SdkFamily) => string) =>
+		`| ${[title, own, ...families.map(([, family]) => cell(of(family)))].join(' | ')} |`;
+	const yes = (value: boolean) => (value ? 'yes' : 'no');
+	return [
+		`| | \`openai-compatible\` | ${families.map(([name]) => `\`${name}\``).join(' | ')} |`,
+		`|---|---|${families.map(() => '---|').join('')}`,
+		row('plain and streamed answers', 'yes', () => 'yes'),
+		row('tool calls, parallel and streamed', 'as the endpoint', () => 'yes'),
+		row('`response_format: json_schema`', 'as the preset', ({ facts }) => facts.jsonSchema),
+		row('`response_format: json_object`', 'as the endpoint', ({ rules }) => yes(rules.jsonObject)),
+		row('images in the request', 'as the endpoint', () => 'yes'),
+		row('images by their address', 'as the endpoint', ({ facts }) => yes(facts.imageUrls)),
+		row('`parallel_tool_calls: false`', 'as the endpoint', ({ rules }) => yes(rules.oneToolCallAtATime !== null)),
+		row('cached tokens reported', 'yes', () => 'yes'),
+		row('reasoning tokens reported', 'yes', ({ facts }) => yes(facts.reasoningTokens)),
+		row('wait asked for by', '`retry-after-ms`, `Retry-After`', ({ facts }) => facts.waits),
+		row(
+			'refused parameters',
+			'see below',
+			({ rules }) => rules.refused.map((name) => `\`${name}\``).join(', ') || 'none',
+		),
+		row('own options under', 'the provider’s name', ({ rules }) =>
+			rules.namespaces.map((name) => `\`${name}\``).join(', '),
+		),
+		row('package', 'none', ({ package: { name, version }, facts }) =>
+			facts.isIncluded ? `${name} ${version}` : `${name} ${version}, to be installed`,
+		),
+	];
+}
+
+function presetTable(): string[] {
+	return [
+		'| preset | vendor | `base_url` | key | output cap | stream usage | JSON schema | refused | renamed |',
+		'|---|---|---|---|---|---|---|---|---|',
+		...Object.entries<Preset>(PRESETS).map(([name, preset]) => {
+			const { title, baseUrl, keyVariable, tokensOutParameter, streamUsage, jsonSchema, refused, renamed } = preset;
+			const names = refused.map((one) => `\`${one}\``).join(', ');
+			const others = Object.entries(renamed).map(([from, to]) => `\`${from}\` to \`${to}\``);
+			const cells = [
+				`\`${name}\``,
+				title,
+				baseUrl ?? 'your own',
+				keyVariable === null ? 'none' : `\`${keyVariable}\``,
+				`\`${tokensOutParameter}\``,
+				streamUsage ? 'asked for' : 'unasked',
+				jsonSchema ? 'yes' : 'no',
+				names,
+				others.join(', '),
+			];
+			return `| ${cells.map(cell).join(' | ')} |`;
+		}),
+	];
+}

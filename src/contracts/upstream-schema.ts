@@ -1,0 +1,217 @@
+import * as z from 'zod';
+import { integer, MILLISECONDS, TOKENS, text } from './fields.ts';
+import { usdToMicros } from './money.ts';
+import { PRESET_NAMES } from './presets.ts';
+import { breaker } from './storm-schema.ts';
+
+/** Shared with the check that compares two fields, one of which may be left out. */
+export const CONTEXT_TOKENS_DEFAULT = 128_000;
+
+const usdPerMillion = (description: string) =>
+	z
+		.number()
+		.min(0)
+		.max(1_000_000)
+		.refine((usd) => usdToMicros(usd) !== null, 'is finer than a millionth of a dollar')
+		.meta({ description, 'x-unit': 'US dollars per million tokens' });
+
+const price = z
+	.strictObject({
+		version: text(1, 100, {
+			description: 'Names this price list, such as its date; every trace carries it.',
+			examples: ['2026-11-01'],
+		}),
+		input_usd_per_million: usdPerMillion('Input tokens that were not cached.').meta({ examples: [0.15] }),
+		cached_input_usd_per_million: usdPerMillion('Input tokens that the provider had cached.')
+			.meta({ 'x-default': 'as `input_usd_per_million`', examples: [0.075] })
+			.optional(),
+		output_usd_per_million: usdPerMillion('Output tokens.').meta({ examples: [0.6] }),
+	})
+	.meta({ description: 'What the provider charges. Left out: the cost is an estimate and the trace says so.' })
+	.nullable()
+	.default(null);
+
+const limits = {
+	context_tokens_max: integer(256, 10_000_000, {
+		description: 'The model’s context window: input and output together.',
+		'x-unit': TOKENS,
+	}).default(CONTEXT_TOKENS_DEFAULT),
+	tokens_out_max: integer(1, 1_000_000, {
+		description: 'The longest answer that the model can give.',
+		'x-unit': TOKENS,
+	}).default(4_096),
+	tokenizer: z
+		.enum(['o200k_base', 'cl100k_base'])
+		.meta({ description: 'Counts prompts before they are sent. For models of other makers the count is an estimate.' })
+		.default('o200k_base'),
+	side_effects: z
+		.boolean()
+		.meta({
+			description:
+				'True for an endpoint that acts on the world, such as an agent with tools of its own. Once a request was sent to it, neither it nor another upstream is asked again, and before it is sent for a request with an idempotency key, the ledger of effects says so.',
+		})
+		.default(false),
+	timeouts: z
+		.strictObject({
+			connect_ms: integer(1, 600_000, { description: 'Opening the connection.', 'x-unit': MILLISECONDS }).default(
+				3_000,
+			),
+			first_token_ms: integer(1, 600_000, {
+				description: 'From sending the request to the first token of a stream, or to the whole of a plain answer.',
+				'x-unit': MILLISECONDS,
+			}).default(20_000),
+			idle_ms: integer(1, 600_000, {
+				description: 'Silence between two pieces of a stream.',
+				'x-unit': MILLISECONDS,
+			}).default(10_000),
+			total_ms: integer(1, 600_000, { description: 'One attempt as a whole.', 'x-unit': MILLISECONDS }).default(60_000),
+		})
+		.prefault({})
+		.meta({ description: 'Time-outs of one attempt.' }),
+	breaker,
+};
+
+export const baseUrl = text(1, 2_000, {
+	description: 'Where the API lives, up to and with its version.',
+	'x-expected': 'an http or https address such as https://api.openai.com/v1',
+	examples: ['https://api.openai.com/v1'],
+});
+
+const SECRET_EXPECTED = '{env: NAME} or {file: path}';
+
+export const apiKey = z
+	.string()
+	.meta({
+		description: 'Sent as a bearer token. Never written here itself; null when the provider needs none.',
+		'x-expected': SECRET_EXPECTED,
+		examples: [{ env: 'OPENAI_API_KEY' }],
+	})
+	.nullable()
+	.default(null);
+
+const optional = z
+	.boolean()
+	.meta({
+		description:
+			'True leaves the upstream out of every route unless an environment variable that its key or `base_url` names is set.',
+	})
+	.default(false);
+
+const connections = integer(1, 10_000, { description: 'Pooled connections to the provider.' }).default(256);
+
+const modelName = (example: string) =>
+	text(1, 200, { description: 'The provider’s own name of the model.', examples: [example] });
+
+const providerOptions = z
+	.record(z.string().min(1).max(100), z.unknown())
+	.meta({
+		description:
+			'What only this provider knows, sent with every call as it stands here. Those of a contract or a client stand under the provider’s name in `provider_options` and go before these.',
+		'x-expected': 'a mapping of the provider’s own options',
+	})
+	.default({});
+
+/** Of families whose provider has one address, and no use without a key. */
+const vendor = (settings: { base: string; key: string; model: string }) => ({
+	optional,
+	base_url: baseUrl.meta({ examples: [settings.base] }).default(settings.base),
+	model: modelName(settings.model),
+	api_key: z.string().meta({
+		description: 'The provider’s key. Never written here itself.',
+		'x-expected': SECRET_EXPECTED,
+		examples: [{ env: settings.key }],
+	}),
+	connections_max: connections,
+	provider_options: providerOptions,
+	...limits,
+	price,
+});
+
+const tokensOutParameter = z
+	.enum(['max_tokens', 'max_completion_tokens'])
+	.meta({
+		description:
+			'The parameter in which the provider takes the longest answer. Most endpoints know `max_tokens`; OpenAI’s reasoning models know only `max_completion_tokens`.',
+	})
+	.default('max_tokens');
+
+const openAiCompatible = z.strictObject({
+	family: z.literal('openai-compatible').meta({
+		description: 'Any endpoint that speaks OpenAI’s wire format. A `preset` knows the address and the quirks of one.',
+		'x-preset': true,
+	}),
+	preset: z
+		.enum(PRESET_NAMES)
+		.meta({
+			description:
+				'Fills in what is known of a vendor: `base_url`, the variable of `api_key`, `tokens_out_parameter` and the other quirks. What the file says itself goes before it.',
+			examples: ['openai'],
+		})
+		.nullable()
+		.default(null),
+	optional,
+	base_url: baseUrl.meta({ 'x-preset': true }),
+	model: modelName('gpt-4.1-mini'),
+	api_key: apiKey,
+	api_key_header: z
+		.enum(['authorization', 'api-key'])
+		.meta({ description: 'How the key is sent: as a bearer token, or as it is in Azure’s header.' })
+		.default('authorization'),
+	api_version: text(1, 40, {
+		description:
+			'Azure’s `api-version`, for the address by deployment that takes one. Null uses the address of version 1, which takes none. Only with the preset `azure`.',
+	})
+		.nullable()
+		.default(null),
+	stream_usage: z
+		.boolean()
+		.meta({ description: 'Whether the endpoint takes `stream_options`; false asks for no usage report of a stream.' })
+		.default(true),
+	json_schema: z
+		.boolean()
+		.meta({ description: 'Whether the endpoint takes `response_format` with a JSON schema; false refuses it by name.' })
+		.default(true),
+	connections_max: connections,
+	provider_options: providerOptions,
+	...limits,
+	tokens_out_parameter: tokensOutParameter,
+	price,
+});
+
+const extractive = z.strictObject({
+	family: z
+		.literal('extractive')
+		.meta({ description: 'Answers in process by quoting passages. Not a language model.' }),
+	model: text(1, 200, { description: 'The name that the trace shows.' }).default('extractive'),
+	...limits,
+	tokens_out_parameter: tokensOutParameter,
+	price: price.default({
+		version: 'in-process',
+		input_usd_per_million: 0,
+		cached_input_usd_per_million: 0,
+		output_usd_per_million: 0,
+	}),
+});
+
+const anthropic = z.strictObject({
+	family: z.literal('anthropic').meta({ description: 'Anthropic’s Messages API.' }),
+	...vendor({ base: 'https://api.anthropic.com/v1', key: 'ANTHROPIC_API_KEY', model: 'claude-sonnet-4-5' }),
+});
+
+const google = z.strictObject({
+	family: z.literal('google').meta({ description: 'Google’s Gemini API.' }),
+	...vendor({
+		base: 'https://generativelanguage.googleapis.com/v1beta',
+		key: 'GEMINI_API_KEY',
+		model: 'gemini-2.5-flash',
+	}),
+});
+
+export const upstream = z
+	.discriminatedUnion('family', [openAiCompatible, extractive, anthropic, google])
+	.meta({ description: 'A provider’s model behind one endpoint, named provider/model.' });
+
+/** The names under which the manual's example shows each family, in their order. */
+export const UPSTREAM_EXAMPLES = ['openai/default', 'local/extractive', 'anthropic/default', 'google/default'];
+
+export type RawUpstream = z.output<typeof upstream>;

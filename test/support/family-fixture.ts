@@ -1,0 +1,78 @@
+import { onTestFinished } from 'vitest';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import type { UpstreamConfig } from '../../src/contracts/project.ts';
+import { createModel } from '../../src/models/create-model.ts';
+import type { CompletionChunk, Model, ModelRequest } from '../../src/spec/model.ts';
+import { VendorDouble } from './vendor-double.ts';
+import { FORMATS, type VendorFormat } from './vendor-formats.ts';
+
+export const KEY = 'key-secret-0123456789';
+const TIMEOUTS = { connectMs: 2000, firstTokenMs: 10_000, idleMs: 5000, totalMs: 60_000 };
+
+const COMMON = {
+	name: 'double/default',
+	provider: 'double',
+	model: 'double-1',
+	available: true,
+	switchedOnBy: [],
+	contextTokensMax: 8000,
+	tokensOutMax: 500,
+	tokensOutParameter: 'max_tokens',
+	tokenizer: 'o200k_base',
+	timeouts: TIMEOUTS,
+	sideEffects: false,
+	breaker: null,
+	price: null,
+	apiKey: KEY,
+	connectionsMax: 8,
+	providerOptions: {},
+} as const;
+
+export interface TestedFamily {
+	readonly format: VendorFormat;
+	readonly config: (url: string) => UpstreamConfig;
+}
+
+/** Every family behind a provider package, with the vendor's format that its double speaks. */
+export const FAMILIES: Readonly<Record<string, TestedFamily>> = {
+	anthropic: {
+		format: FORMATS.anthropic,
+		config: (url) => ({ ...COMMON, family: 'anthropic', baseUrl: `${url}/v1` }),
+	},
+	google: {
+		format: FORMATS.gemini,
+		config: (url) => ({ ...COMMON, family: 'google', baseUrl: `${url}/v1beta` }),
+	},
+};
+
+export async function startFamily(
+	{ format, config }: TestedFamily,
+	options: { readonly clock?: Clock; readonly more?: Partial<UpstreamConfig> } = {},
+): Promise<{ double: VendorDouble; model: Model }> {
+	const double = await new VendorDouble(format).listen();
+	const model = createModel({ ...config(double.url), ...options.more } as UpstreamConfig, {
+		clock: options.clock ?? systemClock,
+	});
+	onTestFinished(async () => {
+		await model.close();
+		await double.close();
+	});
+	return { double, model };
+}
+
+export function modelRequest(more: Partial<ModelRequest> = {}): ModelRequest {
+	return {
+		messages: [{ role: 'user', content: 'What does a load line show?' }],
+		parameters: {},
+		grounding: null,
+		signal: new AbortController().signal,
+		timeouts: TIMEOUTS,
+		...more,
+	};
+}
+
+export async function collect(chunks: AsyncIterable<CompletionChunk>): Promise<CompletionChunk[]> {
+	const list: CompletionChunk[] = [];
+	for await (const chunk of chunks) list.push(chunk);
+	return list;
+}
