@@ -11,6 +11,7 @@ import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import type { Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
+import type { SharedState } from '../../src/spec/shared-state.ts';
 import { authenticatorOf, keyRecord, retrieverOf, runtimeOf, type TraceList } from './runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble, type UpstreamDouble } from './upstream-double.ts';
 
@@ -103,6 +104,9 @@ export async function startGateway(options: {
 	readonly responseBytesMax?: number;
 	readonly onFailure?: 'refuse' | 'run';
 	readonly sideEffects?: boolean;
+	/** Of an upstream that lives elsewhere, in the place of the double's. */
+	readonly upstreamUrl?: string;
+	readonly sharedState?: SharedState;
 	/** Of everything but the sockets. */
 	readonly clock?: Clock;
 }): Promise<RunningGateway> {
@@ -110,7 +114,7 @@ export async function startGateway(options: {
 	const double = await startUpstreamDouble({ record: true, ...options.upstream });
 	const own = createOpenAiCompatibleModel({
 		upstream: { ...UPSTREAM, sideEffects: options.sideEffects ?? false },
-		baseUrl: double.url,
+		baseUrl: options.upstreamUrl ?? double.url,
 		apiKey: 'sk-upstream-secret',
 		connectionsMax: 16,
 		clock,
@@ -123,6 +127,7 @@ export async function startGateway(options: {
 		admission: { concurrentRequestsMax: 50, ...options.admission },
 		...(options.keys ? { keys: options.keys } : {}),
 		...(options.limits ? { limits: options.limits } : {}),
+		...(options.sharedState ? { sharedState: options.sharedState } : {}),
 	});
 	const faults: string[] = [];
 	const idempotency = new Idempotency({
