@@ -27,6 +27,12 @@ const PROBE_EVERY_MS = 250;
 const SETTLEMENTS_KEPT = 10_000;
 const PROBE: readonly Counter[] = [{ scope: 'probe', limit: 'requests_per_minute' }];
 
+/** A settlement that could not be sent. */
+interface Kept {
+	readonly ticket: Ticket;
+	readonly actual: readonly number[];
+}
+
 type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false };
 const FAILED = { ok: false } as const;
 
@@ -39,7 +45,7 @@ export class FailsafeState implements SharedState {
 	readonly #local: SharedState;
 	readonly #clock: Clock;
 	readonly #policy: FailsafePolicy;
-	readonly #kept = new BoundedQueue<{ ticket: Ticket; actual: readonly number[] }>(SETTLEMENTS_KEPT);
+	readonly #kept = new BoundedQueue<Kept>(SETTLEMENTS_KEPT);
 	#failures = 0;
 	#unconfirmed = 0;
 	#cancelProbe: (() => void) | null = null;
@@ -77,6 +83,8 @@ export class FailsafeState implements SharedState {
 		if (ticket.heldBy === 'local') return this.#local.settle(ticket, actual, now);
 		if (!this.#isUp) {
 			this.#kept.push({ ticket, actual });
+			// Nothing else may be asked for a long time, and what is kept is not counted until it is sent.
+			this.#probeLater();
 			return [];
 		}
 		const outcome = await this.#within(() => this.#shared.settle(ticket, actual, now));
@@ -163,11 +171,11 @@ export class FailsafeState implements SharedState {
 		if (isAnswered) {
 			this.#failures = 0;
 			if (this.#kept.length > 0) void this.#flush();
-		} else if (++this.#failures >= FAILURES_MAX && !this.#isProbing) this.#probeLater();
+		} else if (++this.#failures >= FAILURES_MAX) this.#probeLater();
 	}
 
 	#probeLater(): void {
-		if (this.#closed) return;
+		if (this.#closed || this.#isProbing) return;
 		this.#isProbing = true;
 		this.#cancelProbe = this.#clock.after(PROBE_EVERY_MS, () => void this.#probe());
 	}
@@ -176,11 +184,12 @@ export class FailsafeState implements SharedState {
 	async #probe(): Promise<void> {
 		try {
 			await this.#shared.usage('probe', PROBE, this.#clock.now());
-			this.#failures = 0;
 			this.#isProbing = false;
+			this.#failures = 0;
 			await this.#flush();
 		} catch {
 			// Down still, as health() says.
+			this.#isProbing = false;
 			this.#probeLater();
 		}
 	}
@@ -189,14 +198,23 @@ export class FailsafeState implements SharedState {
 	async #flush(): Promise<void> {
 		if (this.#isFlushing) return;
 		this.#isFlushing = true;
-		for (const { ticket, actual } of this.#kept.drain()) {
-			try {
-				await this.#shared.settle(ticket, actual, this.#clock.now());
-			} catch {
-				this.#unconfirmed++;
+		// While this waits more may be kept, and the shared state may be gone again.
+		while (this.#kept.length > 0 && this.#isUp) {
+			for (const kept of this.#kept.drain()) {
+				if (this.#isUp) await this.#settleKept(kept);
+				else this.#kept.push(kept);
 			}
 		}
+		if (this.#kept.length > 0) this.#probeLater();
 		this.#isFlushing = false;
+	}
+
+	async #settleKept({ ticket, actual }: Kept): Promise<void> {
+		try {
+			await this.#shared.settle(ticket, actual, this.#clock.now());
+		} catch {
+			this.#unconfirmed++;
+		}
 	}
 }
 

@@ -46,7 +46,7 @@ class Faulty implements SharedState {
 
 	async #answer<T>(value: T): Promise<T> {
 		this.calls++;
-		if (this.mode === 'fails') throw new Error('OOM command not allowed');
+		if (this.mode === 'fails' || this.mode === 'gone') throw new Error('OOM command not allowed');
 		if (this.mode === 'hangs') await new Promise<void>((resume) => this.#waiting.push(resume));
 		return value;
 	}
@@ -132,6 +132,49 @@ describe('when the shared state fails', () => {
 		expect(state.health().unsettled).toBe(0);
 		expect(await state.usage('acme', [claim('tokens_per_minute', 0)], clock.now())).toEqual([
 			{ settled: 4, reserved: 1 },
+		]);
+		await state.close();
+	});
+	it('sends what was kept when the shared state is back, also when nothing is asked of it', async () => {
+		const clock = new VirtualClock();
+		const { shared, state, ask } = failsafe(clock, 'fail_open');
+		const reservation = await ask(6);
+		shared.mode = 'gone';
+		if (reservation.granted) await state.settle(reservation.ticket, [4], clock.now());
+		await clock.advance(1_000);
+		expect(state.health().unsettled).toBe(1);
+		shared.mode = 'works';
+		await clock.advance(1_000);
+		expect(state.health().unsettled).toBe(0);
+		expect(await shared.inner.usage('acme', [claim('tokens_per_minute', 0)], clock.now())).toEqual([
+			{ settled: 4, reserved: 0 },
+		]);
+		expect(clock.pending).toBe(0);
+		await state.close();
+	});
+
+	it('sends what is kept while it sends what was kept before', async () => {
+		const clock = new VirtualClock();
+		const { shared, state, ask } = failsafe(clock, 'fail_open');
+		const [first, second] = [await ask(2), await ask(2)];
+		shared.mode = 'gone';
+		if (first.granted) await state.settle(first.ticket, [1], clock.now());
+		shared.mode = 'works';
+		const gate = Promise.withResolvers<void>();
+		const settle = shared.settle.bind(shared);
+		shared.settle = async (...args) => {
+			await gate.promise;
+			return settle(...args);
+		};
+		await clock.advance(250);
+		shared.mode = 'gone';
+		if (second.granted) await state.settle(second.ticket, [1], clock.now());
+		shared.mode = 'works';
+		gate.resolve();
+		await clock.advance(1_000);
+		expect(state.health().unsettled).toBe(0);
+		expect(await shared.inner.usage('acme', [claim('tokens_per_minute', 0)], clock.now())).toEqual([
+			{ settled: 2, reserved: 0 },
 		]);
 		await state.close();
 	});
