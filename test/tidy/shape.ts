@@ -103,4 +103,12 @@ export function misplacedTests(paths: readonly string[]): string[] {
 }
 
 /** Folders of tests that are about the whole, not about one folder of src/. */
-const TEST_FOLDERS_OF_THEIR_OWN = new Set(['tidy', 'scripts', 'bench', 'end-to-end', 'examples', 'library']);
+const TEST_FOLDERS_OF_THEIR_OWN = new Set([
+	'tidy',
+	'scripts',
+	'bench',
+	'end-to-end',
+	'examples',
+	'library',
+	'simulation',
+]);

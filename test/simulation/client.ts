@@ -1,0 +1,144 @@
+import type { Answer, AnswerSink } from '../../src/runtime/request.ts';
+import type { RequestContext } from '../../src/runtime/request-context.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
+import type { Dice } from './dice.ts';
+import { type Asked, asking } from './observation.ts';
+import { authorizationOf, DEADLINE_MS_MAX, type Replica } from './replica.ts';
+import { FEATURES, type TenantPlan } from './scenario.ts';
+import type { World } from './world.ts';
+
+/** Official SDKs try three times in all, half a second apart at first. */
+const TRIES_MAX = 3;
+const BACKOFF_MS = 500;
+/** An impatient user looks at nothing for so long, then clicks again. */
+const PATIENCE_MS = 700;
+const USERS = 6;
+
+interface ClientParts {
+	readonly world: World;
+	readonly dice: Dice;
+	readonly tenant: TenantPlan;
+	/** A process that is up; null: none is. */
+	readonly replica: () => Replica | null;
+	/** Numbers requests over all clients. */
+	readonly nextNumber: () => number;
+	readonly upstreams: readonly string[];
+}
+
+/** One wish of one user; its client may try more than once for it. */
+interface Wish {
+	readonly model: string;
+	readonly isStream: boolean;
+	readonly user: string | null;
+}
+
+/** The people and programs of one tenant. */
+export class Client {
+	readonly #parts: ClientParts;
+
+	constructor(parts: ClientParts) {
+		this.#parts = parts;
+	}
+
+	/** A user asks for something. */
+	ask(): void {
+		const { dice, upstreams } = this.#parts;
+		const wish: Wish = {
+			model: dice.chance(0.15) ? dice.pick(upstreams) : dice.pick(FEATURES),
+			isStream: dice.chance(0.5),
+			user: dice.chance(0.7) ? `user${dice.whole(1, USERS)}` : null,
+		};
+		void this.#try(wish, 1);
+	}
+
+	async #try(wish: Wish, tries: number): Promise<void> {
+		const { world, dice, tenant, replica: find } = this.#parts;
+		const replica = find();
+		if (replica === null) return this.#again(wish, tries, dice.between(100, 500));
+		const n = this.#parts.nextNumber();
+		const enteredAt = world.clock.monotonic();
+		const deadlineMs = wish.model === 'frugal' ? 2_000 : wish.model.includes('/') ? 6_000 : DEADLINE_MS_MAX;
+		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt: enteredAt + deadlineMs };
+		const context = replica.runtime.open();
+		world.observe({ kind: 'entered', request: asked, what: `${wish.model}${wish.isStream ? ', streamed' : ''}` });
+		this.#perhapsLeave(context, tenant.manner === 'impatient' ? PATIENCE_MS : 20_000, wish, asked);
+		const streamed = { text: '' };
+		const ended = await asking.run(asked, () => this.#request(replica, context, { wish, asked, streamed }));
+		const { answer, error } = ended;
+		world.observe({ kind: 'ended', request: asked, answer, error, streamed: streamed.text });
+		if (error !== null) this.#afterError(wish, tries, error);
+	}
+
+	async #request(
+		replica: Replica,
+		context: RequestContext,
+		{ wish, asked, streamed }: { wish: Wish; asked: Asked; streamed: { text: string } },
+	): Promise<{ answer: Answer | null; error: PlimsollError | null }> {
+		const { tenant } = this.#parts;
+		try {
+			const header = authorizationOf(tenant.index);
+			await replica.runtime.admit(context, { kind: 'authorization', header, scope: 'invoke' });
+			const content = `What may I carry? secret${tenant.index} r${asked.n} says`;
+			const answer = await replica.runtime.chat(context, {
+				model: wish.model,
+				messages: [{ role: 'user', content }],
+				variables: {},
+				parameters: wish.model.includes('/') ? { max_tokens: 60 } : {},
+				sink: wish.isStream ? this.#sink(replica, context, streamed) : null,
+				user: wish.user,
+			});
+			return { answer, error: null };
+		} catch (thrown) {
+			if (thrown instanceof PlimsollError) return { answer: null, error: thrown };
+			throw thrown;
+		}
+	}
+
+	/** Reads what is streamed, some clients slowly. Like the gateway's, it waits no longer than the request runs. */
+	#sink({ clock }: Replica, { signal }: RequestContext, streamed: { text: string }): AnswerSink {
+		const { dice } = this.#parts;
+		const slowMs = dice.chance(0.05) ? dice.between(100, 3_000) : 0;
+		return {
+			chunk: ({ text }) => {
+				streamed.text += text;
+				if (slowMs === 0 || signal.aborted) return;
+				return new Promise<void>((resolve) => {
+					const done = () => {
+						cancel();
+						signal.removeEventListener('abort', done);
+						resolve();
+					};
+					const cancel = clock.after(slowMs, done);
+					signal.addEventListener('abort', done);
+				});
+			},
+		};
+	}
+
+	#perhapsLeave(context: RequestContext, patienceMs: number, wish: Wish, { n }: Asked): void {
+		const { world, dice, tenant } = this.#parts;
+		const afterMs = dice.chance(0.03) ? dice.between(0, 2_000) : dice.lognormal(patienceMs, 0.3);
+		if (tenant.manner !== 'impatient' && afterMs > 2_000) return;
+		world.clock.after(afterMs, () => {
+			if (context.ended) return;
+			world.say(`r${n} leaves`, n);
+			context.clientLeft();
+			if (tenant.manner === 'impatient' && dice.chance(0.6)) void this.#try(wish, TRIES_MAX);
+		});
+	}
+
+	#afterError(wish: Wish, tries: number, error: PlimsollError): void {
+		const { dice, tenant } = this.#parts;
+		if (error.code === 'client_closed') return;
+		// The gateway tells SDKs with x-should-retry whether to come back; a rude client does not listen.
+		const mayRetry = error.retryable && error.retryAfterMs === null;
+		if (tenant.manner === 'rude' || (tenant.manner === 'sdk' && mayRetry)) {
+			this.#again(wish, tries, dice.between(0, BACKOFF_MS * 2 ** tries));
+		}
+	}
+
+	#again(wish: Wish, tries: number, afterMs: number): void {
+		if (tries >= TRIES_MAX) return;
+		this.#parts.world.clock.after(afterMs, () => void this.#try(wish, tries + 1));
+	}
+}

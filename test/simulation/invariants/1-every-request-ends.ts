@@ -1,0 +1,146 @@
+import type { Ticket } from '../../../src/spec/shared-state.ts';
+import type { Asked, Checker, Observation } from '../observation.ts';
+import type { World } from '../world.ts';
+
+/** After its deadline a request may take so long to end: time-outs of the shared state, the last promises. */
+export const GRACE_MS = 250;
+
+interface Life {
+	readonly request: Asked;
+	outcomes: number;
+	traces: number;
+	readonly held: Set<Ticket>;
+	calls: number;
+	/** When all that it holds must be given back. */
+	endedAt: number | null;
+}
+
+/** 1: every request ends in time, with one outcome and one trace, and gives back all that it holds, once. */
+export class EveryRequestEnds implements Checker {
+	readonly invariant = 1;
+	readonly promise = 'every request ends in time, with one outcome, one trace and nothing held';
+	readonly #world: World;
+	readonly #lives = new Map<Asked, Life>();
+	/** In the order in which they are due, for each length of deadline. */
+	readonly #due = new Map<number, Life[]>();
+	readonly #ended: Life[] = [];
+
+	constructor(world: World) {
+		this.#world = world;
+	}
+
+	see(seen: Observation): void {
+		switch (seen.kind) {
+			case 'entered':
+				this.#enter(seen.request);
+				return;
+			case 'ended':
+				this.#end(seen.request);
+				return;
+			case 'traced':
+				this.#trace(seen.request);
+				return;
+			case 'held':
+				if (mustBeGivenBack(seen.ticket)) this.#of(seen.request)?.held.add(seen.ticket);
+				return;
+			case 'given_back': {
+				const life = this.#of(seen.request);
+				if (life && !life.held.delete(seen.ticket)) this.#violate(life, 'gave back what it did not hold');
+				return;
+			}
+			case 'called':
+			case 'billed': {
+				const life = this.#of(seen.call.request);
+				if (life) life.calls += seen.kind === 'called' ? 1 : -1;
+				return;
+			}
+			case 'crashed':
+				for (const { request } of this.#lives.values())
+					if (request.replica === seen.replica) this.#lives.delete(request);
+		}
+	}
+
+	afterEvent(): void {
+		const now = this.#world.clock.monotonic();
+		for (const [length, lives] of this.#due) {
+			let done = 0;
+			for (const life of lives) {
+				if (life.endedAt === null && this.#lives.has(life.request)) {
+					if (now > life.request.enteredAt + length + GRACE_MS) {
+						this.#violate(life, `runs ${GRACE_MS} ms after its deadline`);
+					}
+					break;
+				}
+				done++;
+			}
+			lives.splice(0, done);
+		}
+		for (let life = this.#ended[0]; life && now > (life.endedAt ?? 0) + GRACE_MS; life = this.#ended[0]) {
+			this.#ended.shift();
+			if (this.#lives.delete(life.request)) this.#settle(life);
+		}
+	}
+
+	atRest(): void {
+		for (const life of this.#lives.values()) {
+			if (life.endedAt === null) this.#violate(life, 'has not ended when nothing happens any more');
+			else this.#settle(life);
+		}
+		const { pending } = this.#world.clock;
+		if (pending > 0) {
+			this.#world.violate({
+				invariant: 1,
+				message: `${pending} timers wait when all requests have ended`,
+				request: null,
+			});
+		}
+	}
+
+	#enter(request: Asked): void {
+		const life: Life = { request, outcomes: 0, traces: 0, held: new Set(), calls: 0, endedAt: null };
+		this.#lives.set(request, life);
+		const length = request.dueAt - request.enteredAt;
+		const due = this.#due.get(length) ?? [];
+		due.push(life);
+		this.#due.set(length, due);
+	}
+
+	#end(request: Asked): void {
+		const life = this.#of(request);
+		if (!life) return;
+		life.outcomes++;
+		if (life.endedAt === null) this.#ended.push(life);
+		life.endedAt = this.#world.clock.monotonic();
+		if (life.outcomes > 1) this.#violate(life, 'has two outcomes');
+	}
+
+	#trace(request: Asked): void {
+		const life = this.#of(request);
+		if (!life) return;
+		life.traces++;
+		if (life.traces > 1) this.#violate(life, 'has two traces');
+	}
+
+	/** A while after the request ended. */
+	#settle(life: Life): void {
+		if (life.traces !== 1) this.#violate(life, `has ${life.traces} traces`);
+		const [ticket] = life.held;
+		if (ticket) {
+			const what = ticket.claims.map(({ scope, limit, amount }) => `${amount} of ${limit} (${scope})`).join(', ');
+			this.#violate(life, `ended and still holds ${what}`);
+		}
+		if (life.calls > 0) this.#violate(life, 'ended and its call to an upstream still runs');
+	}
+
+	#of(request: Asked): Life | undefined {
+		return this.#lives.get(request);
+	}
+
+	#violate({ request }: Life, message: string): void {
+		this.#world.violate({ invariant: 1, message: `request ${request.n} ${message}`, request: request.n });
+	}
+}
+
+function mustBeGivenBack({ claims }: Ticket): boolean {
+	return claims.some(({ limit, amount }) => limit !== 'requests_per_minute' && amount > 0);
+}

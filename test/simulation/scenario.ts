@@ -1,0 +1,188 @@
+import type { LimitTable } from '../../src/contracts/project.ts';
+import type { Price } from '../../src/spec/model.ts';
+import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
+import { Dice } from './dice.ts';
+import { drawLimits, scaleLimits } from './limits-plan.ts';
+
+/** How people call: what they do when it fails or takes long. */
+export type Manner = 'patient' | 'sdk' | 'rude' | 'impatient';
+
+export interface TenantPlan {
+	readonly index: number;
+	readonly id: string;
+	/** Mean milliseconds between two of its requests. */
+	readonly gapMs: number;
+	/** When it sends twenty times as much; null: never. */
+	readonly flood: Episode<'flood'> | null;
+	readonly manner: Manner;
+}
+
+export interface Episode<Kind extends string> {
+	readonly kind: Kind;
+	readonly from: number;
+	readonly to: number;
+}
+
+export const TROUBLES = ['outage', 'refusing', 'quota', 'silence', 'slow', 'cuts', 'no_usage'] as const;
+export type Trouble = (typeof TROUBLES)[number];
+
+export interface ProviderPlan {
+	readonly name: string;
+	readonly price: Price | null;
+	readonly medianMs: number;
+	/** Share of calls that go wrong on a good day. */
+	readonly mishaps: number;
+	readonly episodes: readonly Episode<Trouble>[];
+}
+
+/** What befalls a process. */
+export type Blow =
+	| { readonly kind: 'crash'; readonly at: number; readonly downMs: number; readonly replica: number }
+	| { readonly kind: 'clock_step'; readonly at: number; readonly skewMs: number; readonly replica: number }
+	| { readonly kind: 'reload'; readonly at: number; readonly version: number; readonly replica: number };
+
+export interface LinkPlan {
+	/** Typical delay of one way to the shared state. */
+	readonly delayMs: number;
+	/** Share of operations whose connection breaks, before or after they were carried out. */
+	readonly losses: number;
+	/** `silent`: nothing arrives, and nobody is told for a while. `down`: no connection. For one replica, or for all (null). */
+	readonly episodes: readonly (Episode<'silent' | 'down'> & { readonly replica: number | null })[];
+}
+
+/** Everything that is decided before a run begins. */
+export interface Scenario {
+	readonly seed: number;
+	readonly requests: number;
+	readonly epochMs: number;
+	readonly replicas: number;
+	/** `shared`: counters behind a network; `in_process`: each replica its own, with costs on disk. */
+	readonly counters: 'shared' | 'in_process';
+	readonly policy: FailsafePolicy;
+	readonly skewsMs: readonly number[];
+	readonly placesMax: number;
+	readonly tenants: readonly TenantPlan[];
+	readonly providers: readonly ProviderPlan[];
+	readonly tables: readonly LimitTable[];
+	readonly blows: readonly Blow[];
+	readonly link: LinkPlan;
+}
+
+/** Replicas' clocks agree within this: what the manual asks of them. */
+export const SKEW_MS_MAX = 1_000;
+
+export const FEATURES = ['plain', 'frugal', 'grounded'] as const;
+const NOON = Date.UTC(2026, 10, 25, 12);
+const MONTH_END = Date.UTC(2026, 11, 1);
+
+export function drawScenario(seed: number, size: { requests: number; replicas: number | null }): Scenario {
+	const dice = new Dice(seed, 'scenario');
+	const replicas = size.replicas ?? dice.whole(1, 4);
+	const tenantCount = dice.whole(3, 5);
+	const perSecond = dice.between(8, 80);
+	const spanMs = (size.requests / perSecond) * 1000;
+	const tenants = Array.from(
+		{ length: tenantCount },
+		(_, index): TenantPlan => ({
+			index,
+			id: `tenant${index}`,
+			gapMs: (tenantCount / perSecond) * 1000 * dice.between(0.5, 2),
+			flood: index === 0 && dice.chance(0.5) ? episode(dice, 'flood', spanMs) : null,
+			manner: dice.pick(['patient', 'sdk', 'sdk', 'rude', 'impatient']),
+		}),
+	);
+	const first = drawLimits(dice, { tenants: tenants.map(({ id }) => id), features: FEATURES });
+	return {
+		seed,
+		requests: size.requests,
+		// Some runs stand across midnight, when a day and a month end.
+		epochMs: dice.chance(0.3) ? MONTH_END - Math.floor(spanMs * dice.between(0.1, 0.9)) : NOON,
+		replicas,
+		counters: dice.chance(0.75) ? 'shared' : 'in_process',
+		policy: {
+			onFailure: dice.pick(['fail_open', 'fail_closed', 'local_share']),
+			localShare: dice.pick([0.25, 0.5, 1 / replicas]),
+			timeoutMs: dice.pick([5, 10, 25]),
+		},
+		skewsMs: Array.from({ length: replicas }, () => dice.between(-0.5, 0.5) * SKEW_MS_MAX),
+		placesMax: dice.pick([8, 40, 1_000]),
+		tenants,
+		providers: drawProviders(dice, spanMs),
+		tables: [first, scaleLimits(first, dice.between(0.1, 0.6)), scaleLimits(first, dice.between(0.5, 1.5))],
+		blows: drawBlows(dice, replicas, spanMs),
+		link: drawLink(dice, replicas, spanMs),
+	};
+}
+
+function episode<Kind extends string>(dice: Dice, kind: Kind, spanMs: number): Episode<Kind> {
+	const from = dice.between(0, spanMs);
+	return { kind, from, to: from + dice.between(0.02, 0.3) * spanMs };
+}
+
+function drawProviders(dice: Dice, spanMs: number): readonly ProviderPlan[] {
+	const prices: readonly (Price | null)[] = [
+		{
+			version: 'v1',
+			inputMicrosPerMillion: 1_000_000,
+			cachedInputMicrosPerMillion: 500_000,
+			outputMicrosPerMillion: 4_000_000,
+		},
+		null,
+		{
+			version: 'v1',
+			inputMicrosPerMillion: 150_000,
+			cachedInputMicrosPerMillion: 75_000,
+			outputMicrosPerMillion: 600_000,
+		},
+	];
+	return ['one/fast', 'two/dear', 'three/cheap'].map((name, at) => ({
+		name,
+		price: prices[at] ?? null,
+		medianMs: dice.between(40, 600),
+		mishaps: dice.pick([0, 0.01, 0.05]),
+		episodes: Array.from({ length: dice.whole(0, 3) }, () => episode(dice, dice.pick(TROUBLES), spanMs)),
+	}));
+}
+
+function drawBlows(dice: Dice, replicas: number, spanMs: number): readonly Blow[] {
+	const at = () => dice.between(0.05, 1) * spanMs;
+	const replica = () => dice.whole(0, replicas - 1);
+	const many = <T>(most: number, draw: () => T): T[] => Array.from({ length: dice.whole(0, most) }, draw);
+	const reloads = many(2, () => ({ at: at(), version: dice.whole(1, 2) })).flatMap((reload) =>
+		// Every replica reads the edit by itself, a little earlier or later.
+		Array.from(
+			{ length: replicas },
+			(_, n): Blow => ({
+				kind: 'reload',
+				version: reload.version,
+				at: reload.at + dice.between(0, 500),
+				replica: n,
+			}),
+		),
+	);
+	return [
+		...many(3, (): Blow => ({ kind: 'crash', at: at(), downMs: dice.between(10, 3_000), replica: replica() })),
+		...many(
+			2,
+			(): Blow => ({
+				kind: 'clock_step',
+				at: at(),
+				skewMs: dice.between(-0.5, 0.5) * SKEW_MS_MAX,
+				replica: replica(),
+			}),
+		),
+		...reloads,
+	];
+}
+
+function drawLink(dice: Dice, replicas: number, spanMs: number): LinkPlan {
+	const count = dice.whole(0, 3);
+	return {
+		delayMs: dice.pick([0.1, 0.5, 2]),
+		losses: dice.pick([0, 0, 0.002, 0.02]),
+		episodes: Array.from({ length: count }, () => ({
+			...episode(dice, dice.pick(['silent', 'down'] as const), spanMs),
+			replica: dice.chance(0.5) ? null : dice.whole(0, replicas - 1),
+		})),
+	};
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { MUTANTS } from './mutants.ts';
+import { type Result, simulate } from './simulation.ts';
+import { failureText } from './summary.ts';
+
+/** `npm run sim -- --seeds 1000` runs more of them. */
+const SEEDS = 8;
+const REQUESTS = 200;
+/** For what hangs, not for what is slow. */
+const TEST_MS_MAX = 120_000;
+
+async function seedsUntilViolation(mutation: Parameters<typeof simulate>[0]['mutation']): Promise<Result | null> {
+	for (let seed = 1; seed <= SEEDS; seed++) {
+		const result = await simulate({ seed, requests: REQUESTS, replicas: null, ...(mutation && { mutation }) });
+		if (result.violation !== null) return result;
+	}
+	return null;
+}
+
+describe('simulation', { timeout: TEST_MS_MAX }, () => {
+	it('every invariant holds after every event, under seeded load and faults', async () => {
+		const failed = await seedsUntilViolation(undefined);
+		expect(
+			failed === null ? '' : failureText(failed, `npm run sim -- --seed ${failed.seed} --requests ${REQUESTS}`),
+		).toBe('');
+	});
+
+	it('a seed says exactly what happens, again and again', async () => {
+		const run = () => simulate({ seed: 7, requests: 150, replicas: 3 });
+		const [first, second] = [await run(), await run()];
+		expect(second).toEqual(first);
+		expect(first.digest).not.toBe((await simulate({ seed: 8, requests: 150, replicas: 3 })).digest);
+	});
+
+	it.each(MUTANTS)('notices, as invariant $breaks: $name', async ({ breaks, mutation }) => {
+		const failed = await seedsUntilViolation(mutation);
+		expect(failed?.violation).toMatchObject({ invariant: breaks });
+		// What is reported is what happens again.
+		const again = await simulate({ seed: failed?.seed ?? 0, requests: REQUESTS, replicas: null, mutation });
+		expect(again).toEqual(failed);
+	});
+});
