@@ -42,7 +42,8 @@ export class Chronicle {
 			case 'held':
 			case 'given_back': {
 				const verb = seen.kind === 'held' ? 'holds' : 'gives back';
-				world.say(`r${seen.request.n} ${verb} ${this.#name(seen.ticket)} of ${seen.ticket.heldBy}`, seen.request.n);
+				const who = seen.by.request === null ? seen.by.replica : `r${seen.by.request.n}`;
+				world.say(`${who} ${verb} ${this.#name(seen.ticket)} of ${seen.ticket.heldBy}`, seen.by.request?.n ?? null);
 				return;
 			}
 			case 'granted':

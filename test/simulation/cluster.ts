@@ -99,13 +99,13 @@ export class Cluster {
 	}
 
 	async #start(place: Place): Promise<void> {
-		const { tenants, placesMax, seed } = this.#scenario;
+		const { tenants, admission, seed } = this.#scenario;
 		const id = `p${place.index}.${++place.starts}`;
 		const world = this.#world;
 		const clock = new ReplicaClock(world.clock, this.#scenario.skewsMs[place.index] ?? 0);
 		const dice = this.#dice(id);
 		const sink = tracesOf(world);
-		const held = new HeldState(await this.#stateOf(place, { id, clock, dice }), world);
+		const held = new HeldState(await this.#stateOf(place, { id, clock, dice }), world, id);
 		const replica = new Replica(
 			{
 				id,
@@ -119,7 +119,7 @@ export class Cluster {
 				}),
 				traces: this.#mutation.traces?.(sink) ?? sink,
 				tenants: tenants.map((tenant) => tenant.id),
-				placesMax,
+				admission,
 			},
 			(place.tables.at(-1) as Place['tables'][number]).table,
 		);

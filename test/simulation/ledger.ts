@@ -92,7 +92,9 @@ export class Ledger {
 		return [...this.#accounts.values()];
 	}
 
-	#account(tenant: string, scope: string, limit: LimitName): Account {
+	#account(tenantId: string, scope: string, limit: LimitName): Account {
+		// An organisation's counters are nobody's, and all of its tenants'.
+		const tenant = scope.startsWith('organisation:') ? '' : tenantId;
 		const key = `${tenant} ${scope} ${limit}`;
 		const known = this.#accounts.get(key);
 		if (known) return known;

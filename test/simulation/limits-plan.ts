@@ -1,5 +1,6 @@
 import type { LimitSet, LimitTable, TenantLimits } from '../../src/contracts/project.ts';
 import type { LimitName } from '../../src/spec/shared-state.ts';
+import { UNLIMITED } from '../support/runtime-fixture.ts';
 import type { Dice } from './dice.ts';
 
 /** Where a tenant's limits may bite: low enough that a busy run meets them, in each unit. */
@@ -12,6 +13,9 @@ const RANGES: Readonly<Record<LimitName, readonly [low: number, high: number]>> 
 };
 const NAMES = Object.keys(RANGES) as LimitName[];
 
+/** The one that some tenants share. */
+const ORGANISATION = 'group';
+
 function drawSet(dice: Dice, probability: number): LimitSet {
 	return NAMES.filter(() => dice.chance(probability)).map((limit) => {
 		const [low, high] = RANGES[limit];
@@ -21,18 +25,22 @@ function drawSet(dice: Dice, probability: number): LimitSet {
 
 /** Limits for each tenant, at some or all of the places where they may stand. */
 export function drawLimits(dice: Dice, names: { tenants: readonly string[]; features: readonly string[] }): LimitTable {
-	const standard: TenantLimits = { tenant: drawSet(dice, 0.3), keys: {}, features: {}, eachUser: [] };
+	const standard: TenantLimits = { ...UNLIMITED, tenant: drawSet(dice, 0.3) };
 	const tenants: Record<string, TenantLimits> = {};
 	for (const tenant of names.tenants) {
 		if (dice.chance(0.15)) continue;
 		tenants[tenant] = {
+			...UNLIMITED,
+			organisation: dice.chance(0.5) ? ORGANISATION : null,
+			weight: dice.pick([1, 1, 1, 3]),
+			batchKeys: dice.chance(0.1) ? ['web'] : [],
 			tenant: drawSet(dice, 0.6),
 			keys: dice.chance(0.4) ? { web: drawSet(dice, 0.5) } : {},
 			features: dice.chance(0.4) ? { [dice.pick(names.features)]: drawSet(dice, 0.5) } : {},
 			eachUser: dice.chance(0.3) ? drawSet(dice, 0.3) : [],
 		};
 	}
-	return { standard, tenants };
+	return { standard, tenants, organisations: { [ORGANISATION]: drawSet(dice, 0.4) } };
 }
 
 /** The same limits, lower or higher: an operator's edit in the middle of it all. */
@@ -42,6 +50,7 @@ export function scaleLimits(table: LimitTable, factor: number): LimitTable {
 	const sets = (by: Readonly<Record<string, LimitSet>>) =>
 		Object.fromEntries(Object.entries(by).map(([name, limits]) => [name, set(limits)]));
 	const tenant = (limits: TenantLimits): TenantLimits => ({
+		...limits,
 		tenant: set(limits.tenant),
 		keys: sets(limits.keys),
 		features: sets(limits.features),
@@ -50,6 +59,7 @@ export function scaleLimits(table: LimitTable, factor: number): LimitTable {
 	return {
 		standard: tenant(table.standard),
 		tenants: Object.fromEntries(Object.entries(table.tenants).map(([name, limits]) => [name, tenant(limits)])),
+		organisations: sets(table.organisations),
 	};
 }
 
@@ -58,6 +68,7 @@ export function capOf(table: LimitTable, tenant: string, counter: { scope: strin
 	const own = table.tenants[tenant] ?? table.standard;
 	const [kind = '', name = ''] = counter.scope.split(':');
 	const sets: Readonly<Record<string, LimitSet | undefined>> = {
+		organisation: table.organisations[name],
 		tenant: own.tenant,
 		key: own.keys.web,
 		feature: own.features[name],

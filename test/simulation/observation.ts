@@ -35,6 +35,13 @@ export interface Bill {
 	readonly reported: boolean;
 }
 
+/** Who has a ticket of the limits. */
+export interface Holder {
+	readonly replica: string;
+	/** Null for places: a queue hands them out while it serves somebody else. */
+	readonly request: Asked | null;
+}
+
 /** Something that happened at a port. Everything that checkers know, they know from these. */
 export type Observation =
 	| { readonly kind: 'entered'; readonly request: Asked; readonly what: string }
@@ -46,14 +53,9 @@ export type Observation =
 			readonly streamed: string;
 	  }
 	| { readonly kind: 'traced'; readonly request: Asked; readonly trace: RequestTrace }
-	/** The runtime was granted a ticket, and gave it back: with what was used, or null for nothing. */
-	| { readonly kind: 'held'; readonly request: Asked; readonly ticket: Ticket }
-	| {
-			readonly kind: 'given_back';
-			readonly request: Asked;
-			readonly ticket: Ticket;
-			readonly actual: readonly number[];
-	  }
+	/** A runtime was granted a ticket, and gave it back with what was used of it. */
+	| { readonly kind: 'held'; readonly by: Holder; readonly ticket: Ticket }
+	| { readonly kind: 'given_back'; readonly by: Holder; readonly ticket: Ticket; readonly actual: readonly number[] }
 	/** A set of counters granted a ticket, and took it back. */
 	| { readonly kind: 'granted'; readonly counters: string; readonly replica: string; readonly ticket: Ticket }
 	| { readonly kind: 'settled'; readonly counters: string; readonly ticket: Ticket; readonly actual: readonly number[] }

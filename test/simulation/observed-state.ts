@@ -1,5 +1,13 @@
-import type { Counter, Reservation, ReserveAsk, SharedState, Standing, Ticket } from '../../src/spec/shared-state.ts';
-import { asking } from './observation.ts';
+import type {
+	Counter,
+	LimitName,
+	Reservation,
+	ReserveAsk,
+	SharedState,
+	Standing,
+	Ticket,
+} from '../../src/spec/shared-state.ts';
+import { asking, type Holder } from './observation.ts';
 import type { World } from './world.ts';
 
 /** Counters that tell the world what they grant and settle: those of the shared backend, and those of one process. */
@@ -50,30 +58,33 @@ export class CountedState implements SharedState {
 	}
 }
 
-/** The port as the runtime sees it: which request holds what. */
+/** The port as the runtime of one process sees it: who holds what. */
 export class HeldState implements SharedState {
 	readonly #inner: SharedState;
 	readonly #world: World;
 
-	constructor(inner: SharedState, world: World) {
+	readonly #replica: string;
+
+	constructor(inner: SharedState, world: World, replica: string) {
 		this.#inner = inner;
 		this.#world = world;
+		this.#replica = replica;
 	}
 
 	async reserve(ask: ReserveAsk): Promise<Reservation> {
-		const request = requestOf('reserve');
+		const by = this.#holder(ask);
 		const reservation = await this.#inner.reserve(ask);
-		if (reservation.granted) this.#world.observe({ kind: 'held', request, ticket: reservation.ticket });
+		if (reservation.granted) this.#world.observe({ kind: 'held', by, ticket: reservation.ticket });
 		return reservation;
 	}
 
 	settle(ticket: Ticket, actual: readonly number[], now: number): Promise<readonly Standing[]> {
-		this.#world.observe({ kind: 'given_back', request: requestOf('settle'), ticket, actual });
+		this.#world.observe({ kind: 'given_back', by: this.#holder(ticket), ticket, actual });
 		return this.#inner.settle(ticket, actual, now);
 	}
 
 	release(ticket: Ticket, now: number): Promise<readonly Standing[]> {
-		this.#world.observe({ kind: 'given_back', request: requestOf('release'), ticket, actual: [] });
+		this.#world.observe({ kind: 'given_back', by: this.#holder(ticket), ticket, actual: [] });
 		return this.#inner.release(ticket, now);
 	}
 
@@ -88,10 +99,14 @@ export class HeldState implements SharedState {
 	close(): Promise<void> {
 		return this.#inner.close();
 	}
+
+	#holder({ claims }: Pick<Ticket, 'claims'>): Holder {
+		const isOfCall = claims.some(({ limit, amount }) => isAmountOfCall(limit) && amount > 0);
+		return { replica: this.#replica, request: isOfCall ? (asking.getStore() ?? null) : null };
+	}
 }
 
-function requestOf(operation: string) {
-	const request = asking.getStore();
-	if (request === undefined) throw new Error(`${operation} on behalf of no request`);
-	return request;
+/** What a call uses, and not a request. */
+export function isAmountOfCall(limit: LimitName): boolean {
+	return limit !== 'requests_per_minute' && limit !== 'concurrent_requests';
 }

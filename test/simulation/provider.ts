@@ -210,7 +210,14 @@ export class ProviderModel implements Model {
 			}
 			if (fate.end !== null) throw this.#error(fate.end.failure, fate.end.retryAfterMs);
 			bill = { tokensIn, tokensOut: said, reported: fate.tellsUsage };
-			const usage = { tokensIn, tokensOut: bill.tokensOut, tokensCached: 0, source: 'reported' as const };
+			const usage = {
+				tokensIn,
+				tokensOut: bill.tokensOut,
+				tokensCached: 0,
+				tokensCacheWritten: 0,
+				tokensReasoning: 0,
+				source: 'reported' as const,
+			};
 			yield { ...chunkOf(''), finishReason: 'stop', usage: fate.tellsUsage ? usage : null };
 		} catch (thrown) {
 			if (thrown instanceof UpstreamError && NOT_BILLED.has(thrown.kind)) bill = null;

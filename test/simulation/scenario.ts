@@ -1,4 +1,4 @@
-import type { LimitTable } from '../../src/contracts/project.ts';
+import type { AdmissionConfig, LimitTable } from '../../src/contracts/project.ts';
 import type { Price } from '../../src/spec/model.ts';
 import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
 import { Dice } from './dice.ts';
@@ -60,7 +60,7 @@ export interface Scenario {
 	readonly counters: 'shared' | 'in_process';
 	readonly policy: FailsafePolicy;
 	readonly skewsMs: readonly number[];
-	readonly placesMax: number;
+	readonly admission: AdmissionConfig;
 	readonly tenants: readonly TenantPlan[];
 	readonly providers: readonly ProviderPlan[];
 	readonly tables: readonly LimitTable[];
@@ -105,12 +105,23 @@ export function drawScenario(seed: number, size: { requests: number; replicas: n
 			timeoutMs: dice.pick([5, 10, 25]),
 		},
 		skewsMs: Array.from({ length: replicas }, () => dice.between(-0.5, 0.5) * SKEW_MS_MAX),
-		placesMax: dice.pick([8, 40, 1_000]),
+		admission: drawAdmission(dice),
 		tenants,
 		providers: drawProviders(dice, spanMs),
 		tables: [first, scaleLimits(first, dice.between(0.1, 0.6)), scaleLimits(first, dice.between(0.5, 1.5))],
 		blows: drawBlows(dice, replicas, spanMs),
 		link: drawLink(dice, replicas, spanMs),
+	};
+}
+
+function drawAdmission(dice: Dice): AdmissionConfig {
+	const concurrentRequestsMax = dice.pick([8, 40, 1_000]);
+	return {
+		concurrentRequestsMax,
+		adaptiveMin: dice.pick([null, Math.ceil(concurrentRequestsMax / 4)]),
+		queuedPerTenantMax: dice.pick([0, 8, 64]),
+		queuedMax: dice.pick([16, 1_024]),
+		bufferedBytesMax: 64_000_000,
 	};
 }
 

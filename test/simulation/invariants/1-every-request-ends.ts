@@ -1,5 +1,5 @@
 import type { Ticket } from '../../../src/spec/shared-state.ts';
-import type { Asked, Checker, Observation } from '../observation.ts';
+import type { Asked, Checker, Holder, Observation } from '../observation.ts';
 import type { World } from '../world.ts';
 
 /** After its deadline a request may take so long to end: time-outs of the shared state, the last promises. */
@@ -15,6 +15,13 @@ interface Life {
 	endedAt: number | null;
 }
 
+/** A queue hands places out while it serves somebody else: they are a tenant's, and whose among its requests is not seen. */
+interface Crowd {
+	readonly name: string;
+	requests: number;
+	readonly places: Set<Ticket>;
+}
+
 /** 1: every request ends in time, with one outcome and one trace, and gives back all that it holds, once. */
 export class EveryRequestEnds implements Checker {
 	readonly invariant = 1;
@@ -24,6 +31,8 @@ export class EveryRequestEnds implements Checker {
 	/** In the order in which they are due, for each length of deadline. */
 	readonly #due = new Map<number, Life[]>();
 	readonly #ended: Life[] = [];
+	/** The requests of each tenant in each process, and the places that they hold together. */
+	readonly #crowds = new Map<string, Crowd>();
 
 	constructor(world: World) {
 		this.#world = world;
@@ -41,13 +50,11 @@ export class EveryRequestEnds implements Checker {
 				this.#trace(seen.request);
 				return;
 			case 'held':
-				if (mustBeGivenBack(seen.ticket)) this.#of(seen.request)?.held.add(seen.ticket);
+				this.#hold(seen.by, seen.ticket);
 				return;
-			case 'given_back': {
-				const life = this.#of(seen.request);
-				if (life && !life.held.delete(seen.ticket)) this.#violate(life, 'gave back what it did not hold');
+			case 'given_back':
+				this.#giveBack(seen.by, seen.ticket);
 				return;
-			}
 			case 'called':
 			case 'billed': {
 				const life = this.#of(seen.call.request);
@@ -99,10 +106,32 @@ export class EveryRequestEnds implements Checker {
 	#enter(request: Asked): void {
 		const life: Life = { request, outcomes: 0, traces: 0, held: new Set(), calls: 0, endedAt: null };
 		this.#lives.set(request, life);
+		this.#crowd(request.replica, `tenant${request.tenant}`).requests++;
 		const length = request.dueAt - request.enteredAt;
 		const due = this.#due.get(length) ?? [];
 		due.push(life);
 		this.#due.set(length, due);
+	}
+
+	#hold({ replica, request }: Holder, ticket: Ticket): void {
+		if (request !== null) this.#of(request)?.held.add(ticket);
+		else if (ticket.claims.some(({ limit }) => limit === 'concurrent_requests')) {
+			this.#crowd(replica, ticket.tenantId).places.add(ticket);
+		}
+	}
+
+	#giveBack({ replica, request }: Holder, ticket: Ticket): void {
+		const held = request === null ? this.#crowd(replica, ticket.tenantId).places : this.#of(request)?.held;
+		if (held === undefined || held.delete(ticket)) return;
+		const message = `${ticket.tenantId} gave back in ${replica} what it did not hold`;
+		this.#world.violate({ invariant: 1, message, request: request?.n ?? null });
+	}
+
+	#crowd(replica: string, tenant: string): Crowd {
+		const name = `${replica} ${tenant}`;
+		const crowd = this.#crowds.get(name) ?? { name, requests: 0, places: new Set() };
+		this.#crowds.set(name, crowd);
+		return crowd;
 	}
 
 	#end(request: Asked): void {
@@ -130,6 +159,11 @@ export class EveryRequestEnds implements Checker {
 			this.#violate(life, `ended and still holds ${what}`);
 		}
 		if (life.calls > 0) this.#violate(life, 'ended and its call to an upstream still runs');
+		const crowd = this.#crowd(life.request.replica, `tenant${life.request.tenant}`);
+		crowd.requests--;
+		if (crowd.places.size > crowd.requests) {
+			this.#violate(life, `ended, and ${crowd.name} holds ${crowd.places.size} places for ${crowd.requests} requests`);
+		}
 	}
 
 	#of(request: Asked): Life | undefined {
@@ -139,8 +173,4 @@ export class EveryRequestEnds implements Checker {
 	#violate({ request }: Life, message: string): void {
 		this.#world.violate({ invariant: 1, message: `request ${request.n} ${message}`, request: request.n });
 	}
-}
-
-function mustBeGivenBack({ claims }: Ticket): boolean {
-	return claims.some(({ limit, amount }) => limit !== 'requests_per_minute' && amount > 0);
 }

@@ -61,12 +61,18 @@ export class NoMoneyAboveACap implements Checker {
 				this.#excused.add(seen.ticket);
 				return;
 			case 'held':
-				if (seen.ticket.claims.some(isOfCall)) {
-					this.#reserved.set(seen.request, { ticket: seen.ticket, charges: 0, tokens: 0, micros: 0, isReported: true });
+				if (seen.by.request !== null) {
+					this.#reserved.set(seen.by.request, {
+						ticket: seen.ticket,
+						charges: 0,
+						tokens: 0,
+						micros: 0,
+						isReported: true,
+					});
 				}
 				return;
 			case 'given_back':
-				this.#givenBack(seen.request, seen.ticket, seen.actual);
+				if (seen.by.request !== null) this.#givenBack(seen.by.request, seen.ticket, seen.actual);
 				return;
 			case 'billed':
 				this.#bill(seen.call, seen.bill);
@@ -170,10 +176,6 @@ export class NoMoneyAboveACap implements Checker {
 	#violate(message: string, request: Asked | null): void {
 		this.#world.violate({ invariant: 2, message, request: request?.n ?? null });
 	}
-}
-
-function isOfCall({ limit, amount }: { limit: LimitName; amount: number }): boolean {
-	return amount > 0 && limit !== 'requests_per_minute' && limit !== 'concurrent_requests';
 }
 
 function chargedFor(limit: LimitName, { charges, tokens, micros }: Reserved): number | null {
