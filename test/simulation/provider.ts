@@ -159,6 +159,7 @@ export class ProviderModel implements Model {
 			tokensOutMax: 400,
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
+			sideEffects: false,
 			timeouts: TIMEOUTS,
 			price,
 		};
