@@ -38,6 +38,8 @@ export class Run {
 	#failuresHere = 0;
 	/** A repeat that is paid for already. */
 	#paidFor: Model | null = null;
+	/** Whether the next call is the request's first at its upstream. */
+	#isFirstAsk = false;
 	#degraded: string | null = null;
 	#last: Failing | null = null;
 	#skippedMs: number | null = null;
@@ -74,8 +76,7 @@ export class Run {
 		const entry = breakers.enter(name);
 		if (!('end' in entry)) return { kind: 'breaker', ...entry };
 		if (mustPay) retries.spend(name, this.#tenant);
-		// What a client sends again is amplification: it earns no further retry.
-		else if (!asked.has(name) && this.#context.trace.client_retries === 0) retries.earn(name, this.#tenant);
+		this.#isFirstAsk = !asked.has(name);
 		this.#paidFor = null;
 		asked.add(name);
 		return entry;
@@ -93,6 +94,7 @@ export class Run {
 			ticket = (await limits?.reserveCall(most, this.#remainingMs(), this.#notes)) ?? null;
 			if (this.#context.signal.aborted) used = null;
 			this.#context.throwIfOver();
+			this.#earn();
 			const request = this.#request();
 			const result = await this.#call(request);
 			used = usedBy(result, most);
@@ -102,6 +104,13 @@ export class Run {
 			passage.end(end);
 			await limits?.settleCall(ticket, used).catch(this.#parts.onFault);
 		}
+	}
+
+	/** Only a call that is made earns a retry, and not one whose limits refuse it. */
+	#earn(): void {
+		// What a client sends again is amplification: it earns no further retry.
+		if (!this.#isFirstAsk || this.#context.trace.client_retries > 0) return;
+		this.#parts.retries.earn(this.#model.upstream.name, this.#tenant);
 	}
 
 	/** What follows a failed attempt. */

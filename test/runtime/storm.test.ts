@@ -9,7 +9,7 @@ import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
-import { BREAKER, feature, runtimeOf } from '../support/runtime-fixture.ts';
+import { BREAKER, feature, NO_LIMITS, runtimeOf, UNLIMITED } from '../support/runtime-fixture.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
 const HELLO: Behaviour = { kind: 'answer', afterMs: 10, text: 'Hello to you.' };
@@ -306,6 +306,22 @@ describe('a client', () => {
 		expect(down.calls).toBe(10);
 		await asked(clock, runtime);
 		expect(down.calls).toBe(12);
+	});
+
+	it('whose limits refuse its call earns no retry', async () => {
+		const clock = new VirtualClock();
+		const down = new ScriptedModel(clock, [failing('server_error')]);
+		const { runtime } = runtimeOf(clock, [feature({}, { route: [down] })], {
+			retries: { ratio: 0.5, floor: 0, tenantFloor: 10, tenantsMax: 10 },
+			limits: { ...NO_LIMITS, tenants: { poor: { ...UNLIMITED, tenant: [{ limit: 'tokens_per_minute', max: 1 }] } } },
+		});
+		for (let n = 0; n < 10; n++) {
+			expect((await asked(clock, runtime, { tenant: 'poor' })).error?.code).toBe('request_above_limit');
+		}
+		await asked(clock, runtime);
+		expect(down.calls).toBe(1);
+		await asked(clock, runtime);
+		expect(down.calls).toBe(3);
 	});
 
 	it('is told how long to stay away when the retry budget is spent, and may come back at once when it is not', async () => {

@@ -57,9 +57,13 @@ export class Client {
 		if (replica === null) return this.#again(wish, tries, dice.between(100, 500));
 		const n = this.#parts.nextNumber();
 		const enteredAt = world.clock.monotonic();
-		const deadlineMs = wish.model === 'frugal' ? 2_000 : wish.model.includes('/') ? 6_000 : DEADLINE_MS_MAX;
-		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt: enteredAt + deadlineMs };
+		const granted = wish.model === 'frugal' ? 2_000 : wish.model.includes('/') ? 6_000 : DEADLINE_MS_MAX;
+		// A client may shorten its deadline; it may also try to lengthen it.
+		const patienceMs = dice.chance(0.1) ? dice.whole(50, 20_000) : null;
+		const dueAt = enteredAt + Math.min(granted, patienceMs ?? granted);
+		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt };
 		const context = replica.runtime.open();
+		context.patience = { deadlineMs: patienceMs, beginMs: null };
 		world.observe({ kind: 'entered', request: asked, what: `${wish.model}${wish.isStream ? ', streamed' : ''}` });
 		this.#perhapsLeave(context, tenant.manner === 'impatient' ? PATIENCE_MS : 20_000, wish, asked);
 		const streamed = { text: '' };

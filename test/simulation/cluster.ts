@@ -99,7 +99,7 @@ export class Cluster {
 	}
 
 	async #start(place: Place): Promise<void> {
-		const { tenants, admission, seed } = this.#scenario;
+		const { tenants, rules, seed } = this.#scenario;
 		const id = `p${place.index}.${++place.starts}`;
 		const world = this.#world;
 		const clock = new ReplicaClock(world.clock, this.#scenario.skewsMs[place.index] ?? 0);
@@ -119,7 +119,7 @@ export class Cluster {
 				}),
 				traces: this.#mutation.traces?.(sink) ?? sink,
 				tenants: tenants.map((tenant) => tenant.id),
-				admission,
+				rules,
 			},
 			(place.tables.at(-1) as Place['tables'][number]).table,
 		);

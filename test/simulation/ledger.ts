@@ -28,12 +28,15 @@ export interface Account {
 export class Ledger {
 	readonly #accounts = new Map<string, Account>();
 
+	/** The counters that grew. */
 	grant(ticket: Ticket): readonly Account[] {
-		return ticket.claims.map(({ scope, limit, amount }, at) => {
+		return ticket.claims.flatMap(({ scope, limit, amount }, at) => {
+			// A claim of nothing only asks how things stand.
+			if (amount === 0) return [];
 			const account = this.#account(ticket.tenantId, scope, limit);
 			const until = ticket.until[at] ?? 0;
 			const expires = limit === 'requests_per_minute' ? 0 : ticket.expiresAt;
-			if (amount > 0) this.#add(account, { until, expires, amount, excess: 0 });
+			this.#add(account, { until, expires, amount, excess: 0 });
 			return account;
 		});
 	}

@@ -1,6 +1,6 @@
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
-import type { AdmissionConfig, LimitTable } from '../../src/contracts/project.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
 import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
@@ -15,6 +15,7 @@ import { feature, hit, keyRecord } from '../support/runtime-fixture.ts';
 import type { Dice } from './dice.ts';
 import { asking } from './observation.ts';
 import type { ReplicaClock } from './replica-clock.ts';
+import type { Rules } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** The longest deadline of any feature, milliseconds. */
@@ -29,7 +30,7 @@ export interface ReplicaParts {
 	readonly models: readonly Model[];
 	readonly traces: TraceSink;
 	readonly tenants: readonly string[];
-	readonly admission: AdmissionConfig;
+	readonly rules: Rules;
 }
 
 /** One process: a real runtime with real parts, on a clock of its own. */
@@ -59,13 +60,13 @@ export class Replica {
 				onFault: (error) => world.observe({ kind: 'fault', what: 'storage', note: String(error) }),
 				hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
 			},
-			snapshotOf(models, table, parts.admission),
+			snapshotOf(models, table, parts.rules),
 		);
 	}
 
 	/** An operator's edit of the limits arrives. */
 	reload(table: LimitTable): void {
-		this.runtime.replace(snapshotOf(this.#parts.models, table, this.#parts.admission));
+		this.runtime.replace(snapshotOf(this.#parts.models, table, this.#parts.rules));
 	}
 
 	/** kill -9: nothing of it runs on. */
@@ -84,14 +85,14 @@ export function authorizationOf(tenant: number): string {
 	return `Bearer plim_${keyId(tenant)}_${'b'.repeat(52)}`;
 }
 
-function snapshotOf(models: readonly Model[], limits: LimitTable, admission: AdmissionConfig): Snapshot {
+function snapshotOf(models: readonly Model[], limits: LimitTable, rules: Rules): Snapshot {
 	const features = featuresOf(models);
 	return {
 		features: new Map(features.map((one) => [one.release.contract.feature, one])),
 		upstreams: new Map(models.map((model) => [model.upstream.name, model])),
 		switchedOff: new Map(),
 		bare: { deadlineMs: 6_000, attemptsMax: 2 },
-		admission,
+		...rules,
 		limits,
 		requestMsMax: DEADLINE_MS_MAX,
 	};

@@ -1,6 +1,8 @@
-import type { AdmissionConfig, LimitTable } from '../../src/contracts/project.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
+import type { Snapshot } from '../../src/runtime/feature.ts';
 import type { Price } from '../../src/spec/model.ts';
 import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
+import { BREAKER, RETRIES } from '../support/runtime-fixture.ts';
 import { Dice } from './dice.ts';
 import { drawLimits, scaleLimits } from './limits-plan.ts';
 
@@ -50,6 +52,9 @@ export interface LinkPlan {
 	readonly episodes: readonly (Episode<'silent' | 'down'> & { readonly replica: number | null })[];
 }
 
+/** What plimsoll.yaml says of the server, in the form in which a runtime reads it. */
+export type Rules = Pick<Snapshot, 'admission' | 'retries' | 'breakers'>;
+
 /** Everything that is decided before a run begins. */
 export interface Scenario {
 	readonly seed: number;
@@ -60,7 +65,7 @@ export interface Scenario {
 	readonly counters: 'shared' | 'in_process';
 	readonly policy: FailsafePolicy;
 	readonly skewsMs: readonly number[];
-	readonly admission: AdmissionConfig;
+	readonly rules: Rules;
 	readonly tenants: readonly TenantPlan[];
 	readonly providers: readonly ProviderPlan[];
 	readonly tables: readonly LimitTable[];
@@ -71,6 +76,7 @@ export interface Scenario {
 /** Replicas' clocks agree within this: what the manual asks of them. */
 export const SKEW_MS_MAX = 1_000;
 
+const UPSTREAMS = ['one/fast', 'two/dear', 'three/cheap'];
 export const FEATURES = ['plain', 'frugal', 'grounded'] as const;
 const NOON = Date.UTC(2026, 10, 25, 12);
 const MONTH_END = Date.UTC(2026, 11, 1);
@@ -105,7 +111,7 @@ export function drawScenario(seed: number, size: { requests: number; replicas: n
 			timeoutMs: dice.pick([5, 10, 25]),
 		},
 		skewsMs: Array.from({ length: replicas }, () => dice.between(-0.5, 0.5) * SKEW_MS_MAX),
-		admission: drawAdmission(dice),
+		rules: drawRules(dice),
 		tenants,
 		providers: drawProviders(dice, spanMs),
 		tables: [first, scaleLimits(first, dice.between(0.1, 0.6)), scaleLimits(first, dice.between(0.5, 1.5))],
@@ -114,14 +120,24 @@ export function drawScenario(seed: number, size: { requests: number; replicas: n
 	};
 }
 
-function drawAdmission(dice: Dice): AdmissionConfig {
+function drawRules(dice: Dice): Rules {
 	const concurrentRequestsMax = dice.pick([8, 40, 1_000]);
+	const breaker = dice.chance(0.7) ? { ...BREAKER, probeIntervalMs: dice.pick([500, 5_000]), slowMs: 2_000 } : null;
 	return {
-		concurrentRequestsMax,
-		adaptiveMin: dice.pick([null, Math.ceil(concurrentRequestsMax / 4)]),
-		queuedPerTenantMax: dice.pick([0, 8, 64]),
-		queuedMax: dice.pick([16, 1_024]),
-		bufferedBytesMax: 64_000_000,
+		admission: {
+			concurrentRequestsMax,
+			adaptiveMin: dice.pick([null, Math.ceil(concurrentRequestsMax / 4)]),
+			queuedPerTenantMax: dice.pick([0, 8, 64]),
+			queuedMax: dice.pick([16, 1_024]),
+			bufferedBytesMax: 64_000_000,
+		},
+		retries: {
+			...RETRIES,
+			ratio: dice.pick([0, 0.1, 0.3]),
+			floor: dice.pick([0, 3, 10]),
+			tenantFloor: dice.pick([1, 10]),
+		},
+		breakers: new Map(UPSTREAMS.map((upstream) => [upstream, breaker])),
 	};
 }
 
@@ -146,7 +162,7 @@ function drawProviders(dice: Dice, spanMs: number): readonly ProviderPlan[] {
 			outputMicrosPerMillion: 600_000,
 		},
 	];
-	return ['one/fast', 'two/dear', 'three/cheap'].map((name, at) => ({
+	return UPSTREAMS.map((name, at) => ({
 		name,
 		price: prices[at] ?? null,
 		medianMs: dice.between(40, 600),

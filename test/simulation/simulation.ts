@@ -45,7 +45,7 @@ export async function simulate({ seed, requests, replicas, mutation = {} }: Run)
 	const counts = emptyCounts();
 	const cluster = new Cluster(scenario, world, mutation);
 	const chronicle = new Chronicle(world);
-	world.watch(checkersOf(world, cluster), (seen) => {
+	world.watch(checkersOf(scenario, world, cluster), (seen) => {
 		count(counts, seen);
 		chronicle.tell(seen);
 	});
@@ -65,11 +65,11 @@ export async function simulate({ seed, requests, replicas, mutation = {} }: Run)
 	};
 }
 
-function checkersOf(world: World, cluster: Cluster): readonly Checker[] {
+function checkersOf({ rules }: Scenario, world: World, cluster: Cluster): readonly Checker[] {
 	return [
 		new EveryRequestEnds(world),
 		new NoMoneyAboveACap(world, cluster),
-		new RetriesAreBounded(world),
+		new RetriesAreBounded(world, rules.retries),
 		new TenantsAreApart(world),
 	];
 }

@@ -28,8 +28,8 @@ export class EveryRequestEnds implements Checker {
 	readonly promise = 'every request ends in time, with one outcome, one trace and nothing held';
 	readonly #world: World;
 	readonly #lives = new Map<Asked, Life>();
-	/** In the order in which they are due, for each length of deadline. */
-	readonly #due = new Map<number, Life[]>();
+	/** In the order in which they are due. */
+	readonly #due: Life[] = [];
 	readonly #ended: Life[] = [];
 	/** The requests of each tenant in each process, and the places that they hold together. */
 	readonly #crowds = new Map<string, Crowd>();
@@ -69,18 +69,11 @@ export class EveryRequestEnds implements Checker {
 
 	afterEvent(): void {
 		const now = this.#world.clock.monotonic();
-		for (const [length, lives] of this.#due) {
-			let done = 0;
-			for (const life of lives) {
-				if (life.endedAt === null && this.#lives.has(life.request)) {
-					if (now > life.request.enteredAt + length + GRACE_MS) {
-						this.#violate(life, `runs ${GRACE_MS} ms after its deadline`);
-					}
-					break;
-				}
-				done++;
+		for (let life = this.#due[0]; life && now > life.request.dueAt + GRACE_MS; life = this.#due[0]) {
+			this.#due.shift();
+			if (life.endedAt === null && this.#lives.has(life.request)) {
+				this.#violate(life, `runs ${GRACE_MS} ms after its deadline`);
 			}
-			lives.splice(0, done);
 		}
 		for (let life = this.#ended[0]; life && now > (life.endedAt ?? 0) + GRACE_MS; life = this.#ended[0]) {
 			this.#ended.shift();
@@ -107,10 +100,8 @@ export class EveryRequestEnds implements Checker {
 		const life: Life = { request, outcomes: 0, traces: 0, held: new Set(), calls: 0, endedAt: null };
 		this.#lives.set(request, life);
 		this.#crowd(request.replica, `tenant${request.tenant}`).requests++;
-		const length = request.dueAt - request.enteredAt;
-		const due = this.#due.get(length) ?? [];
-		due.push(life);
-		this.#due.set(length, due);
+		const at = this.#due.findLastIndex((other) => other.request.dueAt <= request.dueAt);
+		this.#due.splice(at + 1, 0, life);
 	}
 
 	#hold({ replica, request }: Holder, ticket: Ticket): void {

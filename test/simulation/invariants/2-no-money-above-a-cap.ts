@@ -103,7 +103,7 @@ export class NoMoneyAboveACap implements Checker {
 			if (cap !== null && held > cap) {
 				const { tenant, scope, limit } = account;
 				this.#violate(
-					`${held} of ${limit} of ${tenant} (${scope}) are used or reserved in ${counters}; the cap is ${cap}`,
+					`${held} of ${limit} of ${tenant || 'all'} (${scope}) are used or reserved in ${counters}; the cap is ${cap}`,
 					null,
 				);
 			}

@@ -1,39 +1,49 @@
+import type { RetrySettings } from '../../../src/contracts/project.ts';
 import type { Asked, Checker, Observation } from '../observation.ts';
 import type { World } from '../world.ts';
 
-/** What the manual promises of one process: a retry for every five requests, after the first ten. */
-const RETRY = { ratio: 0.2, floor: 10 };
-
-interface Tally {
-	readonly requests: Set<Asked>;
-	readonly attempts: Map<string, number>;
+/** What an upstream or a tenant has asked for, in one process. */
+interface Account {
+	firstAsks: number;
+	attempts: number;
 }
 
-/** 4: attempts at an upstream ≤ requests × (1 + ratio) + floor, in each process. */
+/** 4: attempts at an upstream ≤ requests that asked it × (1 + ratio) + floor, in each process; and so for each tenant. */
 export class RetriesAreBounded implements Checker {
 	readonly invariant = 4;
-	readonly promise = `attempts at an upstream ≤ requests × ${1 + RETRY.ratio} + ${RETRY.floor}`;
+	readonly promise = 'attempts ≤ requests × (1 + ratio) + floor, at each upstream and of each tenant';
 	readonly #world: World;
-	readonly #tallies = new Map<string, Tally>();
+	readonly #settings: RetrySettings;
+	readonly #accounts = new Map<string, Account>();
+	readonly #asked = new Map<Asked, Set<string>>();
 
-	constructor(world: World) {
+	constructor(world: World, settings: RetrySettings) {
 		this.#world = world;
+		this.#settings = settings;
 	}
 
 	see(seen: Observation): void {
+		if (seen.kind === 'ended') this.#asked.delete(seen.request);
 		if (seen.kind !== 'called') return;
 		const { replica, request, upstream } = seen.call;
-		const tally = this.#tallies.get(replica) ?? { requests: new Set(), attempts: new Map() };
-		this.#tallies.set(replica, tally);
-		tally.requests.add(request);
-		const attempts = (tally.attempts.get(upstream) ?? 0) + 1;
-		tally.attempts.set(upstream, attempts);
-		const most = tally.requests.size * (1 + RETRY.ratio) + RETRY.floor;
-		if (attempts <= most) return;
-		this.#world.violate({
-			invariant: 4,
-			message: `${attempts} attempts of ${replica} at ${upstream} for ${tally.requests.size} requests; ${most.toFixed(1)} are allowed`,
-			request: request.n,
-		});
+		const asked = this.#asked.get(request) ?? new Set();
+		this.#asked.set(request, asked);
+		const isFirst = !asked.has(upstream);
+		asked.add(upstream);
+		const { floor, tenantFloor } = this.#settings;
+		this.#count(`${upstream} from ${replica}`, { isFirst, floor, request });
+		this.#count(`tenant${request.tenant} in ${replica}`, { isFirst, floor: tenantFloor, request });
+	}
+
+	#count(name: string, call: { isFirst: boolean; floor: number; request: Asked }): void {
+		const account = this.#accounts.get(name) ?? { firstAsks: 0, attempts: 0 };
+		this.#accounts.set(name, account);
+		account.attempts++;
+		if (call.isFirst) account.firstAsks++;
+		const most = account.firstAsks * (1 + this.#settings.ratio) + call.floor;
+		// Ratios are added up one by one: a sum of a thousand tenths is not quite a hundred.
+		if (account.attempts <= most + 1e-6) return;
+		const message = `${account.attempts} attempts of ${name} for ${account.firstAsks} first ones; ${most.toFixed(1)} are allowed`;
+		this.#world.violate({ invariant: 4, message, request: call.request.n });
 	}
 }
