@@ -60,7 +60,7 @@ const split = z
 
 const rule = z
 	.strictObject({
-		name: text(1, 100, { description: 'What traces of thought call it: `plimsoll flags explain` names the rule.' })
+		name: text(1, 100, { description: 'What `plimsoll flags explain` calls it.' })
 			.meta({ 'x-default': 'rule 1, rule 2 and so on', examples: ['ten percent'] })
 			.optional(),
 		when: conditions('The rule is for requests for which all of these hold. Left out: for every request.'),
