@@ -249,3 +249,21 @@ const limit = z.object({
 export type LimitReply = z.output<typeof limit>;
 
 export const limitsReply = z.object({ limits: z.array(limit) });
+
+const counts = z.object({ interactive: z.int(), batch: z.int() });
+
+export const admissionReply = z.object({
+	/** Null for a tenant, which sees itself alone. */
+	server: z
+		.object({
+			limit: z.int(),
+			limit_max: z.int(),
+			running: counts,
+			queued: counts,
+			buffered_bytes: z.int(),
+			buffered_bytes_max: z.int(),
+		})
+		.nullable(),
+	tenants: z.array(z.object({ tenant: z.string(), running: z.int(), queued: counts })),
+});
+export type AdmissionReply = z.output<typeof admissionReply>;

@@ -11,8 +11,10 @@ import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
 import {
+	type AdmissionReply,
 	type AskReply,
 	type AuditReply,
+	admissionReply,
 	auditReply,
 	chatEvent,
 	collectionsReply,
@@ -198,6 +200,10 @@ export class HttpSession implements Session {
 	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply> {
 		const path = `/admin/flags/${encodeURIComponent(flag)}/explain`;
 		return this.#json({ method: 'POST', path, body: ask }, explanationReply);
+	}
+
+	admission(): Promise<AdmissionReply> {
+		return this.#json({ method: 'GET', path: '/admin/admission' }, admissionReply);
 	}
 
 	close(): Promise<void> {

@@ -186,6 +186,10 @@ export class LocalSession implements Session {
 		return explanationRow(await operator.explainFlag(flag, flagQuestion(checkBody(FlagBody, ask))));
 	}
 
+	async admission(): Promise<null> {
+		return null;
+	}
+
 	async close(): Promise<void> {
 		await this.#opened.disposeAsync();
 	}

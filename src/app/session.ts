@@ -4,6 +4,7 @@ import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from 
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import type {
+	AdmissionReply,
 	AskReply,
 	AuditReply,
 	ExplanationReply,
@@ -104,5 +105,7 @@ export interface Session {
 	flags(): Promise<readonly FlagReply[]>;
 	/** Throws `flag_not_found`. */
 	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply>;
+	/** Who runs and who waits; null without a server, where nobody does. */
+	admission(): Promise<AdmissionReply | null>;
 	close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
+import { checkAdmission } from './admission-checks.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
 import { CHUNK_TOKENS_DEFAULTS } from './project-schema.ts';
@@ -24,6 +25,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...unsetReferences(checking),
 		...checkIdentity(checking),
 		...redisProblems(checking),
+		...checkAdmission({ document: checking.document, tree: checking.resolved.tree }),
 		...entries(checking, 'tenants').flatMap(([name, raw]) => tenantProblems(checking, name, raw)),
 		...secretProblems(checking, ['flags', 'hmac_secret']),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),

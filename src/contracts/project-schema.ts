@@ -32,7 +32,7 @@ const server = z
 		concurrent_requests_max: integer(1, 100_000, {
 			description: 'How many requests run at once; more wait, see `admission.queue`.',
 		}).default(512),
-		buffered_bytes_max: integer(1_048_576, 1_099_511_627_776, {
+		buffered_bytes_max: integer(65_536, 1_099_511_627_776, {
 			description:
 				'Everything that is held in memory for requests: bodies, answers that wait for their guards, and what clients do not take. Beyond it requests are refused.',
 			'x-unit': BYTES,

@@ -3,6 +3,7 @@ import type { LimitRow } from '../runtime/limit-report.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { LimitName } from '../spec/shared-state.ts';
+import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { errorBody } from './error-response.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { checkBody } from './json-body.ts';
@@ -64,6 +65,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		}),
 	},
 	...FLAG_ROUTES,
+	...ADMISSION_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
 	{

@@ -6,6 +6,7 @@ import type { Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { queueHeaders, readPriority } from './admission-headers.ts';
+import { countBody } from './body-bytes.ts';
 import { clientRetries, patienceOf } from './client-patience.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
@@ -118,6 +119,15 @@ function register(
 			context.trace.client_retries = clientRetries(request.headers);
 			context.patience = patienceOf(request.headers);
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope });
+		},
+		preParsing: (request, _reply, payload, done) => {
+			const held = contexts.get(request)?.held;
+			try {
+				if (held) countBody(held, { headers: request.headers, payload }, options.bodyBytesMax);
+				done(null, payload);
+			} catch (thrown) {
+				done(asPlimsollError(thrown));
+			}
 		},
 		onSend: async (request, reply) => {
 			const context = contexts.get(request);

@@ -55,7 +55,7 @@ function answerDirectly(route: TracedRoute, { request, reply, parts, context, fa
 		...(reply.hasHeader('idempotency-unprotected') ? { 'idempotency-unprotected': 'true' } : {}),
 		...ownHeaders(context),
 	});
-	const outlet = new DirectOutlet(reply, { signal: context.signal, headers });
+	const outlet = new DirectOutlet(reply, { signal: context.signal, headers, held: context.held });
 	return route.handle({ request, parts, context, outlet, failed });
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { FastifyReply } from 'fastify';
+import type { HeldBytes } from '../runtime/buffered-bytes.ts';
 import type { Recording } from '../runtime/recording.ts';
 
 /**
@@ -29,12 +30,20 @@ export class DirectOutlet implements Outlet {
 	readonly #reply: FastifyReply;
 	readonly #signal: AbortSignal;
 	readonly #headers: () => Readonly<Record<string, string>>;
+	readonly #held: HeldBytes | null;
 
-	/** @param options.headers further headers of a stream, true at the moment when the head is sent. */
-	constructor(reply: FastifyReply, options: { signal: AbortSignal; headers: () => Readonly<Record<string, string>> }) {
+	/**
+	 * @param options.headers further headers of a stream, true at the moment when the head is sent.
+	 * @param options.held where what the client does not take is counted.
+	 */
+	constructor(
+		reply: FastifyReply,
+		options: { signal: AbortSignal; headers: () => Readonly<Record<string, string>>; held: HeldBytes | null },
+	) {
 		this.#reply = reply;
 		this.#signal = options.signal;
 		this.#headers = options.headers;
+		this.#held = options.held;
 	}
 
 	get started(): boolean {
@@ -52,7 +61,14 @@ export class DirectOutlet implements Outlet {
 			response.writeHead(200, { ...this.#headers(), ...STREAM_HEADERS });
 		}
 		if (response.write(text) || response.destroyed) return;
-		return roomIn(response, this.#signal);
+		return this.#roomIn(response);
+	}
+
+	async #roomIn(response: FastifyReply['raw']): Promise<void> {
+		const unsentBytes = response.writableLength;
+		this.#held?.add(unsentBytes);
+		await roomIn(response, this.#signal);
+		this.#held?.add(-unsentBytes);
 	}
 
 	end(text: string): void {

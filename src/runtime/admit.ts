@@ -2,6 +2,7 @@ import type { AdmissionConfig } from '../contracts/project.ts';
 import { requireActive, requireScope } from '../policy/access.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
+import type { BufferedBytes } from './buffered-bytes.ts';
 import type { Door } from './door.ts';
 import { type LimitParts, RequestLimits } from './limits.ts';
 import type { Places } from './places.ts';
@@ -15,6 +16,7 @@ export type Credentials =
 
 interface AdmitParts {
 	readonly door: Door;
+	readonly bytes: BufferedBytes;
 	readonly places: Places;
 	readonly authenticator: Authenticator;
 	readonly rules: AdmissionConfig;
@@ -52,7 +54,11 @@ export function admit(context: RequestContext, credentials: Credentials, parts: 
 }
 
 /** Into the house, where a tenant has room for what it may run and what it may have waiting. */
-function enter(context: RequestContext, limits: RequestLimits, { door, places, rules, onFault }: AdmitParts): void {
+function enter(
+	context: RequestContext,
+	limits: RequestLimits,
+	{ door, bytes, places, rules, onFault }: AdmitParts,
+): void {
 	const { tenantId } = context.caller;
 	const { priority } = context;
 	door.requireOpen();
@@ -63,6 +69,9 @@ function enter(context: RequestContext, limits: RequestLimits, { door, places, r
 	if (isCrowded || places.isFull(tenantId, priority)) {
 		throw fullQueue('flow', places.fullWaitMs(tenantId, running));
 	}
+	const held = bytes.open(tenantId);
+	context.held = held;
+	context.onLeave(() => held.close());
 	context.onLeave(door.enter(tenantId));
 	context.limits = limits;
 	context.onLeave(() => {

@@ -46,6 +46,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 	const progress = new Progress(context, startedMs);
 	try {
 		const completion = plan.sink ? await streamTo(plan.sink, plan, progress) : await plan.model.complete(plan.request);
+		if (plan.sink === null) context.held?.add(completion.text.length);
 		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
 		const { micros, source } = costOf(usage, upstream.price);
 		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
@@ -100,6 +101,7 @@ class Progress {
 			this.firstTokenMs = this.#context.sinceMs(this.#startedMs);
 			this.#context.markFirstToken();
 		}
+		this.#context.held?.grow(text.length);
 		this.text += text;
 	}
 

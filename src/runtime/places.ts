@@ -104,6 +104,11 @@ export class Places {
 		return this.#holding.total;
 	}
 
+	/** What was configured last. */
+	get rules(): AdmissionConfig {
+		return this.#rules;
+	}
+
 	/** How many may run now. */
 	get limit(): number {
 		return this.#limit;

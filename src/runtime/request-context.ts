@@ -6,6 +6,7 @@ import type { Effect } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { Priority } from '../spec/priority.ts';
 import type { AttemptTrace, Outcome, RequestTrace, Stage, StepTrace, TraceSink } from '../spec/trace.ts';
+import type { HeldBytes } from './buffered-bytes.ts';
 import type { RequestLimits } from './limits.ts';
 
 type Draft = { -readonly [K in keyof RequestTrace]: RequestTrace[K] };
@@ -54,6 +55,8 @@ export class RequestContext {
 	isHurried = false;
 	/** Null until the caller is known. */
 	limits: RequestLimits | null = null;
+	/** What is held in memory for it; null until the caller is known. */
+	held: HeldBytes | null = null;
 	/** How long it waited for its place. */
 	queuedMs = 0;
 	/** What the admit step says in the trace: also what is known only later, about the place and the wait for it. */

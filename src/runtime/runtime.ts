@@ -9,10 +9,12 @@ import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
 import { type BreakerListener, Breakers } from './breakers.ts';
+import { BufferedBytes } from './buffered-bytes.ts';
 import { Door } from './door.ts';
 import type { Snapshot } from './feature.ts';
 import { answer } from './pipeline.ts';
 import { Places, type PlacesView } from './places.ts';
+import { Pressure } from './pressure.ts';
 import { draining } from './queue-refusal.ts';
 import type { Answer, ChatRequest } from './request.ts';
 import { RequestContext } from './request-context.ts';
@@ -39,6 +41,11 @@ export interface RuntimeParts {
 /** A search alone has no contract: this is its deadline, milliseconds. */
 const SEARCH_MS_MAX = 10_000;
 
+export interface AdmissionView extends PlacesView {
+	readonly bufferedBytes: number;
+	readonly bufferedBytesMax: number;
+}
+
 /** Runs requests. Each that enters ends with exactly one outcome and one trace. */
 export class Runtime {
 	/** Which upstreams are left alone. Outlives every snapshot. */
@@ -51,6 +58,8 @@ export class Runtime {
 		readonly places: Places;
 	};
 	readonly #door = new Door();
+	readonly #bytes: BufferedBytes;
+	readonly #pressure: Pressure;
 	#snapshot: Snapshot;
 
 	constructor(parts: RuntimeParts, snapshot: Snapshot) {
@@ -59,6 +68,8 @@ export class Runtime {
 		this.breakers = new Breakers(parts.clock, parts.onBreaker ?? (() => {}));
 		this.retries = new RetryBudgets(snapshot.retries);
 		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers };
+		this.#bytes = new BufferedBytes(snapshot.admission.bufferedBytesMax);
+		this.#pressure = new Pressure(parts.clock, places);
 		this.#snapshot = snapshot;
 		this.breakers.update(snapshot.breakers);
 	}
@@ -73,6 +84,7 @@ export class Runtime {
 		this.#parts.places.update(snapshot.admission);
 		this.breakers.update(snapshot.breakers);
 		this.retries.update(snapshot.retries);
+		this.#bytes.max = snapshot.admission.bufferedBytesMax;
 	}
 
 	/** A request that has not been admitted yet; it must be ended, whatever happens to it. */
@@ -86,13 +98,22 @@ export class Runtime {
 		const { authenticator, clock, sharedState: state, places, onFault } = this.#parts;
 		const limits = { state, clock, table, requestMsMax: Math.max(requestMsMax, SEARCH_MS_MAX) };
 		await this.#ending(context, () =>
-			admit(context, credentials, { door: this.#door, places, authenticator, rules, limits, onFault }),
+			admit(context, credentials, {
+				door: this.#door,
+				bytes: this.#bytes,
+				places,
+				authenticator,
+				rules,
+				limits,
+				onFault,
+			}),
 		);
 	}
 
 	/** Answers an admitted request and ends it. */
 	async chat(context: RequestContext, request: ChatRequest): Promise<Answer> {
 		const { trace } = context;
+		if (this.#snapshot.admission.adaptiveMin !== null) context.onLeave(() => this.#pressure.observe(trace));
 		const { user: proved } = context.caller;
 		// What a token proves goes before what a body claims.
 		const user = proved ?? request.user;
@@ -125,9 +146,9 @@ export class Runtime {
 		return this.#door.inside;
 	}
 
-	/** Who runs and who waits. */
-	get admission(): PlacesView {
-		return this.#parts.places.view();
+	/** Who runs and who waits, and what is held in memory for them. */
+	get admission(): AdmissionView {
+		return { ...this.#parts.places.view(), bufferedBytes: this.#bytes.held, bufferedBytesMax: this.#bytes.max };
 	}
 
 	/** Whether new requests are turned away because the server stops. */

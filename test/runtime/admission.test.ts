@@ -192,4 +192,31 @@ describe('admission', () => {
 		expect(codes([...sent, late])).toEqual(['ok', 'ok', 'server_draining', 'server_draining', 'server_draining']);
 		expect(clock.pending).toBe(0);
 	});
+
+	it('lets fewer run while upstreams are slower than they were, and turns batch work away first', async () => {
+		const clock = new VirtualClock();
+		const quick = Array.from({ length: 200 }, () => HELLO);
+		const model = new ScriptedModel(clock, [...quick, { kind: 'answer', afterMs: 2500, text: 'Hello to you.' }]);
+		const { runtime } = runtimeOf(clock, [feature({}, { route: [model] })], {
+			admission: { ...QUEUE, concurrentRequestsMax: 20, adaptiveMin: 4 },
+		});
+		const round = async () => {
+			const sent = Array.from({ length: 20 }, () => send(runtime));
+			await clock.advance(3000);
+			return sent;
+		};
+		for (let n = 0; n < 10; n++) await round();
+		expect(runtime.admission).toMatchObject({ limit: 20, max: 20 });
+		for (let n = 0; n < 3; n++) await round();
+		const { limit } = runtime.admission;
+		expect(limit).toBeLessThan(20);
+		expect(limit).toBeGreaterThanOrEqual(4);
+		const sent = Array.from({ length: 20 }, () => send(runtime));
+		const batch = send(runtime, { batch: true });
+		await clock.advance(1);
+		expect(batch.error).toMatchObject({ code: 'overloaded' });
+		expect(codes(sent).filter((code) => code !== '…')).toEqual([]);
+		await clock.advance(60_000);
+		expect(runtime.inside).toBe(0);
+	});
 });
