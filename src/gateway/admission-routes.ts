@@ -22,7 +22,7 @@ function showAdmission(exchange: Exchange): unknown {
 }
 
 /** Admission as clients see it; of one tenant alone, or of the whole server when null. */
-export function admissionRow(view: AdmissionView, tenantId: string | null) {
+function admissionRow(view: AdmissionView, tenantId: string | null) {
 	const { limit, max, running, queued, bufferedBytes, bufferedBytesMax } = view;
 	return {
 		server:
