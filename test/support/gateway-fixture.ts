@@ -1,9 +1,10 @@
 import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import type { AdmissionConfig, LimitTable } from '../../src/contracts/project.ts';
+import type { AdmissionConfig, LimitTable, RetrySettings } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
+import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { Feature } from '../../src/runtime/feature.ts';
 import { Idempotency } from '../../src/runtime/idempotency.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
@@ -98,6 +99,8 @@ export async function startGateway(options: {
 	readonly receiveMsMax?: number;
 	readonly keys?: readonly KeyRecord[];
 	readonly limits?: LimitTable;
+	readonly retries?: RetrySettings;
+	readonly breakers?: BreakerTable;
 	readonly admission?: Partial<AdmissionConfig>;
 	/** The store of idempotency keys; without one they are refused as when it is down. Closed by the test. */
 	readonly keyed?: IdempotencyStore;
@@ -128,6 +131,8 @@ export async function startGateway(options: {
 		...(options.keys ? { keys: options.keys } : {}),
 		...(options.limits ? { limits: options.limits } : {}),
 		...(options.sharedState ? { sharedState: options.sharedState } : {}),
+		...(options.retries ? { retries: options.retries } : {}),
+		...(options.breakers ? { breakers: options.breakers } : {}),
 	});
 	const faults: string[] = [];
 	const idempotency = new Idempotency({
