@@ -17,6 +17,7 @@ upstreams:
     base_url: ${process.argv[2]}
     model: double-1
     connections_max: 512
+    breaker: ${process.argv[3] ?? '{}'}
     price: { version: bench, input_usd_per_million: 1, cached_input_usd_per_million: 0.5, output_usd_per_million: 4 }
 `,
 );

@@ -15,6 +15,8 @@ export interface MeasuredProcess {
 	/** What the process sent when it was ready. */
 	readonly ready: Record<string, string>;
 	vitals(): Promise<Vitals>;
+	/** The process's answer to a message; only one may be under way. */
+	ask(message: string): Promise<unknown>;
 	stop(): Promise<void>;
 }
 
@@ -32,6 +34,10 @@ export async function startProcess(module: string, args: readonly string[]): Pro
 		async vitals() {
 			child.send('vitals');
 			return (await next(child)) as unknown as Vitals;
+		},
+		ask(message) {
+			child.send(message);
+			return next(child);
 		},
 		async stop() {
 			const exited = once(child, 'exit');
