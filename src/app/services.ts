@@ -11,7 +11,7 @@ import { BearerAuthenticator } from '../identity/authenticator.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { TokenVerifier } from '../identity/token-verifier.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
-import type { BreakerListener } from '../runtime/breakers.ts';
+import type { Breakers } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { RecordStore } from '../spec/records.ts';
@@ -19,11 +19,15 @@ import type { SharedState } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
 import { FailsafeState } from '../stores/failsafe-state.ts';
 import { MemoryState } from '../stores/memory-state.ts';
+import { RedisHints } from '../stores/redis-hints.ts';
 import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
+
+import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
+
 import { openIdempotency } from './idempotency.ts';
 import { KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -94,7 +98,6 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			authenticator,
 			sharedState,
 			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
-			onBreaker: breakerLog(log),
 			hashUser: (tenantId, user) => users.of(tenantId, user),
 		},
 		snapshot,
@@ -102,6 +105,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const idempotency = await openIdempotency(project, { clock, log, link, runtime }, opened);
 	let current = project;
 	const tenants = await openTenants(() => current, { records, keys, clock, runtime });
+	opened.defer(watchBreakers(runtime.breakers, { link, clock, log }));
 	const parts = opened.move();
 	return {
 		runtime,
@@ -216,10 +220,16 @@ async function openSharedState(
 	return new FailsafeState({ shared: new RedisState(link), local, clock, policy });
 }
 
-/** Tells when an upstream is left alone and when it is asked again. */
-function breakerLog(log: Logger): BreakerListener {
-	return (upstream, { why, waitMs }) => {
+/** Tells the log, and other replicas where there is a way to them, when an upstream is left alone and when it is asked again. */
+function watchBreakers(
+	breakers: Breakers,
+	{ link, clock, log }: { link: RedisLink | null; clock: Clock; log: Logger },
+): () => void {
+	breakers.listen((upstream, { why, waitMs }) => {
 		if (why === null) log.info({ upstream }, 'the upstream is asked again');
 		else log.warn({ upstream, why, waitMs: Math.ceil(waitMs) }, 'the upstream is left alone');
-	};
+	});
+	if (link === null) return () => {};
+	const hints = new BreakerHints({ hints: new RedisHints(link), breakers, clock });
+	return () => hints.close();
 }

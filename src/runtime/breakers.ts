@@ -50,8 +50,16 @@ interface UpstreamFault {
 	readonly message: string;
 }
 
+export interface BreakerChange {
+	/** Null: it closed. */
+	readonly why: OpenReason | null;
+	readonly waitMs: number;
+	/** Somebody said so; no call did. */
+	readonly byHand: boolean;
+}
+
 /** Told when a breaker opens or closes, for the log and for other replicas. */
-export type BreakerListener = (upstream: string, change: { why: OpenReason | null; waitMs: number }) => void;
+type BreakerListener = (upstream: string, change: BreakerChange) => void;
 
 const ERRORS_KEPT = 5;
 const MESSAGE_CHARS_MAX = 200;
@@ -67,12 +75,19 @@ const FREE: Passage = { end: () => {} };
 /** The breakers of all upstreams, in this process. */
 export class Breakers {
 	readonly #clock: Clock;
-	readonly #onChange: BreakerListener;
+	readonly #listeners: BreakerListener[] = [];
 	#entries: ReadonlyMap<string, Entry> = new Map();
 
-	constructor(clock: Clock, onChange: BreakerListener) {
+	constructor(clock: Clock) {
 		this.#clock = clock;
-		this.#onChange = onChange;
+	}
+
+	listen(listener: BreakerListener): void {
+		this.#listeners.push(listener);
+	}
+
+	get names(): readonly string[] {
+		return [...this.#entries.keys()];
 	}
 
 	/** Takes new settings. What is known of an upstream stays. */
@@ -116,19 +131,20 @@ export class Breakers {
 		return this.#entries.has(upstream);
 	}
 
-	/** Keeps everyone away, probes too when it was said by hand. One that is open for longer already stays so. */
+	/** Keeps everyone away, probes too when it was said by hand. One that is off listens to hands only. */
 	open(upstream: string, why: OpenReason, forMs: number): void {
 		const entry = this.#entries.get(upstream);
-		if (!entry) return;
+		if (!entry || (entry.settings === null && why !== 'hand')) return;
 		const now = this.#clock.monotonic();
-		this.#move(upstream, entry, openedFor(entry.state, why, { now, until: now + forMs }));
+		const next = openedFor(entry.state, why, { now, until: now + forMs });
+		this.#move(upstream, entry, next, { byHand: why === 'hand' });
 	}
 
 	/** Lets calls through again, and forgets what was counted. */
 	close(upstream: string): void {
 		const entry = this.#entries.get(upstream);
 		if (!entry || entry.state.phase === 'closed') return;
-		this.#move(upstream, entry, closedBreaker(this.#clock.monotonic(), entry.state.epoch + 1));
+		this.#move(upstream, entry, closedBreaker(this.#clock.monotonic(), entry.state.epoch + 1), { byHand: true });
 	}
 
 	/** Why an upstream is open at this moment; null when it is not. */
@@ -156,13 +172,15 @@ export class Breakers {
 		});
 	}
 
-	#move(upstream: string, entry: Entry, next: BreakerState): void {
+	#move(upstream: string, entry: Entry, next: BreakerState, { byHand } = { byHand: false }): void {
 		const before = entry.state;
 		if (next === before) return;
 		entry.state = next;
 		// A probe is no news, and neither is that it failed.
 		const isNews = (before.phase === 'closed') !== (next.phase === 'closed') || before.why !== next.why;
-		if (isNews) this.#onChange(upstream, { why: next.why, waitMs: Math.max(0, next.until - this.#clock.monotonic()) });
+		if (!isNews && !byHand) return;
+		const change = { why: next.why, waitMs: Math.max(0, next.until - this.#clock.monotonic()), byHand };
+		for (const listener of this.#listeners) listener(upstream, change);
 	}
 
 	#keep({ errors }: Entry, error: UpstreamError): void {

@@ -8,7 +8,7 @@ import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.t
 import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
-import { type BreakerListener, Breakers } from './breakers.ts';
+import { Breakers } from './breakers.ts';
 import { BufferedBytes } from './buffered-bytes.ts';
 import { Door } from './door.ts';
 import type { Snapshot } from './feature.ts';
@@ -32,8 +32,6 @@ export interface RuntimeParts {
 	readonly sharedState: SharedState;
 	/** Told about faults that no request can be told about. */
 	readonly onFault: (error: unknown) => void;
-	/** Told when an upstream is left alone, and when it is asked again. */
-	readonly onBreaker?: BreakerListener;
 	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
 	readonly hashUser: (tenantId: string, user: string) => string;
 }
@@ -65,7 +63,7 @@ export class Runtime {
 	constructor(parts: RuntimeParts, snapshot: Snapshot) {
 		const isShared = () => parts.sharedState.health().backend === 'redis';
 		const places = new Places({ clock: parts.clock, isShared }, snapshot.admission);
-		this.breakers = new Breakers(parts.clock, parts.onBreaker ?? (() => {}));
+		this.breakers = new Breakers(parts.clock);
 		this.retries = new RetryBudgets(snapshot.retries);
 		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers };
 		this.#bytes = new BufferedBytes(snapshot.admission.bufferedBytesMax);

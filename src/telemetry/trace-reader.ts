@@ -5,7 +5,7 @@ import { findTrace, recentRequests, statsByFeature } from './trace-queries.ts';
 
 /**
  * Reads a trace file that no server has open, as a command does. Throws PlimsollError `storage_failed` when the file
- * does not exist, is in use, or is damaged; it is never changed.
+ * does not exist, is in use, or is damaged. It is left as it is, but for columns that an older release's file lacks.
  */
 export async function openTraceReader(file: string): Promise<TraceReader & { close(): Promise<void> }> {
 	const opened = await openTraceFile(file, 'read').catch((thrown) => {

@@ -142,6 +142,23 @@ describe('with a server, commands talk to it', () => {
 		await writeFile(file, before);
 	});
 
+	test('an upstream is taken out and in, requests hear of it, and the log says who did', async () => {
+		const opened = await plimsoll(['upstreams', 'open', 'local/extractive', '--for', '5m'], { cwd });
+		expect(opened).toMatchObject({ code: 0, stdout: expect.stringContaining('local/extractive is not asked for') });
+		const asked = await plimsoll(['ask', 'ask-docs', 'How long is the warranty?'], { cwd });
+		expect(asked).toMatchObject({ code: 5, stderr: expect.stringContaining('an operator took it out') });
+		const trace = json(await plimsoll(['trace', /req_[0-9a-z]{26}/.exec(asked.stderr)?.[0] ?? '', '--json'], { cwd }));
+		expect(JSON.stringify(trace)).toContain('local/extractive (open until ');
+		expect((await plimsoll(['upstreams'], { cwd })).stdout).toMatch(/^local\/extractive +open \(hand\)/m);
+		expect((await plimsoll(['upstreams', 'close', 'local/extractive'], { cwd })).code).toBe(0);
+		expect(json(await plimsoll(['upstreams', '--json'], { cwd }))).toMatchObject({
+			upstreams: [{ upstream: 'local/extractive', state: 'closed', why: null, wait_ms: null }],
+		});
+		expect((await plimsoll(['ask', 'ask-docs', 'How long is the warranty?'], { cwd })).code).toBe(0);
+		expect((await plimsoll(['upstreams', 'open', 'no/body'], { cwd })).code).toBe(4);
+		expect((await plimsoll(['audit'], { cwd })).stdout).toMatch(/breaker closed +local\/extractive/);
+	}, 300_000);
+
 	test('without a key, an address says that it needs one', async () => {
 		const asked = await plimsoll(['ask', 'ask-docs', 'x', '--url', url], { cwd });
 		expect(asked).toMatchObject({ code: 1, stderr: expect.stringContaining('key_missing') });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
@@ -38,6 +39,26 @@ describe('trace store', () => {
 	it('returns a trace with its steps and attempts as it was recorded', async () => {
 		store.record(sampleTrace());
 		expect(await store.find(sampleTrace().request_id, 'acme')).toEqual(sampleTrace());
+		expect(warnings).toEqual([]);
+	});
+
+	it('brings a file of the first release up to date, for a reader as for a server, and keeps what it holds', async () => {
+		store.record(sampleTrace());
+		await store.close();
+		const old = await DuckDBInstance.create(file);
+		const connection = await old.connect();
+		await connection.run('ALTER TABLE requests DROP COLUMN client_retries');
+		await connection.run('UPDATE plimsoll_format SET format = 1');
+		connection.closeSync();
+		old.closeSync();
+		const reader = await openTraceReader(file);
+		expect(await reader.find(sampleTrace().request_id, 'acme')).toEqual({ ...sampleTrace(), client_retries: 0 });
+		expect(await reader.stats({ tenantId: null, feature: null, sinceMs: 0 })).toMatchObject([{ client_retries: 0 }]);
+		await reader.close();
+		store = await open();
+		const again = { ...sampleTrace(), request_id: requestId(sampleTrace().started_at, 7), client_retries: 2 };
+		store.record(again);
+		expect(await store.find(again.request_id, 'acme')).toEqual(again);
 		expect(warnings).toEqual([]);
 	});
 
