@@ -71,6 +71,7 @@ export class HttpSession implements Session {
 	readonly url: string;
 	readonly #key: string | null;
 	readonly #http = createHttpClient(CONNECTIONS);
+	#isTellingOthers = false;
 
 	/** Throws `request_invalid` when the address is none. */
 	constructor(url: string, key: string | null) {
@@ -83,6 +84,10 @@ export class HttpSession implements Session {
 		}
 		this.url = url.replace(/\/+$/, '');
 		this.#key = key;
+	}
+
+	get isTellingOthers(): boolean {
+		return this.#isTellingOthers;
 	}
 
 	async ask(feature: string, { question, onRequestId, onText, signal }: SessionAsk): Promise<AskReply> {
@@ -236,6 +241,7 @@ export class HttpSession implements Session {
 				body: call.body === undefined ? null : JSON.stringify(call.body),
 				signal: deadline.signal,
 			});
+			if (headerOf(reply, 'x-plimsoll-replicas') === 'pending') this.#isTellingOthers = true;
 			return await read(reply, deadline);
 		} catch (thrown) {
 			if (deadline.signal.aborted) throw deadline.signal.reason;

@@ -23,12 +23,21 @@ export class KeyAdmin {
 	readonly #keyring: Keyring;
 	readonly #clock: Clock;
 	readonly #random: Random;
+	readonly #onWritten: (keys: readonly KeyRecord[]) => Promise<void>;
 
-	constructor(parts: { records: RecordStore; keyring: Keyring; clock: Clock; random: Random }) {
+	/** @param parts.onWritten told which keys were changed, once they are on disk and in force. */
+	constructor(parts: {
+		records: RecordStore;
+		keyring: Keyring;
+		clock: Clock;
+		random: Random;
+		onWritten?: (keys: readonly KeyRecord[]) => Promise<void>;
+	}) {
 		this.#records = parts.records;
 		this.#keyring = parts.keyring;
 		this.#clock = parts.clock;
 		this.#random = parts.random;
+		this.#onWritten = parts.onWritten ?? (async () => {});
 	}
 
 	async load(): Promise<void> {
@@ -44,7 +53,7 @@ export class KeyAdmin {
 	async create(ask: NewKey, actor: string): Promise<{ key: KeyView; secret: string }> {
 		const { record, secret } = this.#mint(ask);
 		await this.#records.putKey(record, this.#entry(record, { actor, action: 'key_created', detail: rightsOf(record) }));
-		await this.load();
+		await this.written(({ id }) => id === record.id);
 		return { key: withoutHash(record), secret };
 	}
 
@@ -60,7 +69,7 @@ export class KeyAdmin {
 		const entry = this.#entry(old, { actor, action: 'key_rotated', detail });
 		const rotated = await this.#records.rotateKey({ id, at, expiresAt, replacement: record, entry });
 		if (!rotated) throw notInForce(id);
-		await this.load();
+		await this.written((key) => key.id === id || key.id === record.id);
 		return { key: withoutHash(record), secret };
 	}
 
@@ -71,7 +80,14 @@ export class KeyAdmin {
 		const entry = this.#entry(key, { actor, action: 'key_revoked', detail: {} });
 		const revoked = await this.#records.revokeKey(id, this.#clock.now(), entry);
 		if (!revoked) throw notInForce(id);
-		await this.load();
+		await this.written((one) => one.id === id);
+	}
+
+	/** Puts what was written in force, and tells of the keys that were changed. */
+	async written(isChanged: (key: KeyRecord) => boolean): Promise<void> {
+		const all = await this.#records.listKeys();
+		this.#keyring.replace(all);
+		await this.#onWritten(all.filter(isChanged));
 	}
 
 	/** The key of this machine's developer: minted once, kept in a 0600 file of the data folder, minted anew when revoked. */

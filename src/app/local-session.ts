@@ -54,6 +54,7 @@ export class LocalSession implements Session {
 	readonly #log: Logger;
 	readonly #opened = new AsyncDisposableStack();
 	#services: Promise<Services> | null = null;
+	#tellsOthers = () => false;
 	#records: Promise<RecordStore> | null = null;
 	#traces: ReturnType<typeof openTraceReader> | null = null;
 
@@ -61,6 +62,11 @@ export class LocalSession implements Session {
 		this.#dir = dir;
 		this.#dataDir = dataDir;
 		this.#log = log;
+	}
+
+	/** Keys that are changed without a server are told when this replica's server starts. */
+	get isTellingOthers(): boolean {
+		return this.#tellsOthers();
 	}
 
 	async ask(feature: string, { question, onRequestId, onText, signal }: SessionAsk): Promise<AskReply> {
@@ -202,7 +208,9 @@ export class LocalSession implements Session {
 	async #openServices(): Promise<Services> {
 		const loaded = await loadProject(this.#dir, process.env);
 		if (!loaded.ok) throw configurationError(loaded.problems);
-		return this.#opened.adopt(await openServices(loaded.value, this.#log), async (services) => {
+		const opened = await openServices(loaded.value, this.#log);
+		this.#tellsOthers = () => opened.operator.isTellingOthers();
+		return this.#opened.adopt(opened, async (services) => {
 			await services.runtime.drain();
 			await services.close();
 		});

@@ -25,6 +25,7 @@ interface OperatorParts extends IdentityParts {
 	readonly flags: FlagClient;
 	readonly sharedState: SharedState;
 	readonly project: () => LoadedProject;
+	readonly isTellingOthers: () => boolean;
 }
 
 /** What an operator can do with the parts of a running Plimsoll. */
@@ -47,6 +48,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 					: organisationLimits(table, tenantId);
 			return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
 		},
+		isTellingOthers: parts.isTellingOthers,
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 		readiness: () => {
 			const { ready, ...rest } = readiness(project(), retrieval.retriever.status(), sharedState.health());

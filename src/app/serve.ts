@@ -118,6 +118,8 @@ function settingsNeedingRestart(started: ProjectConfig, next: ProjectConfig): st
 		'idempotency.records_max': ({ idempotency }) => idempotency.recordsMax,
 		'idempotency.bytes_max': ({ idempotency }) => idempotency.bytesMax,
 		'idempotency.on_failure': ({ idempotency }) => idempotency.onFailure,
+		'identity.session_secret': ({ identity }) => identity.sessionSecret ?? '',
+		'identity.session_life_s': ({ identity }) => identity.sessionLifeMs,
 		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
 	};
 	const settings = Object.entries(readOnce);
@@ -132,6 +134,7 @@ function gatewayTo(services: Services, server: ProjectConfig['server'], log: Log
 			operator: services.operator,
 			authenticator: services.authenticator,
 			idempotency: services.idempotency,
+			sessions: services.sessions,
 			version,
 		},
 		{

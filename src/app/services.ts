@@ -7,9 +7,8 @@ import { type Random, systemRandom } from '../base/random.ts';
 import type { LimitTable } from '../contracts/project.ts';
 import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
-import { BearerAuthenticator } from '../identity/authenticator.ts';
-import { Keyring } from '../identity/keyring.ts';
-import { TokenVerifier } from '../identity/token-verifier.ts';
+import type { BearerAuthenticator } from '../identity/authenticator.ts';
+import type { Sessions } from '../identity/sessions.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Breakers } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
@@ -29,13 +28,14 @@ import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 
 import { openIdempotency } from './idempotency.ts';
-import { KeyAdmin } from './keys.ts';
+import { openIdentity } from './identity.ts';
+import type { KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
 import { ModelPool } from './model-pool.ts';
 import { operatorOf, tenantsOfTokens } from './operator.ts';
+import { openReplication, type ReplicatedRecords } from './replicated-records.ts';
 import { createSnapshot } from './snapshot.ts';
 import { TenantAdmin } from './tenants.ts';
-import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 /** Everything that a running Plimsoll consists of, below HTTP. */
 export interface Services {
@@ -43,6 +43,7 @@ export interface Services {
 	readonly operator: Operator;
 	readonly authenticator: BearerAuthenticator;
 	readonly idempotency: Idempotency;
+	readonly sessions: Sessions;
 	readonly keys: KeyAdmin;
 	readonly tenants: TenantAdmin;
 	readonly dataFolder: DataFolder;
@@ -55,13 +56,13 @@ export interface Services {
 
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
-const IDENTITY_CONNECTIONS = { connectionsMax: 2, connectMs: 3000 };
 const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
 export async function openServices(project: LoadedProject, log: Logger): Promise<Services> {
 	const clock = systemClock;
 	const random = systemRandom;
+	const warn = (message: string) => log.warn(message);
 	await using opened = new AsyncDisposableStack();
 	const { dataDir } = project.config;
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
@@ -70,15 +71,9 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	if (link !== null) opened.defer(() => link.close());
 	await link?.connect();
 	const sharedState = opened.adopt(await openSharedState(project, { records, clock, link }), (state) => state.close());
-	const keyring = new Keyring(clock);
-	const keys = new KeyAdmin({ records, keyring, clock, random });
-	await keys.load();
-	opened.defer(keys.recordUses((message) => log.warn(message)));
-	const users = new UserHash(join(dataDir, USER_HASH_KEY_FILE), random);
-	const identityHttp = opened.adopt(createHttpClient(IDENTITY_CONNECTIONS), (client) => client.close());
-	const warn = (message: string) => log.warn(message);
-	const tokens = new TokenVerifier({ clock, http: identityHttp, warn }, project.config.identity.jwt);
-	const authenticator = new BearerAuthenticator(keyring, tokens);
+	const replication = openReplication({ records, clock, log, link });
+	const identity = await openIdentity(project, { records, replication, clock, random, log }, opened);
+	const { keys, users, tokens, sessions, authenticator } = identity;
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
 	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
 		all.close(),
@@ -104,13 +99,15 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	);
 	const idempotency = await openIdempotency(project, { clock, log, link, runtime }, opened);
 	let current = project;
-	const tenants = await openTenants(() => current, { records, keys, clock, runtime });
+	const tenants = await openTenants(() => current, { records, keys, clock, runtime, replication });
+	opened.defer(() => replication.close());
 	opened.defer(watchBreakers(runtime.breakers, { link, clock, log }));
 	const parts = opened.move();
 	return {
 		runtime,
 		authenticator,
 		idempotency,
+		sessions,
 		keys,
 		tenants,
 		dataFolder,
@@ -126,6 +123,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			runtime,
 			sharedState,
 			project: () => current,
+			isTellingOthers: () => replication.pending,
 		}),
 		get project() {
 			return current;
@@ -145,13 +143,18 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 
 async function openTenants(
 	current: () => LoadedProject,
-	parts: { records: RecordStore; keys: KeyAdmin; clock: Clock; runtime: Runtime },
+	parts: { records: RecordStore; keys: KeyAdmin; clock: Clock; runtime: Runtime; replication: ReplicatedRecords },
 ): Promise<TenantAdmin> {
-	const { runtime, ...rest } = parts;
+	const { runtime, replication, ...rest } = parts;
+	const { settingsWritten: onWritten } = replication;
 	const named = () => tenantsOfTokens(current());
 	const onChange = (table: LimitTable) => runtime.replace({ ...runtime.snapshot, limits: table });
-	const tenants = new TenantAdmin({ ...rest, named, onChange }, current().config.declared);
+	const tenants = new TenantAdmin({ ...rest, named, onChange, onWritten }, current().config.declared);
 	await tenants.load();
+	await replication.start(async () => {
+		await rest.keys.load();
+		await tenants.load();
+	});
 	return tenants;
 }
 

@@ -66,6 +66,8 @@ export interface SessionFlag {
 export interface Session {
 	/** The server that answers; null in process. */
 	readonly url: string | null;
+	/** Whether other replicas may not have heard of what this session changed. */
+	readonly isTellingOthers: boolean;
 	ask(feature: string, ask: SessionAsk): Promise<AskReply>;
 	search(collection: string, ask: SessionSearch): Promise<SearchReply>;
 	collections(): Promise<readonly CollectionStatus[]>;

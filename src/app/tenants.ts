@@ -130,9 +130,14 @@ export class TenantAdmin {
 			await this.load();
 			throw conflict(record, this.#records.get(idOf(record))?.version ?? 0);
 		}
-		if (record.kind === 'tenant' && record.settings === null) await this.#parts.keys.load();
+		const isGone = record.kind === 'tenant' && record.settings === null;
+		// In force here before anybody else is told.
+		if (isGone) await this.#parts.keys.load();
 		await this.load();
 		await this.#parts.onWritten?.(record);
+		if (isGone) {
+			await this.#parts.keys.written(({ tenantId }) => tenantId === record.name);
+		}
 	}
 
 	/** The version that a change makes. Throws `version_conflict` when it was made for another one. */

@@ -43,7 +43,11 @@ export async function inSession<T>(
 	const dir = hasAddress(url) ? findProject(options.dir) : requireProject(options.dir);
 	const session = await openSession({ dir, url, key: options.key ?? null, log: await createLog('warn', terminal) });
 	try {
-		return await run(session);
+		const result = await run(session);
+		if (session.isTellingOthers) {
+			terminal.note('Redis does not answer: other replicas hear of this change when it does.');
+		}
+		return result;
 	} finally {
 		await session.close();
 	}

@@ -88,7 +88,11 @@ export function compileProject(
 						drainMs: value.server.drain_ms,
 					},
 					admission: admissionOf(value),
-					identity: { jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)) },
+					identity: {
+						jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)),
+						sessionSecret: value.identity.session_secret,
+						sessionLifeMs: value.identity.session_life_s * 1_000,
+					},
 					telemetry: { retentionDays: value.telemetry.retention_days },
 					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
 					retries: retriesOf(value.retries),

@@ -15,10 +15,11 @@ interface Checking {
 
 /** What a schema cannot say about identity.jwt. No message holds a secret. */
 export function checkIdentity(checking: Checking): readonly Problem[] {
+	const sessions = sessionProblems(checking);
 	const issuers = valueAt(checking.resolved.tree, ['identity', 'jwt']);
-	if (!isMapping(issuers)) return [];
+	if (!isMapping(issuers)) return sessions;
 	const named = new Map<string, string>();
-	return Object.entries(issuers).flatMap(([name, raw]) => {
+	const ofIssuers = Object.entries(issuers).flatMap(([name, raw]) => {
 		const problems = issuerProblems(checking, name, raw);
 		const issuer = valueAt(raw, ['issuer']);
 		const other = typeof issuer === 'string' ? named.get(issuer) : undefined;
@@ -27,6 +28,21 @@ export function checkIdentity(checking: Checking): readonly Problem[] {
 		const message = `is the issuer of ${other} too; a token could not tell which of them is meant`;
 		return [...problems, problemAt(checking.document, ['identity', 'jwt', name, 'issuer'], { message })];
 	});
+	return [...sessions, ...ofIssuers];
+}
+
+function sessionProblems({ document, resolved }: Checking): Problem[] {
+	const path = ['identity', 'session_secret'];
+	const secret = valueAt(resolved.tree, path);
+	if (typeof secret !== 'string') return [];
+	if (resolved.references.get(pathKey(path))?.state !== 'set') {
+		const hint = 'take it out of the file, and out of git';
+		const message = 'holds the secret itself';
+		return [problemAt(document, path, { message, expected: '{env: NAME} or {file: path}', hint })];
+	}
+	if (secret.length >= SECRET_CHARS_MIN) return [];
+	const expected = `at least ${SECRET_CHARS_MIN} random characters`;
+	return [problemAt(document, path, { message: 'is too short to keep', expected })];
 }
 
 /** A secret that is written out, or that could be guessed. No message holds it. */

@@ -140,6 +140,18 @@ const issuer = z
 
 export const identitySchema = z
 	.strictObject({
+		session_secret: text(1, 10_000, {
+			description:
+				'What the dashboard’s sessions are signed with, at least 32 characters. Null: a secret of this data folder, so that sessions hold on this replica alone. Read at the start.',
+			'x-expected': '{env: NAME} or {file: path}',
+			examples: [{ env: 'SESSION_SECRET' }],
+		})
+			.nullable()
+			.default(null),
+		session_life_s: integer(60, 604_800, {
+			description: 'How long a session lasts at most. Read at the start.',
+			'x-unit': SECONDS,
+		}).default(43_200),
 		jwt: z
 			.record(nameKey, issuer)
 			.meta({

@@ -28,7 +28,12 @@ export interface ProjectConfig {
 	};
 	readonly admission: AdmissionConfig;
 	/** Issuers whose tokens are accepted beside keys. */
-	readonly identity: { readonly jwt: readonly IssuerConfig[] };
+	readonly identity: {
+		readonly jwt: readonly IssuerConfig[];
+		/** Null: one of the data folder. Never printed. */
+		readonly sessionSecret: string | null;
+		readonly sessionLifeMs: number;
+	};
 	readonly telemetry: { readonly retentionDays: number };
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };

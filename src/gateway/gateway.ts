@@ -3,7 +3,6 @@ import { requireActive, requireScope } from '../policy/access.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
-import type { Scope } from '../spec/records.ts';
 import { ADMIN_ROUTES } from './admin-routes.ts';
 import { queueHeaders, readPriority } from './admission-headers.ts';
 import { countBody } from './body-bytes.ts';
@@ -15,6 +14,8 @@ import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
+import { sessionCookie } from './session-cookie.ts';
+import { SESSION_ROUTES } from './session-routes.ts';
 import { SETTINGS_ROUTES } from './settings-routes.ts';
 
 export interface GatewayOptions {
@@ -31,6 +32,7 @@ export const ROUTES: readonly Route[] = [
 	...DATA_ROUTES,
 	...ADMIN_ROUTES,
 	...SETTINGS_ROUTES,
+	...SESSION_ROUTES,
 	{
 		method: 'GET',
 		path: '/openapi.json',
@@ -99,12 +101,13 @@ function register(
 	const handled = new WeakSet<FastifyRequest>();
 	app.route({
 		method: route.method,
+		...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
 		url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
 		onRequest: async (request, reply) => {
 			const header = request.headers.authorization;
 			if (!route.traced) {
 				// Before the body is read: strangers send none.
-				if (route.scope !== null) callers.set(request, await identify(parts, header, route.scope));
+				if (route.scope !== null) callers.set(request, await identify(parts, request, route));
 				return;
 			}
 			const context = parts.runtime.open();
@@ -130,6 +133,10 @@ function register(
 			}
 		},
 		onSend: async (request, reply) => {
+			// A change that other replicas have not heard of is made here all the same: whoever made it is told.
+			if (!route.traced && route.method !== 'GET' && parts.operator.isTellingOthers()) {
+				reply.header('x-plimsoll-replicas', 'pending');
+			}
 			const context = contexts.get(request);
 			if (!context) return;
 			reply.headers({ ...limitHeaders(context.limits?.standings ?? []), ...queueHeaders(context) });
@@ -147,12 +154,25 @@ function register(
 	});
 }
 
-async function identify(parts: GatewayParts, header: string | undefined, scope: Scope): Promise<Caller> {
-	const caller = await parts.authenticator.authenticate(header);
-	requireScope(caller, scope);
+async function identify(parts: GatewayParts, request: FastifyRequest, route: Route): Promise<Caller> {
+	const caller =
+		sessionCaller(parts, request, route) ?? (await parts.authenticator.authenticate(request.headers.authorization));
+	if (route.scope !== null) requireScope(caller, route.scope);
 	// Whoever may resume a tenant must get as far as doing so.
 	if (!caller.scopes.includes('admin')) requireActive(parts.runtime.snapshot.limits, caller);
 	return caller;
+}
+
+/** Whom a cookie stands for. Null where none is looked at: on the data surface, and where a key or token is shown. */
+function sessionCaller({ sessions }: GatewayParts, request: FastifyRequest, route: Route): Caller | null {
+	const value = sessionCookie(request);
+	if (value === null || request.headers.authorization !== undefined || !route.path.startsWith('/admin/')) return null;
+	const session = sessions.read(value);
+	if (route.method !== 'GET') {
+		const token = request.headers['x-csrf-token'];
+		sessions.requireToken(session, typeof token === 'string' ? token : undefined);
+	}
+	return session.caller;
 }
 
 function answerError(

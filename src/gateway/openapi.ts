@@ -16,6 +16,12 @@ export function openApiDocument(routes: readonly Route[], version: string) {
 		paths: pathsOf(routes),
 		components: {
 			securitySchemes: {
+				session: {
+					type: 'apiKey',
+					in: 'cookie',
+					name: 'plimsoll_session',
+					description: 'Of the admin surface only; changes need x-csrf-token',
+				},
 				key: { type: 'http', scheme: 'bearer', description: 'A key, plim_…, or a JWT of a configured issuer' },
 			},
 			schemas: { Error: ERROR_SCHEMA },
@@ -58,7 +64,7 @@ function operation(route: Route): Record<string, unknown> {
 	};
 	return {
 		summary: route.summary,
-		...(route.scope === null ? { security: [] } : { 'x-scope': route.scope }),
+		...securityOf(route),
 		parameters: [
 			...pathParameters(route),
 			...namedParameters('query', route.query),
@@ -99,6 +105,11 @@ function keyParameter(route: Route): unknown[] {
 			schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x20-\\x7e]+$' },
 		},
 	];
+}
+
+function securityOf({ scope, path }: Route) {
+	if (scope === null) return { security: [] };
+	return { ...(path.startsWith('/admin/') ? { security: [{ key: [] }, { session: [] }] } : {}), 'x-scope': scope };
 }
 
 function pathParameters({ path }: Route): unknown[] {

@@ -99,6 +99,8 @@ export interface Operator {
 	flags(): readonly FlagView[];
 	/** Throws `flag_not_found`, or `request_invalid` for a sample of a provider that cannot be asked so often. */
 	explainFlag(name: string, ask: FlagQuestion): Promise<FlagExplanation>;
+	/** Whether other replicas may not have heard of a change of keys, tenants or organisations yet. */
+	isTellingOthers(): boolean;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

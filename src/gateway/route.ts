@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
+import type { Sessions } from '../identity/sessions.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -17,6 +18,7 @@ export interface GatewayParts {
 	readonly operator: Operator;
 	readonly authenticator: Authenticator;
 	readonly idempotency: Idempotency;
+	readonly sessions: Sessions;
 	readonly version: string;
 }
 
@@ -45,6 +47,8 @@ interface RouteRow {
 	readonly path: string;
 	readonly summary: string;
 	readonly body: z.ZodType | null;
+	/** Default: server.body_bytes_max. */
+	readonly bodyBytesMax?: number;
 	/** Query parameters with their meaning. */
 	readonly query?: Readonly<Record<string, string>>;
 	/** Headers with their meaning. */

@@ -63,6 +63,14 @@ export class Keyring {
 		return entry.caller;
 	}
 
+	/** The caller behind the id of a key in force; null otherwise. Only for whoever has proved to have had the key. */
+	callerOf(id: string): Caller | null {
+		const entry = this.#entries.get(id);
+		if (!entry || entry.key.revokedAt !== null) return null;
+		const { expiresAt } = entry.key;
+		return expiresAt !== null && this.#clock.now() >= expiresAt ? null : entry.caller;
+	}
+
 	/** When the key was used last, to the minute; also what is not on disk yet. */
 	lastUsedAt(id: string): number | null {
 		return this.#uses.get(id) ?? null;

@@ -45,6 +45,24 @@ export const ACCESS_ERRORS = {
 		meaning: 'The key or token is valid but lacks the scope that this route needs.',
 		remedy: 'Use a key or a token with the scope that the message names.',
 	},
+	session_invalid: {
+		category: 'unauthenticated',
+		retryable: false,
+		meaning: 'The browser has no session, or it is over: by its time, or because its key expired or was revoked.',
+		remedy: 'Sign in again: POST /admin/session with a key that has the scope read or admin.',
+	},
+	csrf_token_missing: {
+		category: 'forbidden',
+		retryable: false,
+		meaning: 'A request with a session’s cookie would change something and lacks the session’s CSRF token.',
+		remedy: 'Send the csrf_token of GET /admin/session in the header x-csrf-token.',
+	},
+	sign_in_limited: {
+		category: 'overloaded',
+		retryable: true,
+		meaning: 'Ten attempts to sign in failed within a minute from one address.',
+		remedy: 'Wait for the time in retry-after-ms, and check the key.',
+	},
 	tenant_suspended: {
 		category: 'forbidden',
 		retryable: false,

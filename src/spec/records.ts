@@ -87,6 +87,11 @@ export interface Allowance extends Counter {
 	readonly micros: number;
 }
 
+/** A record before and after another replica's knowledge of it was taken in; null: it was unknown here. */
+export type SharedChange =
+	| { readonly kind: 'key'; readonly before: KeyRecord | null; readonly after: KeyRecord }
+	| { readonly kind: 'settings'; readonly before: SettingsRecord | null; readonly after: SettingsRecord };
+
 /** Durable records. Every write is on disk when its promise resolves. Throws PlimsollError `storage_failed`. */
 export interface RecordStore {
 	/** A key and what is told about it are written together or not at all; so are the two of the next methods. */
@@ -112,6 +117,14 @@ export interface RecordStore {
 	 * of it or nothing: false when the stored version is not the one before.
 	 */
 	putSettings(record: SettingsRecord, entries: readonly AuditEntry[]): Promise<boolean>;
+	/**
+	 * Takes in what other replicas know, by the rules of policy/shared-records, all or nothing. Returns what that changed.
+	 * @param tell what the audit log says about a change; null: nothing.
+	 */
+	mergeShared(
+		records: { readonly keys: readonly KeyRecord[]; readonly settings: readonly SettingsRecord[] },
+		tell: (change: SharedChange) => AuditEntry | null,
+	): Promise<readonly SharedChange[]>;
 	putAudit(entry: AuditEntry): Promise<void>;
 	/** Newest first. The log is bounded: 400 days and 100,000 entries. */
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;

@@ -15,12 +15,15 @@ const CLOSE_MS = 1_000;
 export class RedisLink {
 	readonly #redis: Redis;
 	readonly #clock: Clock;
+	readonly #onTrouble: (message: string) => void;
+	readonly #listeners: Redis[] = [];
 	/** In front of every key, so that several deployments can share one Redis. */
 	readonly prefix: string;
 
 	/** @param options.onTrouble told about each failed connection, in words without the address's password. */
 	constructor(options: { url: string; clock: Clock; onTrouble: (message: string) => void; prefix?: string }) {
 		this.#clock = options.clock;
+		this.#onTrouble = options.onTrouble;
 		this.prefix = options.prefix ?? 'plimsoll';
 		this.#redis = new Redis(options.url, {
 			lazyConnect: true,
@@ -63,8 +66,30 @@ export class RedisLink {
 		});
 	}
 
+	/**
+	 * Hears a channel on a connection of its own, which is made anew whenever it breaks.
+	 * @param on.joined called each time from which on messages come.
+	 */
+	listen(channel: string, on: { message(text: string): void; joined(): void }): void {
+		const listener = this.#redis.duplicate({ connectionName: 'plimsoll-listener', autoResubscribe: false });
+		this.#listeners.push(listener);
+		listener.on('error', (error) => this.#onTrouble(error.message));
+		listener.on('message', (_, text) => on.message(text));
+		listener.on('ready', () => {
+			listener.subscribe(channel).then(
+				() => on.joined(),
+				// A connection that cannot hear is of no use: the next one may.
+				() => listener.disconnect(true),
+			);
+		});
+		listener.connect().catch(() => {
+			// The handler of errors has been told; attempts go on by themselves.
+		});
+	}
+
 	/** What was sent before is done before the connection closes. */
 	async close(): Promise<void> {
+		for (const listener of this.#listeners.splice(0)) listener.disconnect();
 		if (this.isReady) {
 			const quit = this.#redis.quit().catch(() => undefined);
 			await Promise.race([quit, sleep(this.#clock, CLOSE_MS)]);

@@ -1,5 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { mergeKeys, mergeSettings } from '../policy/shared-records.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Allowance,
@@ -9,6 +11,7 @@ import type {
 	KeyUse,
 	RecordStore,
 	RunRecord,
+	SharedChange,
 } from '../spec/records.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
 import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow } from './record-rows.ts';
@@ -104,6 +107,35 @@ class SqliteRecords implements RecordStore {
 			}
 			for (const entry of entries) this.#writeAudit(entry);
 			return true;
+		});
+	}
+
+	async mergeShared(
+		{ keys, settings }: Parameters<RecordStore['mergeShared']>[0],
+		tell: Parameters<RecordStore['mergeShared']>[1],
+	): Promise<readonly SharedChange[]> {
+		return this.#together(() => {
+			const changes: SharedChange[] = [];
+			for (const key of keys) {
+				const [before = null] = this.#all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys WHERE id = ?`, key.id);
+				const after = before === null ? key : mergeKeys(before, key);
+				if (before !== null && isDeepStrictEqual(before, after)) continue;
+				this.#writeKey(after);
+				changes.push({ kind: 'key', before, after });
+			}
+			for (const record of settings) {
+				const sql = `SELECT ${SETTINGS_COLUMNS} FROM settings WHERE kind = ? AND name = ?`;
+				const [before = null] = this.#all(settingsRow, sql, record.kind, record.name);
+				const after = before === null ? record : mergeSettings(before, record);
+				if (before !== null && isDeepStrictEqual(before, after)) continue;
+				this.#replaceSettings(after);
+				changes.push({ kind: 'settings', before, after });
+			}
+			for (const change of changes) {
+				const entry = tell(change);
+				if (entry !== null) this.#writeAudit(entry);
+			}
+			return changes;
 		});
 	}
 
@@ -222,10 +254,17 @@ class SqliteRecords implements RecordStore {
 	}
 
 	/** False when the stored version is not the one before. */
-	#writeSettings({ kind, name, settings, version, changedAt, changedBy }: SettingsRecord): boolean {
-		const rows = this.#run(
-			`INSERT INTO settings (kind, name, settings, version, changed_at, changed_by) SELECT ?, ?, ?, ?, ?, ?
-			WHERE ? = coalesce((SELECT version FROM settings WHERE kind = ? AND name = ?), 0)
+	#writeSettings(record: SettingsRecord): boolean {
+		const sql = 'SELECT version FROM settings WHERE kind = ? AND name = ?';
+		const [stored] = this.#all(z.object({ version: z.int() }), sql, record.kind, record.name);
+		if ((stored?.version ?? 0) !== record.version - 1) return false;
+		this.#replaceSettings(record);
+		return true;
+	}
+
+	#replaceSettings({ kind, name, settings, version, changedAt, changedBy }: SettingsRecord): void {
+		this.#run(
+			`INSERT INTO settings (kind, name, settings, version, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (kind, name) DO UPDATE SET settings = excluded.settings, version = excluded.version,
 			changed_at = excluded.changed_at, changed_by = excluded.changed_by`,
 			kind,
@@ -234,11 +273,7 @@ class SqliteRecords implements RecordStore {
 			version,
 			changedAt,
 			changedBy,
-			version - 1,
-			kind,
-			name,
 		);
-		return rows > 0;
 	}
 
 	#writeAudit({ at, actor, action, subject, tenantId, detail }: AuditEntry): void {

@@ -13,7 +13,7 @@ import type { Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
-import { authenticatorOf, keyRecord, retrieverOf, runtimeOf, type TraceList } from './runtime-fixture.ts';
+import { authenticatorOf, keyRecord, retrieverOf, runtimeOf, sessionsOf, type TraceList } from './runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble, type UpstreamDouble } from './upstream-double.ts';
 
 export const UPSTREAM: Upstream = {
@@ -57,6 +57,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		orderBreaker: () => Promise.reject(new Error('no upstream')),
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),
+		isTellingOthers: () => false,
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({
 			ready: true,
@@ -151,6 +152,7 @@ export async function startGateway(options: {
 			operator: operatorOf(traces, retriever),
 			authenticator: authenticatorOf(clock, options.keys),
 			idempotency,
+			sessions: sessionsOf(clock, options.keys),
 			version: '0.0.0-test',
 		},
 		{

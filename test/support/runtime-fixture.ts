@@ -12,6 +12,8 @@ import type {
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
+import { Sessions } from '../../src/identity/sessions.ts';
+import { SignInGuard } from '../../src/identity/sign-in-guard.ts';
 import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
@@ -198,6 +200,13 @@ export const UNLIMITED: TenantLimits = {
 	weight: 1,
 	batchKeys: [],
 };
+
+export function sessionsOf(clock: Clock, keys: readonly KeyRecord[] = [keyRecord()]): Sessions {
+	const keyring = new Keyring(clock);
+	keyring.replace(keys);
+	const guard = new SignInGuard(clock);
+	return new Sessions({ keyring, guard, clock, random: seededRandom(7), secret: 's'.repeat(32), lifeMs: 3_600_000 });
+}
 
 export const NO_LIMITS: LimitTable = { standard: UNLIMITED, tenants: {}, organisations: {} };
 
