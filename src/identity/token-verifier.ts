@@ -70,9 +70,10 @@ export class TokenVerifier {
 		const known = this.#verified.get(hash);
 		const issuer = known && this.#issuers.get(known.issuer);
 		if (known && issuer?.keys.usable() && known.generation === issuer.keys.generation) {
-			if (this.#parts.clock.now() < known.validUntil) return known.caller;
+			const now = this.#parts.clock.now();
+			if (now >= known.verifiedAt && now < known.validUntil) return known.caller;
 			this.#verified.delete(hash);
-			throw expired();
+			if (now >= known.validUntil) throw expired();
 		}
 		return this.#verify(token, hash);
 	}
@@ -83,11 +84,13 @@ export class TokenVerifier {
 		const { config, keys } = issuer;
 		// Before the keys are used: whatever replaces them meanwhile makes the result one to verify again.
 		const { generation } = keys;
+		const verifiedAt = this.#parts.clock.now();
 		const payload = await this.#checked(token, issuer);
 		const caller = callerFrom(payload, config);
 		if (caller === null) throw invalid();
 		if (this.#issuers.get(config.issuer) === issuer) {
-			this.#verified.put(hash, { caller, issuer: config.issuer, generation, validUntil: validUntil(payload, config) });
+			const until = validUntil(payload, config);
+			this.#verified.put(hash, { caller, issuer: config.issuer, generation, verifiedAt, validUntil: until });
 		}
 		return caller;
 	}

@@ -6,6 +6,8 @@ interface VerifiedToken {
 	readonly issuer: string;
 	/** Of the keys that it was verified with. */
 	readonly generation: number;
+	/** When, in milliseconds since the epoch. A clock that was set back since then says nothing about the token. */
+	readonly verifiedAt: number;
 	/** Milliseconds since the epoch: from then on it is expired. */
 	readonly validUntil: number;
 }
