@@ -3,7 +3,7 @@
  * and beside a tenant that floods at twenty times its limit; upstream, gateway and flood are processes of their own, and the
  * order alternates. Then the CPU that one refusal costs, in process.
  *
- *   npm run bench:tenants                 four rounds, under a minute
+ *   npm run bench:tenants                 three rounds, under a minute
  *   npm run bench:tenants -- --quick      one round
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -16,8 +16,8 @@ import { type LoadResult, load, quantile } from './overhead/load.ts';
 import { startProcess } from './overhead/process.ts';
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' } } });
-const ROUNDS = options.quick ? 1 : 4;
-const SECONDS = options.quick ? 3 : 5;
+const ROUNDS = options.quick ? 1 : 3;
+const SECONDS = options.quick ? 3 : 4;
 const UPSTREAM_MS = 50;
 const QUIET_CLIENTS = 5;
 const REFUSALS = 20_000;

@@ -1,6 +1,7 @@
 /**
- * A tenant that floods: 200 clients at once, each of which comes again at once after an answer, and after 250 ms when it was
- * refused, whatever it was told. Floods when it is told to start until it is told to stop, and then says what it was answered.
+ * A tenant that floods: 200 clients at once, each of which comes again at once after an answer, and after about 250 ms when it
+ * was refused, whatever it was told and not in step with the others. Floods when it is told to start until it is told to
+ * stop, and then says what it was answered.
  */
 import { Pool } from 'undici';
 import { sayReady } from '../overhead/process.ts';
@@ -38,7 +39,7 @@ async function client(): Promise<void> {
 		const waitMs = Number(got['retry-after-ms']);
 		if (waitMs > 0 && got['x-should-retry'] === 'false') told.wait_ms_sum += waitMs;
 		else told.without_wait++;
-		await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+		await new Promise((resolve) => setTimeout(resolve, PAUSE_MS * (0.5 + Math.random())));
 	}
 }
 

@@ -1,10 +1,8 @@
 import type { Problem } from '../spec/problem.ts';
+import { BODY_BYTES_DEFAULT, PLACES_DEFAULT } from './project-schema.ts';
 import { valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
 import type { YamlDocument } from './yaml-document.ts';
-
-const PLACES_DEFAULT = 512;
-const BODY_BYTES_DEFAULT = 1_048_576;
 
 /** What a schema cannot say about `server` and `admission`: bounds that exclude each other. */
 export function checkAdmission({ document, tree }: { document: YamlDocument; tree: unknown }): readonly Problem[] {

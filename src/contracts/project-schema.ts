@@ -14,6 +14,8 @@ export const DATA_DIR = '.plimsoll';
 export const FEATURES_DIR = 'features';
 
 /** Shared with the checks that compare two fields, one of which may be left out. */
+export const BODY_BYTES_DEFAULT = 1_048_576;
+export const PLACES_DEFAULT = 512;
 export const CHUNK_TOKENS_DEFAULTS = { min: 64, max: 400 };
 
 const server = z
@@ -23,7 +25,7 @@ const server = z
 		),
 		port: integer(0, 65_535, { description: 'The port; 0 takes a free one.' }).default(4_600),
 		body_bytes_max: integer(1_024, 268_435_456, { description: 'The largest request body.', 'x-unit': BYTES }).default(
-			1_048_576,
+			BODY_BYTES_DEFAULT,
 		),
 		header_bytes_max: integer(1_024, 1_048_576, {
 			description: 'All headers of a request together.',
@@ -31,7 +33,7 @@ const server = z
 		}).default(16_384),
 		concurrent_requests_max: integer(1, 100_000, {
 			description: 'How many requests run at once; more wait, see `admission.queue`.',
-		}).default(512),
+		}).default(PLACES_DEFAULT),
 		buffered_bytes_max: integer(65_536, 1_099_511_627_776, {
 			description:
 				'Everything that is held in memory for requests: bodies, answers that wait for their guards, and what clients do not take. Beyond it requests are refused.',

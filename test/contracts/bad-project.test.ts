@@ -389,3 +389,33 @@ test('limits of a feature that does not exist are refused: they would hold nothi
 		expect.stringMatching(/^plimsoll\.yaml:4:\d+: tenants\.acme\.features\.ask-dogs: there is no feature ask-dogs/),
 	]);
 });
+
+test('bounds of admission that exclude each other are refused where they stand', async () => {
+	const text = `server:
+  concurrent_requests_max: 10
+  body_bytes_max: 2097152
+  buffered_bytes_max: 3000000
+admission:
+  adaptive_limit: {concurrent_requests_min: 11}
+`;
+	const problems = await problemsOf(text);
+	expect(problems).toHaveLength(2);
+	expect(problems[0]).toContain(':4:23: server.buffered_bytes_max: 3000000 is too little');
+	expect(problems[1]).toContain('admission.adaptive_limit.concurrent_requests_min: 11 is above what may run at all');
+	// A default that is above a small server's places gives way to them.
+	const { value } = await load('server: {concurrent_requests_max: 10}');
+	expect(value?.config.admission).toMatchObject({ concurrentRequestsMax: 10, adaptiveMin: 10 });
+	const off = await load('admission: {adaptive_limit: {enabled: false}, queue: {requests_max: 8}}');
+	expect(off.value?.config.admission).toMatchObject({ adaptiveMin: null, queuedPerTenantMax: 8, queuedMax: 8 });
+});
+
+test('weights and batch keys of tenants are compiled, and absurd weights refused', async () => {
+	const { value } = await load('tenants: {acme: {weight: 4, batch_keys: [nightly]}, other: {}}');
+	expect(value?.config.limits.tenants).toMatchObject({
+		acme: { weight: 4, batchKeys: ['nightly'] },
+		other: { weight: 1, batchKeys: [] },
+	});
+	for (const bad of ['0', '-1', '.nan', '1.5', '1e9']) {
+		expect(await problemsOf(`tenants:\n  acme:\n    weight: ${bad}\n`), bad).not.toEqual([]);
+	}
+});
