@@ -100,7 +100,7 @@ async function storm(upstream: MeasuredProcess, gateway: MeasuredProcess): Promi
 }
 
 async function behind(module: string, ...args: string[]): Promise<Storm> {
-	const upstream = await startProcess('../storm/upstream.ts', [String(CAPACITY_PER_S)]);
+	const upstream = await startProcess('../storm/upstream.ts', [String(CAPACITY_PER_S), String(SCALE)]);
 	const gateway = await startProcess(module, [upstream.ready.url ?? '', ...args]);
 	try {
 		return await storm(upstream, gateway);

@@ -6,10 +6,10 @@ import { systemClock } from '../../src/base/clock.ts';
 import { type Plan, startUpstreamDouble } from '../../test/support/upstream-double.ts';
 import { sayReady } from '../overhead/process.ts';
 
-const capacityPerS = Number(process.argv[2]);
+const [capacityPerS, scale] = process.argv.slice(2).map(Number) as [number, number];
 const WELL: Plan = { latencyMs: 80 };
 const REFUSED: Plan = { latencyMs: 20, status: 503, error: { message: 'overloaded' } };
-const WASTED: Plan = { latencyMs: 400, status: 500, error: { message: 'failed at the end' } };
+const WASTED: Plan = { latencyMs: 1_300 * scale, status: 500, error: { message: 'failed at the end' } };
 
 let isDown = false;
 let attempts = 0;

@@ -184,7 +184,7 @@ export interface BreakerSettings {
 	readonly slowMs: number | null;
 	/** The share of the window's calls, in (0, 1], that must have been slow. */
 	readonly slowRate: number;
-	/** From opening to the first probe, and from a failed probe to the next. */
+	/** From opening to the first probe, and from the beginning of one probe to the next. */
 	readonly probeIntervalMs: number;
 	/** The longest that a provider's `Retry-After` keeps everyone away. */
 	readonly quotaMsMax: number;

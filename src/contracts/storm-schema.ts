@@ -52,7 +52,7 @@ export const breaker = z
 			.default(null),
 		slow_rate: share({ description: 'The share of the window’s calls that must have been slow to open.' }).default(0.8),
 		probe_interval_ms: integer(100, 600_000, {
-			description: 'From opening to the first probe, and from a failed probe to the next one.',
+			description: 'From opening to the first probe, and from the beginning of one probe to the next.',
 			'x-unit': MILLISECONDS,
 		}).default(5_000),
 		quota_ms_max: integer(100, 86_400_000, {

@@ -2,13 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Patience } from '../runtime/request-context.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
-const DEADLINE_HEADER = 'x-plimsoll-deadline-ms';
+export const DEADLINE_HEADER = 'x-plimsoll-deadline-ms';
 
 /** No client retries more often, and the trace needs no larger number. */
 const RETRIES_MAX = 1_000;
 
 /** Longest deadline that a client may name, milliseconds: above any that holds, so that a generous client is not refused. */
-const DEADLINE_MS_MAX = 86_400_000;
+export const DEADLINE_MS_MAX = 86_400_000;
 
 const NO_PATIENCE: Patience = Object.freeze({ deadlineMs: null, beginMs: null });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERRORS } from '../spec/errors.ts';
+import { DEADLINE_HEADER, DEADLINE_MS_MAX } from './client-patience.ts';
 import type { Route } from './route.ts';
 
 /** The OpenAPI 3.1 document of a route table. */
@@ -70,6 +71,7 @@ function operation(route: Route): Record<string, unknown> {
 			...namedParameters('query', route.query),
 			...namedParameters('header', route.headers),
 			...keyParameter(route),
+			...deadlineParameter(route),
 		],
 		...body,
 		responses: {
@@ -110,6 +112,19 @@ function keyParameter(route: Route): unknown[] {
 function securityOf({ scope, path }: Route) {
 	if (scope === null) return { security: [] };
 	return { ...(path.startsWith('/admin/') ? { security: [{ key: [] }, { session: [] }] } : {}), 'x-scope': scope };
+}
+
+function deadlineParameter({ traced }: Route): unknown[] {
+	if (!traced) return [];
+	return [
+		{
+			name: DEADLINE_HEADER,
+			in: 'header',
+			description:
+				'How long the client waits, milliseconds since the request entered: shortens its deadline, never lengthens it.',
+			schema: { type: 'integer', minimum: 1, maximum: DEADLINE_MS_MAX },
+		},
+	];
 }
 
 function pathParameters({ path }: Route): unknown[] {

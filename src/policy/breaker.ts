@@ -49,6 +49,9 @@ export type Admission =
 
 const BUCKETS = 10;
 
+/** The share of the interval that an upstream is left alone after a probe, at least. */
+const PROBE_REST = 0.25;
+
 export function closedBreaker(now: number, epoch = 0): BreakerState {
 	return {
 		phase: 'closed',
@@ -107,14 +110,16 @@ export function settle(
 		case 'refused':
 			return refused(state, settings, end);
 		case 'failed':
-			return opened(state, { why: state.why ?? 'failures', until: now + settings.probeIntervalMs, since: state.since });
 		case 'nothing':
-			// Nobody knows more than before: the next probe waits for its turn, not for this one's verdict.
-			return opened(state, { why: state.why ?? 'failures', until: Math.max(now, state.until), since: state.since });
+			return opened(state, {
+				why: state.why ?? 'failures',
+				until: nextProbe(state, settings, now),
+				since: state.since,
+			});
 		case 'answered':
 		case 'ok':
 			if (state.why === 'slow' && isSlow(settings, end)) {
-				return opened(state, { why: 'slow', until: now + settings.probeIntervalMs, since: state.since });
+				return opened(state, { why: 'slow', until: nextProbe(state, settings, now), since: state.since });
 			}
 			return closedBreaker(now, state.epoch + 1);
 	}
@@ -156,6 +161,11 @@ export function verdictOn(failure: UpstreamFailure): Verdict {
 		default:
 			return 'failed';
 	}
+}
+
+/** An interval after the last one began; later only if that took so long that nobody would have had a rest. */
+function nextProbe({ until }: BreakerState, { probeIntervalMs }: BreakerSettings, now: number): number {
+	return Math.max(until, now + probeIntervalMs * PROBE_REST);
 }
 
 function refused(

@@ -150,6 +150,16 @@ describe('a breaker', () => {
 		expect(bench.isOpen).toBe(false);
 	});
 
+	it('lets the next probe go soon after one that failed late, but never at once', () => {
+		const bench = new Bench();
+		for (let n = 0; n < 5; n++) bench.call('failed');
+		bench.now = 5000;
+		const probe = bench.begin();
+		bench.now = 25_000;
+		if ('epoch' in probe) bench.end(probe.epoch, 'failed');
+		expect(bench.begin()).toEqual({ waitMs: 1250 });
+	});
+
 	it('does not listen to calls that began before it changed', () => {
 		const bench = new Bench();
 		const early = Array.from({ length: 20 }, () => bench.begin());
