@@ -103,3 +103,13 @@ test('a short secret is refused, and not shown', async () => {
 	expect(problems).toEqual([expect.stringContaining('at least 32 random characters')]);
 	expect(problems.join()).not.toContain('hunter2');
 });
+
+test('a secret of sessions that stands in the file or is too short is refused, and no message repeats it', async () => {
+	const short = 'hunter2';
+	expect(await problemsOf('identity: {session_secret: {env: JWT_SECRET}}\n')).toEqual([]);
+	const [brief = ''] = await problemsOf('identity: {session_secret: {env: JWT_SECRET}}\n', PUBLIC, short);
+	expect(brief).toMatch(/identity\.session_secret: is too short to keep/);
+	const [written = ''] = await problemsOf(`identity: {session_secret: ${SECRET}}\n`);
+	expect(written).toMatch(/identity\.session_secret: holds the secret itself/);
+	expect(brief + written).not.toMatch(new RegExp(`${short}|${SECRET}`));
+});
