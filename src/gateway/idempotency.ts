@@ -74,7 +74,7 @@ async function record(
 	{ request, parts, context, failed }: TracedExchange,
 	recording: Recording,
 ): Promise<PlimsollError | null> {
-	const outlet = new RecordedOutlet(recording, context.signal);
+	const outlet = new RecordedOutlet(recording, context);
 	let error: PlimsollError | null = null;
 	const onFailed = (broken: PlimsollError) => {
 		error = broken;

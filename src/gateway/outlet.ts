@@ -86,11 +86,14 @@ export class DirectOutlet implements Outlet {
 export class RecordedOutlet implements Outlet {
 	readonly #recording: Recording;
 	readonly #signal: AbortSignal;
+	readonly #held: HeldBytes | null;
 	readonly #headers: Record<string, string> = {};
 
-	constructor(recording: Recording, signal: AbortSignal) {
+	/** @param options.held where what is kept for those who may join is counted. */
+	constructor(recording: Recording, options: { signal: AbortSignal; held: HeldBytes | null }) {
 		this.#recording = recording;
-		this.#signal = signal;
+		this.#signal = options.signal;
+		this.#held = options.held;
 	}
 
 	get started(): boolean {
@@ -103,7 +106,9 @@ export class RecordedOutlet implements Outlet {
 
 	write(text: string): void | Promise<void> {
 		if (!this.started) this.#recording.start({ status: 200, headers: { ...this.#headers, ...STREAM_HEADERS } });
-		return this.#recording.write(text, this.#signal);
+		const waits = this.#recording.write(text, this.#signal);
+		if (!this.#recording.isOversized) this.#held?.add(Buffer.byteLength(text));
+		return waits;
 	}
 
 	end(text: string): void {

@@ -90,7 +90,7 @@ export class Idempotency {
 
 	async #find(context: RequestContext, ask: KeyedAsk): Promise<Entry> {
 		const { clock, requestMsMax } = this.#parts;
-		context.deadline.set(Math.max(0, requestMsMax() - context.elapsedMs()));
+		context.startDeadline(requestMsMax(), false);
 		for (let waitMs = LOOK_MS.first; ; waitMs = Math.min(waitMs * 2, LOOK_MS.max)) {
 			const here = this.#running.get(idOf(ask));
 			if (here) return joined(here, ask);

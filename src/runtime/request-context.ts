@@ -116,7 +116,9 @@ export class RequestContext {
 	 */
 	startDeadline(grantedMs: number, streamed: boolean): number {
 		const { deadlineMs, beginMs } = this.patience;
-		const patienceMs = Math.min(deadlineMs ?? grantedMs, (streamed ? null : beginMs) ?? grantedMs);
+		// A client that comes back with its key for the answer can use it after its time-out too.
+		const isUseless = !streamed && !this.outlivesClient;
+		const patienceMs = Math.min(deadlineMs ?? grantedMs, (isUseless ? beginMs : null) ?? grantedMs);
 		this.isHurried = patienceMs < grantedMs;
 		const ms = Math.min(grantedMs, patienceMs);
 		this.deadlineMs = ms;

@@ -4,8 +4,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { ROUTES } from '../../src/gateway/gateway.ts';
+import { BoundedIdempotency } from '../../src/stores/bounded-idempotency.ts';
+import { RedisIdempotency } from '../../src/stores/redis-idempotency.ts';
+import { RedisLink } from '../../src/stores/redis-link.ts';
 import { openSqliteIdempotency } from '../../src/stores/sqlite-idempotency.ts';
 import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
+import { NO_REDIS, portOf, startRedis } from '../support/redis-server.ts';
 import { feature, hit, KEY, keyRecord, NO_LIMITS, retrieverOf } from '../support/runtime-fixture.ts';
 
 const OTHER_KEY = `plim_${'c'.repeat(12)}_${'d'.repeat(52)}`;
@@ -353,3 +357,35 @@ describe('an upstream with side effects', () => {
 		expect(gateway.double.requests).toBe(1);
 	});
 });
+
+describe.skipIf(NO_REDIS !== null)(
+	`keys in a Redis that goes away${NO_REDIS === null ? '' : ` (skipped where ${NO_REDIS})`}`,
+	() => {
+		it('are refused while it is gone, an answer under way is not lost, and all is well when it is back', async () => {
+			const redis = await startRedis();
+			const link = new RedisLink({ url: redis.url, clock: systemClock, onTrouble: () => {} });
+			closers.push(() => link.close());
+			await link.connect();
+			const store = new RedisIdempotency(link, { recordsMax: 100, bytesMax: 1_000_000 });
+			const keyed = new BoundedIdempotency({ store, clock: systemClock, timeoutMs: 1_000 });
+			const gateway = await startGateway({ keys: KEYS, keyed, upstream: { plan: { latencyMs: 300 } } });
+			closers.push(() => gateway.close());
+
+			const running = send(gateway, { key: 'under-way', body: BARE });
+			await gateway.double.arrived(1);
+			await redis.kill();
+			expect((await running).status).toBe(200);
+			expect(gateway.faults).toHaveLength(1);
+			const refused = await send(gateway, { key: 'gone', body: BARE });
+			expect([refused.status, await codeOf(refused)]).toEqual([503, 'idempotency_unavailable']);
+			expect((await send(gateway, { key: '', body: BARE })).status).toBe(200);
+
+			const back = await startRedis(portOf(redis));
+			closers.push(() => back.kill());
+			const statusOf = async () => (await send(gateway, { key: 'gone', body: BARE })).status;
+			await expect.poll(statusOf, { timeout: 20_000 }).toBe(200);
+			const replayed = await send(gateway, { key: 'gone', body: BARE });
+			expect(replayed.headers.get('idempotency-replayed')).toBe('true');
+		}, 60_000);
+	},
+);

@@ -242,8 +242,8 @@ describe.each(MODES)('an upstream that breaks (%s)', (mode) => {
 		expect(await failure(ask(modelAt(`http://127.0.0.1:${port}`), mode))).toMatchObject({ kind: 'nonsense' });
 	});
 
-	it('is unreachable', async () => {
-		expect(await failure(ask(modelAt('http://127.0.0.1:1/v1'), mode))).toMatchObject({ kind: 'connect' });
+	it('is unreachable, so that it is certain that it got nothing', async () => {
+		expect(await failure(ask(modelAt('http://127.0.0.1:1/v1'), mode))).toMatchObject({ kind: 'connect', sent: false });
 	});
 
 	it('may send one byte at a time', async () => {

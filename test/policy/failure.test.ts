@@ -138,6 +138,20 @@ describe('what follows a failed attempt', () => {
 	});
 });
 
+describe('an upstream that may have acted', () => {
+	it('is followed by no other attempt, whatever the policy says, and its outcome is called unknown where it is', () => {
+		fc.assert(
+			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
+				const { recovery, code } = decideRecovery({ ...attempt, mayHaveActed: true }, onFailure);
+				expect(['fail', 'fall_back']).toContain(recovery.action);
+				if (['connect', 'server_error', 'cut', 'nonsense'].includes(attempt.failure)) {
+					expect(code).toBe('upstream_outcome_unknown');
+				}
+			}),
+		);
+	});
+});
+
 describe('how long a client is told to stay away', () => {
 	const calm = { retryAfterMs: null, breakerMs: 0, skippedMs: null, isStrained: false, draw: 0.5 };
 
