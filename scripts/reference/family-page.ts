@@ -34,6 +34,8 @@ function capabilityTable(): string[] {
 	const row = (title: string, own: string, of: (family: SdkFamily) => string) =>
 		`| ${[title, own, ...families.map(([, family]) => cell(of(family)))].join(' | ')} |`;
 	const yes = (value: boolean) => (value ? 'yes' : 'no');
+	const fact = (of: (facts: SdkFamily['facts']) => boolean) => (family: SdkFamily) =>
+		family.package === null ? 'as the package' : yes(of(family.facts));
 	return [
 		`| | \`openai-compatible\` | ${families.map(([name]) => `\`${name}\``).join(' | ')} |`,
 		`|---|---|${families.map(() => '---|').join('')}`,
@@ -42,10 +44,22 @@ function capabilityTable(): string[] {
 		row('`response_format: json_schema`', 'as the preset', ({ facts }) => facts.jsonSchema),
 		row('`response_format: json_object`', 'as the endpoint', ({ rules }) => yes(rules.jsonObject)),
 		row('images in the request', 'as the endpoint', () => 'yes'),
-		row('images by their address', 'as the endpoint', ({ facts }) => yes(facts.imageUrls)),
+		row(
+			'images by their address',
+			'as the endpoint',
+			fact((facts) => facts.imageUrls),
+		),
 		row('`parallel_tool_calls: false`', 'as the endpoint', ({ rules }) => yes(rules.oneToolCallAtATime !== null)),
-		row('cached tokens reported', 'yes', () => 'yes'),
-		row('reasoning tokens reported', 'yes', ({ facts }) => yes(facts.reasoningTokens)),
+		row(
+			'cached tokens reported',
+			'yes',
+			fact((facts) => facts.cachedTokens),
+		),
+		row(
+			'reasoning tokens reported',
+			'yes',
+			fact((facts) => facts.reasoningTokens),
+		),
 		row('wait asked for by', '`retry-after-ms`, `Retry-After`', ({ facts }) => facts.waits),
 		row(
 			'refused parameters',
@@ -55,9 +69,10 @@ function capabilityTable(): string[] {
 		row('own options under', 'the provider’s name', ({ rules }) =>
 			rules.namespaces.map((name) => `\`${name}\``).join(', '),
 		),
-		row('package', 'none', ({ package: { name, version }, facts }) =>
-			facts.isIncluded ? `${name} ${version}` : `${name} ${version}, to be installed`,
-		),
+		row('package', 'none', ({ package: own, facts }) => {
+			if (own === null) return 'the one that you name and install';
+			return `${own.name} ${own.version}${facts.isIncluded ? '' : ', to be installed'}`;
+		}),
 	];
 }
 

@@ -16,7 +16,7 @@ const INTRODUCTIONS: Readonly<Record<PageName, { title: string; text: readonly s
 			'',
 			'Wherever a single value stands, `{env: NAME}` takes it from the environment variable NAME, and',
 			'`{env: NAME, default: value}` does so with a default. An empty variable counts as unset. A secret (`api_key`,',
-			'`hmac_secret`) and an issuer’s `public_keys` can only be given as `{env: NAME}` or `{file: path}`; a secret written',
+			'`hmac_secret`, `secret_access_key`, `session_token`, `credentials`) and an issuer’s `public_keys` can only be given as `{env: NAME}` or `{file: path}`; a secret written',
 			'into the file is refused. Variables and secret files are read whenever the project is loaded: at the start and after',
 			'an edit of one of its own files.',
 			'',

@@ -92,17 +92,53 @@ function commonOf(name: string, raw: RawUpstream) {
 
 function placeOf(raw: RawUpstream): Pick<UpstreamConfig, 'baseUrl' | 'apiKey' | 'connectionsMax' | 'providerOptions'> {
 	if (raw.family === 'extractive') return { baseUrl: null, apiKey: null, connectionsMax: 0, providerOptions: {} };
+	const baseUrl = raw.base_url ?? regionalUrl(raw);
 	return {
-		baseUrl: raw.base_url === UNSET ? null : withoutSlash(raw.base_url),
+		baseUrl: baseUrl === null || baseUrl === UNSET ? null : withoutSlash(baseUrl),
 		apiKey: raw.api_key === UNSET ? null : raw.api_key,
 		connectionsMax: raw.connections_max,
 		providerOptions: raw.provider_options,
 	};
 }
 
+/** Where a cloud has an address for each region; null for who has none. */
+function regionalUrl(raw: RawUpstream): string | null {
+	if (raw.family === 'bedrock') {
+		return `https://bedrock-runtime.${raw.region}.amazonaws.com${raw.region.startsWith('cn-') ? '.cn' : ''}`;
+	}
+	if (raw.family !== 'vertex') return null;
+	const { region, project } = raw;
+	if (raw.api_key !== null) return 'https://aiplatform.googleapis.com/v1/publishers/google';
+	const host = vertexHost(region);
+	return `https://${host}/v1beta1/projects/${project}/locations/${region}/publishers/google`;
+}
+
+function vertexHost(region: string): string {
+	if (region === 'global') return 'aiplatform.googleapis.com';
+	const isMultiRegion = region === 'eu' || region === 'us';
+	return isMultiRegion ? `aiplatform.${region}.rep.googleapis.com` : `${region}-aiplatform.googleapis.com`;
+}
+
 function familyOf(raw: RawUpstream) {
-	if (raw.family !== 'openai-compatible') return { family: raw.family };
-	return { family: raw.family, wire: wireOf(raw) };
+	switch (raw.family) {
+		case 'openai-compatible':
+			return { family: raw.family, wire: wireOf(raw) };
+		case 'vertex':
+			return { family: raw.family, project: raw.project, region: raw.region, credentials: raw.credentials };
+		case 'bedrock': {
+			const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = raw;
+			const signing =
+				accessKeyId === null || secretAccessKey === null ? null : { accessKeyId, secretAccessKey, sessionToken };
+			return { family: raw.family, region: raw.region, signing };
+		}
+		case 'ai-sdk': {
+			const optionsName = raw.options_name ?? raw.package.slice(raw.package.lastIndexOf('/') + 1);
+			const { factory, settings } = raw;
+			return { family: raw.family, package: raw.package, factory, optionsName, settings };
+		}
+		default:
+			return { family: raw.family };
+	}
 }
 
 function wireOf(raw: Extract<RawUpstream, { family: 'openai-compatible' }>): OpenAiWire {

@@ -51,6 +51,11 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 	const route = valueAt(contract, ['models', 'route']);
 	const names = Array.isArray(route) ? route.filter((name) => typeof name === 'string') : [];
 	const escalateTo = valueAt(contract, ['models', 'escalate_to']);
+	const options = valueAt(contract, ['models', 'parameters', 'provider_options']);
+	if (options !== undefined && !(isMapping(options) && Object.values(options).every(isMapping))) {
+		const expected = 'a mapping of providers to their options, such as {anthropic: {thinking: …}}';
+		report(['models', 'parameters', 'provider_options'], { message: 'does not say whose options these are', expected });
+	}
 	if (project) {
 		const known = [...project.upstreams.keys()];
 		const routes = valueAt(contract, ['models', 'routes']);

@@ -24,7 +24,15 @@ export interface Resolved {
 }
 
 /** Fields that hold keys and secrets: only they may come from a file, and their values never appear in a message. */
-export const SECRET_FIELDS: ReadonlySet<string> = new Set(['api_key', 'hmac_secret', 'public_keys', 'session_secret']);
+export const SECRET_FIELDS: ReadonlySet<string> = new Set([
+	'api_key',
+	'secret_access_key',
+	'session_token',
+	'credentials',
+	'hmac_secret',
+	'public_keys',
+	'session_secret',
+]);
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 

@@ -1,5 +1,6 @@
 import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
+import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
@@ -43,7 +44,8 @@ function unsetReferences({ document, resolved, available }: Checking): Problem[]
 		const optional =
 			section === 'upstreams' && valueAt(resolved.tree, ['upstreams', String(owner), 'optional']) === true;
 		// A local server switched on by its address needs no key.
-		if (optional && field === 'api_key') continue;
+		const family = valueAt(resolved.tree, ['upstreams', String(owner), 'family']);
+		if (optional && field === 'api_key' && family === 'openai-compatible') continue;
 		const hint = SECRET_FIELDS.has(String(path.at(-1))) ? `set it` : `set it, or write {env: ${name}, default: …}`;
 		problems.push(problemAt(document, path, { message: `the environment variable ${name} is not set`, hint }));
 	}
@@ -53,7 +55,7 @@ function unsetReferences({ document, resolved, available }: Checking): Problem[]
 function upstreamProblems(checking: Checking, name: string, raw: unknown): Problem[] {
 	const { document, resolved } = checking;
 	const path = ['upstreams', name];
-	const problems = endpointProblems(checking, path, raw);
+	const problems = [...endpointProblems(checking, path, raw), ...accessProblems(checking, path, raw)];
 	if (valueAt(raw, ['optional']) === true && !hasReference(resolved.references, path)) {
 		const hint = 'refer to one with {env: NAME}, or leave optional out';
 		const message = 'an optional upstream must refer to an environment variable that switches it on';

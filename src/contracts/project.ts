@@ -224,7 +224,35 @@ export interface OpenAiWire {
 export type UpstreamConfig = UpstreamBase &
 	(
 		| { readonly family: 'openai-compatible'; readonly wire: OpenAiWire }
-		| { readonly family: 'extractive' | 'anthropic' | 'google' }
+		| { readonly family: 'extractive' }
+		| { readonly family: 'anthropic' | 'google' | 'cohere' }
+		| {
+				readonly family: 'vertex';
+				/** Null with a key, which belongs to a project. */
+				readonly project: string | null;
+				readonly region: string;
+				/** The JSON of a service account's key; null: a key, or the machine's own account. Never printed or hashed. */
+				readonly credentials: string | null;
+		  }
+		| {
+				readonly family: 'bedrock';
+				readonly region: string;
+				/** Null where a key is enough. Never printed or hashed. */
+				readonly signing: {
+					readonly accessKeyId: string;
+					readonly secretAccessKey: string;
+					readonly sessionToken: string | null;
+				} | null;
+		  }
+		| {
+				readonly family: 'ai-sdk';
+				readonly package: string;
+				/** The export that makes a provider; null: the only one whose name begins with `create`. */
+				readonly factory: string | null;
+				/** Under which the package reads a call's own options. */
+				readonly optionsName: string;
+				readonly settings: Readonly<Record<string, unknown>>;
+		  }
 	);
 
 export type EmbedderConfig =

@@ -111,6 +111,9 @@ const providerOptions = z
 	})
 	.default({});
 
+/** What every family behind a provider's package has. */
+const behind = { connections_max: connections, provider_options: providerOptions, ...limits, price };
+
 /** Of families whose provider has one address, and no use without a key. */
 const vendor = (settings: { base: string; key: string; model: string }) => ({
 	optional,
@@ -121,11 +124,21 @@ const vendor = (settings: { base: string; key: string; model: string }) => ({
 		'x-expected': SECRET_EXPECTED,
 		examples: [{ env: settings.key }],
 	}),
-	connections_max: connections,
-	provider_options: providerOptions,
-	...limits,
-	price,
+	...behind,
 });
+
+const region = (about: { description: string; examples?: readonly string[] }) =>
+	z
+		.string()
+		.regex(/^[a-z][a-z0-9-]{0,62}$/)
+		.meta({ ...about, 'x-expected': 'the name of a region, such as eu-central-1 or europe-west4' });
+
+const cloudSecret = (description: string) =>
+	z
+		.string()
+		.meta({ description: `${description} Never written here itself.`, 'x-expected': SECRET_EXPECTED })
+		.nullable()
+		.default(null);
 
 const tokensOutParameter = z
 	.enum(['max_tokens', 'max_completion_tokens'])
@@ -207,11 +220,97 @@ const google = z.strictObject({
 	}),
 });
 
+const cohere = z.strictObject({
+	family: z.literal('cohere').meta({ description: 'Cohere’s Chat API. Its package is installed on demand.' }),
+	...vendor({ base: 'https://api.cohere.com/v2', key: 'COHERE_API_KEY', model: 'command-a-03-2025' }),
+});
+
+const vertex = z.strictObject({
+	family: z.literal('vertex').meta({
+		description:
+			'Gemini on Google’s Vertex AI. Enters with a service account (`credentials`), a key of express mode (`api_key`), or without either as the account of the Google machine that it runs on.',
+	}),
+	optional,
+	project: text(1, 100, { description: 'The Google Cloud project. Not with `api_key`.', examples: ['my-project'] })
+		.nullable()
+		.default(null),
+	region: region({ description: 'The location of the model, or `global`.' }).default('global'),
+	base_url: baseUrl.meta({ 'x-default': 'the address of the region', examples: [] }).optional(),
+	model: modelName('gemini-2.5-flash'),
+	api_key: cloudSecret('A key of express mode.'),
+	credentials: cloudSecret('The JSON of a service account’s key.').meta({ examples: [{ env: 'GOOGLE_CREDENTIALS' }] }),
+	...behind,
+});
+
+const bedrock = z.strictObject({
+	family: z.literal('bedrock').meta({
+		description:
+			'Amazon Bedrock’s Converse API. Enters with a key of Bedrock’s (`api_key`), or with an access key. Its package is installed on demand.',
+	}),
+	optional,
+	region: region({ description: 'The AWS region.', examples: ['eu-central-1'] }),
+	base_url: baseUrl.meta({ 'x-default': 'the address of the region', examples: [] }).optional(),
+	model: modelName('anthropic.claude-sonnet-4-5-20250929-v1:0'),
+	api_key: cloudSecret('A key of Bedrock’s, sent as a bearer token.').meta({ examples: [{ env: 'BEDROCK_KEY' }] }),
+	access_key_id: text(1, 200, { description: 'With `secret_access_key`: signs each request.' })
+		.nullable()
+		.default(null),
+	secret_access_key: cloudSecret('With `access_key_id`.'),
+	session_token: cloudSecret('With an access key that is temporary.'),
+	...behind,
+});
+
+const PACKAGE = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
+
+const aiSdk = z.strictObject({
+	family: z.literal('ai-sdk').meta({
+		description: 'Any other provider through its AI SDK package (language model specification v4), which you install.',
+	}),
+	optional,
+	package: z
+		.string()
+		.max(200)
+		.regex(PACKAGE)
+		.meta({
+			description: 'The package.',
+			'x-expected': 'the name of a package, such as @ai-sdk/mistral',
+			examples: ['@ai-sdk/mistral'],
+		}),
+	factory: text(1, 100, { description: 'The export that makes the provider, such as `createMistral`.' })
+		.meta({ 'x-default': 'the only export whose name begins with `create`' })
+		.nullable()
+		.default(null),
+	options_name: text(1, 100, { description: 'Under which name the package reads `provider_options`.' })
+		.meta({ 'x-default': 'the last part of the package’s name' })
+		.nullable()
+		.default(null),
+	settings: z
+		.record(z.string().min(1).max(100), z.unknown())
+		.meta({
+			description: 'More settings for the factory, as its documentation names them. No secrets.',
+			'x-expected': 'a mapping of settings',
+		})
+		.default({}),
+	base_url: baseUrl.meta({ 'x-default': 'as the package has it', examples: [] }).optional(),
+	model: modelName('mistral-large-latest'),
+	api_key: cloudSecret('The provider’s key.').meta({ examples: [{ env: 'MISTRAL_API_KEY' }] }),
+	...behind,
+});
+
 export const upstream = z
-	.discriminatedUnion('family', [openAiCompatible, extractive, anthropic, google])
+	.discriminatedUnion('family', [openAiCompatible, extractive, anthropic, google, cohere, vertex, bedrock, aiSdk])
 	.meta({ description: 'A provider’s model behind one endpoint, named provider/model.' });
 
 /** The names under which the manual's example shows each family, in their order. */
-export const UPSTREAM_EXAMPLES = ['openai/default', 'local/extractive', 'anthropic/default', 'google/default'];
+export const UPSTREAM_EXAMPLES = [
+	'openai/default',
+	'local/extractive',
+	'anthropic/default',
+	'google/default',
+	'cohere/default',
+	'vertex/default',
+	'bedrock/default',
+	'mistral/default',
+];
 
 export type RawUpstream = z.output<typeof upstream>;

@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import type { UpstreamConfig } from '../contracts/project.ts';
-import { configurationError, PlimsollError } from '../spec/errors.ts';
+import { configurationError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
-import { SDK_FAMILIES, type SdkFamilyName } from './ai-sdk/families.ts';
+import { SDK_FAMILIES, type SdkUpstream } from './ai-sdk/families.ts';
 import { createSdkModel } from './ai-sdk/model.ts';
+import { openPackage, requirePackage } from './ai-sdk/packages.ts';
 import { Transport } from './ai-sdk/transport.ts';
 import { createExtractiveModel } from './extractive/model.ts';
 import { createOpenAiCompatibleModel } from './openai-compatible/model.ts';
@@ -14,12 +15,13 @@ import { createOpenAiCompatibleModel } from './openai-compatible/model.ts';
  * package is not installed.
  */
 export function createModel(config: UpstreamConfig, { clock }: { readonly clock: Clock }): Model {
-	const { family } = config;
-	if (family === 'extractive') return createExtractiveModel(config);
-	if (config.baseUrl === null) throw invalid(config, 'is missing');
+	if (config.family === 'extractive') return createExtractiveModel(config);
+	const { baseUrl, apiKey, connectionsMax, providerOptions } = config;
 	try {
-		if (family !== 'openai-compatible') return openSdkModel(config, family, clock);
-		const { baseUrl, apiKey, connectionsMax, wire, providerOptions } = config;
+		if (config.family === 'ai-sdk') return openSdkModel(config, clock);
+		if (baseUrl === null) throw invalid(config, 'is missing');
+		if (config.family !== 'openai-compatible') return openSdkModel(config, clock);
+		const { wire } = config;
 		return createOpenAiCompatibleModel({
 			upstream: config,
 			baseUrl,
@@ -35,34 +37,33 @@ export function createModel(config: UpstreamConfig, { clock }: { readonly clock:
 	}
 }
 
-function openSdkModel(config: UpstreamConfig, family: SdkFamilyName, clock: Clock): Model {
-	const { rules, isLast, open, package: needed } = SDK_FAMILIES[family];
-	requirePackage(config, needed);
-	const { baseUrl, connectionsMax, timeouts, apiKey, providerOptions, provider } = config;
+function openSdkModel(config: SdkUpstream, clock: Clock): Model {
+	const { rules, isLast } = SDK_FAMILIES[config.family];
+	requirePackage(config);
+	const { baseUrl, connectionsMax, timeouts, apiKey, providerOptions, provider, family } = config;
 	const transport = new Transport({ baseUrl, connectionsMax, connectMs: timeouts.connectMs });
-	const [first, ...others] = rules.namespaces;
+	const [own, ...others] = family === 'ai-sdk' ? [config.optionsName] : rules.namespaces;
+	const closing: (() => Promise<void>)[] = [() => transport.close()];
 	return createSdkModel({
 		upstream: config,
-		open: () => open(config, transport.fetch),
+		open: () => openPackage(config, { door: transport.fetch, clock, onClose: (close) => closing.push(close) }),
 		transport,
-		rules: { ...rules, namespaces: [first, ...others, family, provider] },
+		rules: { ...rules, namespaces: [own ?? family, ...others, family, provider] },
 		isLast,
 		providerOptions,
-		apiKey,
-		region: null,
+		secrets: [apiKey, ...secretsOf(config)],
+		region: 'region' in config ? config.region : null,
 		clock,
+		close: async () => {
+			await Promise.all(closing.map((close) => close()));
+		},
 	});
 }
 
-/** Packages are loaded when they are used, but whether they are there is known from the start. */
-function requirePackage({ name }: UpstreamConfig, needed: { name: string; version: string }): void {
-	try {
-		import.meta.resolve(needed.name);
-	} catch (cause) {
-		const command = `npm install --save-prod --ignore-scripts ${needed.name}@${needed.version}`;
-		const message = `The upstream ${name} needs the package ${needed.name}, which is not installed: ${command}`;
-		throw new PlimsollError('dependency_missing', message, { cause });
-	}
+function secretsOf(config: SdkUpstream): (string | null)[] {
+	if (config.family === 'bedrock')
+		return [config.signing?.secretAccessKey ?? null, config.signing?.sessionToken ?? null];
+	return [];
 }
 
 function invalid(config: UpstreamConfig, what: string): Error {

@@ -37,6 +37,15 @@ function edited(from: string, to: string): Record<string, string> {
 	return { [CONTRACT]: FULL.replace(from, to) };
 }
 
+test.each(['{thinking: 1}', 'fast', '[1]'])('provider_options of %s belong to no provider', async (options) => {
+	const files = edited('parameters: {temperature: 0}', `parameters: {provider_options: ${options}}`);
+	expect(await problemsWith(files)).toEqual([
+		expect.stringMatching(/:14:34: models\.parameters\.provider_options: does not say whose options these are/),
+	]);
+	const whole = edited('parameters: {temperature: 0}', 'parameters: {provider_options: {anthropic: {thinking: 1}}}');
+	expect(await problemsWith(whole)).toEqual([]);
+});
+
 test('the contract that the cases below break is valid', async () => {
 	expect(await problemsWith({ [CONTRACT]: FULL })).toEqual([]);
 });

@@ -99,8 +99,17 @@ test('the complete examples in the manual are valid, together', async () => {
 	};
 	const secret = 'x'.repeat(32);
 	const redis = 'redis://127.0.0.1:6379';
-	const keys = { OPENAI_API_KEY: 'k', ANTHROPIC_API_KEY: 'k', GEMINI_API_KEY: 'k' };
-	const env = { ...keys, JWT_SECRET: secret, SESSION_SECRET: secret, FLAGS_SECRET: secret, REDIS_URL: redis };
+	const vendors = ['OPENAI_API', 'ANTHROPIC_API', 'GEMINI_API', 'COHERE_API', 'MISTRAL_API', 'BEDROCK'];
+	const keys = Object.fromEntries(vendors.map((name) => [`${name}_KEY`, 'k']));
+	const account = { GOOGLE_CREDENTIALS: '{"client_email": "a", "private_key": "b"}' };
+	const env = {
+		...keys,
+		...account,
+		JWT_SECRET: secret,
+		SESSION_SECRET: secret,
+		FLAGS_SECRET: secret,
+		REDIS_URL: redis,
+	};
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
 	const { problems } = await loadProject(await projectFolder(files), env);
 	expect(problems).toEqual([]);

@@ -21,7 +21,8 @@ async function start(name: string) {
 describe.each(Object.keys(FAMILIES))('the official openai client over the family %s', (name) => {
 	it('gets a bare upstream’s whole answer in OpenAI’s shape', async () => {
 		const { double, client, gateway } = await start(name);
-		double.next({ text: TEXT, toolCalls: [{ id: 'c1', name: 'weigh', args: { ship: 'Vasa' } }] });
+		const headers = { 'x-ratelimit-remaining-requests': '9' };
+		double.next({ text: TEXT, headers, toolCalls: [{ id: 'c1', name: 'weigh', args: { ship: 'Vasa' } }] });
 		const answer = await client.chat.completions.create({ ...ASK, tools: TOOLS });
 		expect(answer.choices[0]).toMatchObject({
 			message: { role: 'assistant', content: TEXT, tool_calls: [{ type: 'function', function: { name: 'weigh' } }] },
@@ -30,9 +31,10 @@ describe.each(Object.keys(FAMILIES))('the official openai client over the family
 		expect(answer.usage).toMatchObject({
 			prompt_tokens: COUNTS.input,
 			completion_tokens: COUNTS.output,
-			prompt_tokens_details: { cached_tokens: COUNTS.cached },
 		});
 		expect(gateway.traces.last).toMatchObject({ outcome: 'ok', upstream: BARE, finish_reason: 'tool_calls' });
+		const generated = gateway.traces.last.steps.find(({ stage }) => stage === 'generate');
+		expect(generated?.detail).toMatchObject(headers);
 	});
 
 	it('gets a bare upstream’s stream with tool calls, and puts them together', async () => {

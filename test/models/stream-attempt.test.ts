@@ -31,7 +31,7 @@ interface Outcome {
 }
 
 const never = new AbortController().signal;
-const failures = createFailures({ upstream: 'fuzz/one', apiKey: null, clock: new VirtualClock() });
+const failures = createFailures({ upstream: 'fuzz/one', secrets: [], clock: new VirtualClock() });
 
 /** An attempt with the transport in the test's hands. */
 function accepted() {

@@ -41,7 +41,29 @@ export const FAMILIES: Readonly<Record<string, TestedFamily>> = {
 	},
 	google: {
 		format: FORMATS.gemini,
-		config: (url) => ({ ...COMMON, family: 'google', baseUrl: `${url}/v1beta` }),
+		config: (url) => ({ ...COMMON, family: 'google', model: 'gemini-2.5-flash', baseUrl: `${url}/v1beta` }),
+	},
+	vertex: {
+		format: FORMATS.gemini,
+		config: (url) => ({
+			...{ ...COMMON, family: 'vertex', baseUrl: `${url}/v1/publishers/google` },
+			...{ project: null, region: 'global', credentials: null },
+		}),
+	},
+	bedrock: {
+		format: FORMATS.bedrock,
+		config: (url) => ({ ...COMMON, family: 'bedrock', baseUrl: url, region: 'eu-central-1', signing: null }),
+	},
+	cohere: {
+		format: FORMATS.cohere,
+		config: (url) => ({ ...COMMON, family: 'cohere', baseUrl: `${url}/v2` }),
+	},
+	'ai-sdk': {
+		format: FORMATS.cohere,
+		config: (url) => ({
+			...{ ...COMMON, family: 'ai-sdk', baseUrl: `${url}/v2` },
+			...{ package: '@ai-sdk/cohere', factory: 'createCohere', optionsName: 'cohere', settings: {} },
+		}),
 	},
 };
 

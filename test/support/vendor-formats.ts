@@ -63,6 +63,7 @@ const anthropicUsage = {
 	cache_read_input_tokens: COUNTS.cached,
 	cache_creation_input_tokens: 0,
 	output_tokens: COUNTS.output,
+	output_tokens_details: { thinking_tokens: COUNTS.reasoning },
 };
 
 const anthropicError = (status: number, type: string, message: string, headers: Record<string, string> = {}) => ({
@@ -113,7 +114,7 @@ const anthropic: VendorFormat = {
 		}
 		const reason = toolCalls.length > 0 ? 'tool_use' : STOP[finish];
 		const delta = { stop_reason: reason, stop_sequence: null };
-		frames.push(event('message_delta', { delta, usage: { output_tokens: COUNTS.output } }), event('message_stop'));
+		frames.push(event('message_delta', { delta, usage: anthropicUsage }), event('message_stop'));
 		return frames;
 	},
 	error(name) {

@@ -28,15 +28,16 @@ interface SdkModelOptions {
 	readonly isLast: (event: Json) => boolean;
 	readonly providerOptions: Json;
 	/** Kept out of messages. */
-	readonly apiKey: string | null;
+	readonly secrets: readonly (string | null)[];
 	readonly region: string | null;
 	readonly clock: Clock;
+	readonly close: () => Promise<void>;
 }
 
 /** A model behind a provider package, at the level where the package makes one HTTP request and nothing retries. */
 export function createSdkModel(options: SdkModelOptions): Model {
 	const { upstream, transport } = options;
-	const failures = createFailures({ upstream: upstream.name, apiKey: options.apiKey, clock: options.clock });
+	const failures = createFailures({ upstream: upstream.name, secrets: options.secrets, clock: options.clock });
 	const opened = options.open();
 	opened.catch(() => {}); // Every call is told.
 
@@ -76,7 +77,7 @@ export function createSdkModel(options: SdkModelOptions): Model {
 				const { stream } = await call.model.doStream({ ...call.options, includeRawChunks: true });
 				return new SdkStream({ attempt, failures, stream, isLast: options.isLast, region: options.region });
 			}),
-		close: () => transport.close(),
+		close: options.close,
 	};
 }
 
@@ -110,6 +111,8 @@ function takesUrlOf(patterns: Record<string, RegExp[]>): TakesUrl {
 
 function unfinished(failures: Failures, raw: string | undefined): UpstreamError {
 	if (raw === undefined) return failures.of('cut', 'ended its answer without a finish reason');
+	// A refusal must never be mistaken for something to route around.
+	if (/toxic|safety|content|filter|blocked|guardrail/i.test(raw)) return filtered(failures, raw);
 	return failures.of('nonsense', `gave up its answer: ${raw}`);
 }
 

@@ -7,7 +7,7 @@ const MESSAGE_CHARS_MAX = 300;
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-/** Turns what an upstream said, or how it failed to, into UpstreamErrors. Knows the key only to keep it out of messages. */
+/** Turns what an upstream said, or how it failed to, into UpstreamErrors. Knows secrets only to keep them out of messages. */
 export interface Failures {
 	/** From an HTTP status and the body that came with it. */
 	fromStatus(status: number, headers: ResponseHeaders, body: string): UpstreamError;
@@ -17,10 +17,16 @@ export interface Failures {
 	of(kind: UpstreamFailure, message: string, details?: { cause?: unknown; sent?: boolean }): UpstreamError;
 }
 
-export function createFailures(options: { upstream: string; apiKey: string | null; clock: Clock }): Failures {
-	const { upstream, apiKey, clock } = options;
+export function createFailures(options: {
+	upstream: string;
+	/** Kept out of messages. */
+	secrets: readonly (string | null)[];
+	clock: Clock;
+}): Failures {
+	const { upstream, clock } = options;
+	const secrets = options.secrets.filter((secret) => secret !== null && secret !== '');
 	const tidy = (message: string) => {
-		const clean = apiKey ? message.replaceAll(apiKey, '[key]') : message;
+		const clean = secrets.reduce<string>((text, secret) => text.replaceAll(secret ?? '', '[key]'), message);
 		return clean.length <= MESSAGE_CHARS_MAX ? clean : `${clean.slice(0, MESSAGE_CHARS_MAX)}…`;
 	};
 	return {

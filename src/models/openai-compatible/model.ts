@@ -39,7 +39,7 @@ const OPENAI: OpenAiWire = {
 export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): Model {
 	const { upstream, baseUrl, apiKey, connectionsMax, clock, wire = OPENAI } = options;
 	const origin = createHttpOrigin(baseUrl, { connectionsMax, connectMs: upstream.timeouts.connectMs });
-	const failures = createFailures({ upstream: upstream.name, apiKey, clock });
+	const failures = createFailures({ upstream: upstream.name, secrets: [apiKey], clock });
 	const path = origin.basePath + wire.chatPath;
 	const common = ['content-type', 'application/json', 'user-agent', 'plimsoll'];
 	if (apiKey !== null) common.push(wire.keyHeader, wire.keyHeader === 'authorization' ? `Bearer ${apiKey}` : apiKey);
