@@ -59,12 +59,14 @@ export class Client {
 		const enteredAt = world.clock.monotonic();
 		const granted = wish.model === 'frugal' ? 2_000 : wish.model.includes('/') ? 6_000 : DEADLINE_MS_MAX;
 		// A client may shorten its deadline; it may also try to lengthen it.
-		const patienceMs = dice.chance(0.1) ? dice.whole(50, 20_000) : null;
+		const patienceMs = tenant.manner !== 'calm' && dice.chance(0.1) ? dice.whole(50, 20_000) : null;
 		const dueAt = enteredAt + Math.min(granted, patienceMs ?? granted);
 		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt };
 		const context = replica.runtime.open();
 		context.patience = { deadlineMs: patienceMs, beginMs: null };
-		world.observe({ kind: 'entered', request: asked, what: `${wish.model}${wish.isStream ? ', streamed' : ''}` });
+		const what = `${wish.model}${wish.isStream ? ', streamed' : ''}`;
+		const waitsForNothingElse = wish.model !== 'grounded';
+		world.observe({ kind: 'entered', request: asked, what, waitsForNothingElse });
 		this.#perhapsLeave(context, tenant.manner === 'impatient' ? PATIENCE_MS : 20_000, wish, asked);
 		const streamed = { text: '' };
 		const ended = await asking.run(asked, () => this.#request(replica, context, { wish, asked, streamed }));
@@ -100,8 +102,8 @@ export class Client {
 
 	/** Reads what is streamed, some clients slowly. Like the gateway's, it waits no longer than the request runs. */
 	#sink({ clock }: Replica, { signal }: RequestContext, streamed: { text: string }): AnswerSink {
-		const { dice } = this.#parts;
-		const slowMs = dice.chance(0.05) ? dice.between(100, 3_000) : 0;
+		const { dice, tenant } = this.#parts;
+		const slowMs = tenant.manner !== 'calm' && dice.chance(0.05) ? dice.between(100, 3_000) : 0;
 		return {
 			chunk: ({ text }) => {
 				streamed.text += text;
@@ -121,6 +123,7 @@ export class Client {
 
 	#perhapsLeave(context: RequestContext, patienceMs: number, wish: Wish, { n }: Asked): void {
 		const { world, dice, tenant } = this.#parts;
+		if (tenant.manner === 'calm') return;
 		const afterMs = dice.chance(0.03) ? dice.between(0, 2_000) : dice.lognormal(patienceMs, 0.3);
 		if (tenant.manner !== 'impatient' && afterMs > 2_000) return;
 		world.clock.after(afterMs, () => {

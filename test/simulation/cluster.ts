@@ -1,4 +1,5 @@
 import type { LimitTable } from '../../src/contracts/project.ts';
+import type { Authenticator } from '../../src/spec/identity.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { TraceSink } from '../../src/spec/trace.ts';
@@ -12,7 +13,7 @@ import { Link, SHARED } from './link.ts';
 import { asking } from './observation.ts';
 import { CountedState, HeldState } from './observed-state.ts';
 import { Provider, ProviderModel } from './provider.ts';
-import { DEADLINE_MS_MAX, Replica } from './replica.ts';
+import { authenticatorOf, DEADLINE_MS_MAX, Replica } from './replica.ts';
 import { ReplicaClock } from './replica-clock.ts';
 import type { Blow, Scenario } from './scenario.ts';
 import type { World } from './world.ts';
@@ -25,6 +26,7 @@ export interface Mutation {
 	readonly state?: (state: SharedState) => SharedState;
 	readonly model?: (model: Model) => Model;
 	readonly traces?: (sink: TraceSink) => TraceSink;
+	readonly authenticator?: (authenticator: Authenticator) => Authenticator;
 }
 
 /** Where one process runs, and another after it. */
@@ -105,6 +107,10 @@ export class Cluster {
 		const clock = new ReplicaClock(world.clock, this.#scenario.skewsMs[place.index] ?? 0);
 		const dice = this.#dice(id);
 		const sink = tracesOf(world);
+		const keys = authenticatorOf(
+			clock,
+			tenants.map((tenant) => tenant.id),
+		);
 		const held = new HeldState(await this.#stateOf(place, { id, clock, dice }), world, id);
 		const replica = new Replica(
 			{
@@ -118,7 +124,7 @@ export class Cluster {
 					return this.#mutation.model?.(model) ?? model;
 				}),
 				traces: this.#mutation.traces?.(sink) ?? sink,
-				tenants: tenants.map((tenant) => tenant.id),
+				authenticator: this.#mutation.authenticator?.(keys) ?? keys,
 				rules,
 			},
 			(place.tables.at(-1) as Place['tables'][number]).table,

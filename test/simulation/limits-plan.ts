@@ -63,6 +63,12 @@ export function scaleLimits(table: LimitTable, factor: number): LimitTable {
 	};
 }
 
+/** The same tenants, limited in nothing. */
+export function withoutLimits(table: LimitTable): LimitTable {
+	const tenants = Object.entries(table.tenants).map(([name, { weight }]) => [name, { ...UNLIMITED, weight }] as const);
+	return { standard: UNLIMITED, tenants: Object.fromEntries(tenants), organisations: {} };
+}
+
 /** What the files say that a counter may hold; null: nothing. Read here anew, not with the product's eyes. */
 export function capOf(table: LimitTable, tenant: string, counter: { scope: string; limit: LimitName }): number | null {
 	const own = table.tenants[tenant] ?? table.standard;

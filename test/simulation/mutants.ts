@@ -14,6 +14,8 @@ export interface Mutant {
 	readonly name: string;
 	/** The invariant that it breaks. */
 	readonly breaks: number;
+	/** It shows where nothing else goes wrong. */
+	readonly isOfCalm?: true;
 	readonly mutation: Mutation;
 }
 
@@ -113,6 +115,17 @@ export const MUTANTS: readonly Mutant[] = [
 		name: 'the answer is in the trace',
 		breaks: 5,
 		mutation: { traces: (inner) => recording((trace) => inner.record({ ...trace, degraded_reason: 'said secret0' })) },
+	},
+	{
+		name: 'everyone waits in one line, first come, first served',
+		breaks: 6,
+		isOfCalm: true,
+		mutation: {
+			authenticator: (inner) => ({
+				authenticate: async (header) => ({ ...(await inner.authenticate(header)), tenantId: 'everyone' }),
+			}),
+			traces: (inner) => recording((trace) => inner.record({ ...trace, tenant_id: null })),
+		},
 	},
 ];
 

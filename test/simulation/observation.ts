@@ -44,7 +44,13 @@ export interface Holder {
 
 /** Something that happened at a port. Everything that checkers know, they know from these. */
 export type Observation =
-	| { readonly kind: 'entered'; readonly request: Asked; readonly what: string }
+	| {
+			readonly kind: 'entered';
+			readonly request: Asked;
+			readonly what: string;
+			/** Nothing but a place stands between it and its upstream. */
+			readonly waitsForNothingElse: boolean;
+	  }
 	| {
 			readonly kind: 'ended';
 			readonly request: Asked;

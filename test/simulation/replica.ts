@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import type { LimitTable } from '../../src/contracts/project.ts';
@@ -7,6 +8,7 @@ import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
+import type { Authenticator } from '../../src/spec/identity.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
@@ -29,7 +31,7 @@ export interface ReplicaParts {
 	readonly state: SharedState;
 	readonly models: readonly Model[];
 	readonly traces: TraceSink;
-	readonly tenants: readonly string[];
+	readonly authenticator: Authenticator;
 	readonly rules: Rules;
 }
 
@@ -46,8 +48,6 @@ export class Replica {
 		this.#parts = parts;
 		this.id = parts.id;
 		this.clock = clock;
-		const keys = new Keyring(clock);
-		keys.replace(parts.tenants.map((tenantId, at) => keyRecord({ id: keyId(at), tenantId, name: 'web' })));
 		this.runtime = new Runtime(
 			{
 				clock,
@@ -55,7 +55,7 @@ export class Replica {
 				newId: createIds(clock, dice.random),
 				retriever: documents(clock, dice),
 				traces,
-				authenticator: new BearerAuthenticator(keys, null),
+				authenticator: parts.authenticator,
 				sharedState: state,
 				onFault: (error) => world.observe({ kind: 'fault', what: 'storage', note: String(error) }),
 				hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
@@ -74,6 +74,13 @@ export class Replica {
 		this.isAlive = false;
 		this.clock.stop();
 	}
+}
+
+/** The real check of keys, with one key for each tenant. */
+export function authenticatorOf(clock: Clock, tenants: readonly string[]): Authenticator {
+	const keys = new Keyring(clock);
+	keys.replace(tenants.map((tenantId, at) => keyRecord({ id: keyId(at), tenantId, name: 'web' })));
+	return new BearerAuthenticator(keys, null);
 }
 
 function keyId(tenant: number): string {

@@ -4,10 +4,10 @@ import type { Price } from '../../src/spec/model.ts';
 import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
 import { BREAKER, RETRIES } from '../support/runtime-fixture.ts';
 import { Dice } from './dice.ts';
-import { drawLimits, scaleLimits } from './limits-plan.ts';
+import { drawLimits, scaleLimits, withoutLimits } from './limits-plan.ts';
 
-/** How people call: what they do when it fails or takes long. */
-export type Manner = 'patient' | 'sdk' | 'rude' | 'impatient';
+/** How people call: what they do when it fails or takes long. The calm read at once, wait and never come again. */
+export type Manner = 'calm' | 'patient' | 'sdk' | 'rude' | 'impatient';
 
 export interface TenantPlan {
 	readonly index: number;
@@ -71,6 +71,8 @@ export interface Scenario {
 	readonly tables: readonly LimitTable[];
 	readonly blows: readonly Blow[];
 	readonly link: LinkPlan;
+	/** Nothing goes wrong: who waits, waits for other tenants. */
+	readonly isCalm: boolean;
 }
 
 /** Replicas' clocks agree within this: what the manual asks of them. */
@@ -83,6 +85,11 @@ const MONTH_END = Date.UTC(2026, 11, 1);
 
 export function drawScenario(seed: number, size: { requests: number; replicas: number | null }): Scenario {
 	const dice = new Dice(seed, 'scenario');
+	const scenario = drawTroubled(seed, size, dice);
+	return dice.chance(0.15) ? calmed(scenario, dice) : scenario;
+}
+
+function drawTroubled(seed: number, size: { requests: number; replicas: number | null }, dice: Dice): Scenario {
 	const replicas = size.replicas ?? dice.whole(1, 4);
 	const tenantCount = dice.whole(3, 5);
 	const perSecond = dice.between(8, 80);
@@ -117,6 +124,39 @@ export function drawScenario(seed: number, size: { requests: number; replicas: n
 		tables: [first, scaleLimits(first, dice.between(0.1, 0.6)), scaleLimits(first, dice.between(0.5, 1.5))],
 		blows: drawBlows(dice, replicas, spanMs),
 		link: drawLink(dice, replicas, spanMs),
+		isCalm: false,
+	};
+}
+
+/**
+ * The same without faults and limits, but with few places and a tenant that wants all of them: what the others wait for
+ * is then the flood alone.
+ */
+function calmed(scenario: Scenario, dice: Dice): Scenario {
+	const table = withoutLimits(scenario.tables[0] as LimitTable);
+	return {
+		...scenario,
+		counters: 'in_process',
+		tables: [table],
+		blows: [],
+		rules: {
+			...scenario.rules,
+			admission: {
+				...scenario.rules.admission,
+				concurrentRequestsMax: dice.whole(3, 8),
+				adaptiveMin: null,
+				queuedPerTenantMax: 64,
+				queuedMax: 1_024,
+			},
+		},
+		providers: scenario.providers.map((provider) => ({ ...provider, medianMs: 150, mishaps: 0, episodes: [] })),
+		tenants: scenario.tenants.map((tenant) => ({
+			...tenant,
+			manner: 'calm',
+			gapMs: 150,
+			flood: tenant.index === 0 ? { kind: 'flood', from: 0, to: Number.MAX_SAFE_INTEGER } : null,
+		})),
+		isCalm: true,
 	};
 }
 

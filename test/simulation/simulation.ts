@@ -6,6 +6,7 @@ import { EveryRequestEnds } from './invariants/1-every-request-ends.ts';
 import { NoMoneyAboveACap } from './invariants/2-no-money-above-a-cap.ts';
 import { RetriesAreBounded } from './invariants/4-retries-are-bounded.ts';
 import { TenantsAreApart } from './invariants/5-tenants-are-apart.ts';
+import { NoTenantIsPushedAside } from './invariants/6-no-tenant-is-pushed-aside.ts';
 import type { Checker, Violation } from './observation.ts';
 import { drawScenario, type Scenario, type TenantPlan } from './scenario.ts';
 import { type Counts, count, emptyCounts } from './tally.ts';
@@ -65,12 +66,14 @@ export async function simulate({ seed, requests, replicas, mutation = {} }: Run)
 	};
 }
 
-function checkersOf({ rules }: Scenario, world: World, cluster: Cluster): readonly Checker[] {
+function checkersOf({ rules, isCalm, tables, tenants }: Scenario, world: World, cluster: Cluster): readonly Checker[] {
+	const weightOf = (tenant: number) => tables[0]?.tenants[tenants[tenant]?.id ?? '']?.weight ?? 1;
 	return [
 		new EveryRequestEnds(world),
 		new NoMoneyAboveACap(world, cluster),
 		new RetriesAreBounded(world, rules.retries),
 		new TenantsAreApart(world),
+		...(isCalm ? [new NoTenantIsPushedAside(world, weightOf)] : []),
 	];
 }
 
