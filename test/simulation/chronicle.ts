@@ -57,6 +57,15 @@ export class Chronicle {
 			case 'orphaned':
 				world.say(`nobody will settle ${this.#name(seen.ticket)} in ${seen.counters}`);
 				return;
+			case 'execution':
+				world.say(`r${seen.request.n} ${seen.phase} to execute key ${seen.key}`, seen.request.n);
+				return;
+			case 'recorded':
+				world.say(`the answer to key ${seen.key} is on record`);
+				return;
+			case 'repeated':
+				world.say(`r${seen.request.n} gets the answer of key ${seen.key}`, seen.request.n);
+				return;
 			case 'crashed':
 				world.say(`${seen.replica} is killed`);
 				return;

@@ -2,6 +2,7 @@ import type { Answer, AnswerSink } from '../../src/runtime/request.ts';
 import type { RequestContext } from '../../src/runtime/request-context.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Dice } from './dice.ts';
+import { askOnce } from './keyed-request.ts';
 import { type Asked, asking } from './observation.ts';
 import { authorizationOf, DEADLINE_MS_MAX, type Replica } from './replica.ts';
 import { FEATURES, type TenantPlan } from './scenario.ts';
@@ -13,6 +14,8 @@ const BACKOFF_MS = 500;
 /** An impatient user looks at nothing for so long, then clicks again. */
 const PATIENCE_MS = 700;
 const USERS = 6;
+/** The most that a request waits for the store of keys, beside its deadline. */
+const KEY_STORE_MS = 1_100;
 
 interface ClientParts {
 	readonly world: World;
@@ -30,11 +33,14 @@ interface Wish {
 	readonly model: string;
 	readonly isStream: boolean;
 	readonly user: string | null;
+	/** The idempotency key that every try for it carries; null: none. */
+	readonly key: string | null;
 }
 
 /** The people and programs of one tenant. */
 export class Client {
 	readonly #parts: ClientParts;
+	#keys = 0;
 
 	constructor(parts: ClientParts) {
 		this.#parts = parts;
@@ -42,13 +48,19 @@ export class Client {
 
 	/** A user asks for something. */
 	ask(): void {
-		const { dice, upstreams } = this.#parts;
+		const { dice, tenant, upstreams, world } = this.#parts;
 		const wish: Wish = {
 			model: dice.chance(0.15) ? dice.pick(upstreams) : dice.pick(FEATURES),
 			isStream: dice.chance(0.5),
 			user: dice.chance(0.7) ? `user${dice.whole(1, USERS)}` : null,
+			key: tenant.manner !== 'calm' && dice.chance(0.3) ? `wish ${++this.#keys}` : null,
 		};
 		void this.#try(wish, 1);
+		if (wish.key === null) return;
+		// A proxy, a second click, a client that has forgotten: the same key again, at once, soon or much later.
+		for (let more = dice.whole(0, 2); more > 0; more--) {
+			world.clock.after(dice.chance(0.7) ? dice.between(0, 1_500) : dice.between(0, 40_000), () => this.#try(wish, 1));
+		}
 	}
 
 	async #try(wish: Wish, tries: number): Promise<void> {
@@ -60,11 +72,13 @@ export class Client {
 		const granted = wish.model === 'frugal' ? 2_000 : wish.model.includes('/') ? 6_000 : DEADLINE_MS_MAX;
 		// A client may shorten its deadline; it may also try to lengthen it.
 		const patienceMs = tenant.manner !== 'calm' && dice.chance(0.1) ? dice.whole(50, 20_000) : null;
-		const dueAt = enteredAt + Math.min(granted, patienceMs ?? granted);
+		const ownMs = Math.min(granted, patienceMs ?? granted);
+		// Who repeats a key waits for the first one; and an answer, for a while, to be on record.
+		const dueAt = enteredAt + (wish.key === null ? ownMs : DEADLINE_MS_MAX + KEY_STORE_MS);
 		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt };
 		const context = replica.runtime.open();
 		context.patience = { deadlineMs: patienceMs, beginMs: null };
-		const what = `${wish.model}${wish.isStream ? ', streamed' : ''}`;
+		const what = `${wish.model}${wish.isStream ? ', streamed' : ''}${wish.key === null ? '' : `, ${wish.key}`}`;
 		const waitsForNothingElse = wish.model !== 'grounded';
 		world.observe({ kind: 'entered', request: asked, what, waitsForNothingElse });
 		this.#perhapsLeave(context, tenant.manner === 'impatient' ? PATIENCE_MS : 20_000, wish, asked);
@@ -80,19 +94,26 @@ export class Client {
 		context: RequestContext,
 		{ wish, asked, streamed }: { wish: Wish; asked: Asked; streamed: { text: string } },
 	): Promise<{ answer: Answer | null; error: PlimsollError | null }> {
-		const { tenant } = this.#parts;
+		const { tenant, world } = this.#parts;
 		try {
 			const header = authorizationOf(tenant.index);
 			await replica.runtime.admit(context, { kind: 'authorization', header, scope: 'invoke' });
 			const content = `What may I carry? secret${tenant.index} r${asked.n} says`;
-			const answer = await replica.runtime.chat(context, {
+			const chat = {
 				model: wish.model,
 				messages: [{ role: 'user', content }],
 				variables: {},
 				parameters: wish.model.includes('/') ? { max_tokens: 60 } : {},
-				sink: wish.isStream ? this.#sink(replica, context, streamed) : null,
 				user: wish.user,
-			});
+			};
+			if (wish.key !== null) {
+				const ask = { asked, tenantId: tenant.id, key: wish.key, chat, isStream: wish.isStream };
+				const { body, error } = await askOnce(replica, context, { world, ask });
+				streamed.text = body;
+				return { answer: null, error };
+			}
+			const sink = wish.isStream ? this.#sink(replica, context, streamed) : null;
+			const answer = await replica.runtime.chat(context, { ...chat, sink });
 			return { answer, error: null };
 		} catch (thrown) {
 			if (thrown instanceof PlimsollError) return { answer: null, error: thrown };

@@ -1,12 +1,15 @@
 import type { LimitTable } from '../../src/contracts/project.ts';
+import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import type { Authenticator } from '../../src/spec/identity.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { TraceSink } from '../../src/spec/trace.ts';
+import { BoundedIdempotency } from '../../src/stores/bounded-idempotency.ts';
 import { FailsafeState } from '../../src/stores/failsafe-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
 import { Dice } from './dice.ts';
 import { Disk } from './disk.ts';
+import { KeyFile, ObservedKeys, OwnKeys, SharedKeys } from './keys.ts';
 import type { Account } from './ledger.ts';
 import { capOf } from './limits-plan.ts';
 import { Link, SHARED } from './link.ts';
@@ -16,6 +19,7 @@ import { Provider, ProviderModel } from './provider.ts';
 import { authenticatorOf, DEADLINE_MS_MAX, Replica } from './replica.ts';
 import { ReplicaClock } from './replica-clock.ts';
 import type { Blow, Scenario } from './scenario.ts';
+import { Wire } from './wire.ts';
 import type { World } from './world.ts';
 
 /** Puts a bug between real parts, to see that the checkers notice it. */
@@ -25,6 +29,7 @@ export interface Mutation {
 	/** Between the runtime and its counters. */
 	readonly state?: (state: SharedState) => SharedState;
 	readonly model?: (model: Model) => Model;
+	readonly keys?: (store: IdempotencyStore) => IdempotencyStore;
 	readonly traces?: (sink: TraceSink) => TraceSink;
 	readonly authenticator?: (authenticator: Authenticator) => Authenticator;
 }
@@ -33,6 +38,7 @@ export interface Mutation {
 interface Place {
 	readonly index: number;
 	readonly disk: Disk;
+	readonly keyFile: KeyFile;
 	/** Null while none runs. */
 	replica: Replica | null;
 	starts: number;
@@ -47,6 +53,7 @@ export class Cluster {
 	readonly #world: World;
 	readonly #providers: readonly Provider[];
 	readonly #server: CountedState;
+	readonly #sharedKeys = new KeyFile();
 	readonly #places: readonly Place[];
 
 	constructor(scenario: Scenario, world: World, mutation: Mutation) {
@@ -57,6 +64,7 @@ export class Cluster {
 		this.#server = this.#counted(new MemoryState(), { counters: SHARED, replica: 'nobody' });
 		this.#places = scenario.skewsMs.map((_, index) => ({
 			index,
+			keyFile: new KeyFile(),
 			disk: new Disk(world, this.#dice(`disk ${index}`)),
 			replica: null,
 			starts: 0,
@@ -74,6 +82,17 @@ export class Cluster {
 	pick(dice: Dice): Replica | null {
 		const up = this.#places.flatMap(({ replica }) => replica ?? []);
 		return up.length === 0 ? null : dice.pick(up);
+	}
+
+	/** Every process stops in good order. */
+	async close(): Promise<void> {
+		await Promise.all(this.#places.map(({ replica }) => replica?.close()));
+	}
+
+	/** Nothing of the run is needed any more. */
+	dispose(): void {
+		this.#sharedKeys.close();
+		for (const { keyFile } of this.#places) keyFile.close();
 	}
 
 	/** What files have said, lately enough to be in force, that a set of counters may hold; null: no limit. */
@@ -111,7 +130,10 @@ export class Cluster {
 			clock,
 			tenants.map((tenant) => tenant.id),
 		);
-		const held = new HeldState(await this.#stateOf(place, { id, clock, dice }), world, id);
+		const wire = new Wire({ world, clock, plan: this.#scenario.link, replica: { id, index: place.index }, dice });
+		const held = new HeldState(await this.#stateOf(place, { id, clock, wire }), world, id);
+		const keyScope = this.#scenario.counters === 'in_process' ? `p${place.index}` : SHARED;
+		const keyStore = new ObservedKeys(this.#keysOf(place, { clock, wire, dice }), world, keyScope);
 		const replica = new Replica(
 			{
 				id,
@@ -124,6 +146,8 @@ export class Cluster {
 					return this.#mutation.model?.(model) ?? model;
 				}),
 				traces: this.#mutation.traces?.(sink) ?? sink,
+				keys: keyStore,
+				keyScope,
 				authenticator: this.#mutation.authenticator?.(keys) ?? keys,
 				rules,
 			},
@@ -135,23 +159,28 @@ export class Cluster {
 
 	async #stateOf(
 		place: Place,
-		{ id, clock, dice }: { id: string; clock: ReplicaClock; dice: Dice },
+		{ id, clock, wire }: { id: string; clock: ReplicaClock; wire: Wire },
 	): Promise<SharedState> {
-		const { counters, policy, link } = this.#scenario;
+		const { counters, policy } = this.#scenario;
 		if (counters === 'in_process') {
 			const own = await MemoryState.open(place.disk.store(clock), clock.now());
 			return this.#counted(own, { counters: ownCounters(place), replica: id });
 		}
-		const shared = new Link({
-			server: this.#server,
-			world: this.#world,
-			clock,
-			plan: link,
-			replica: { id, index: place.index },
-			dice,
-		});
+		const shared = new Link(wire, this.#server, { world: this.#world, replica: id });
 		const local = this.#counted(new MemoryState(), { counters: `share/${id}`, replica: id });
 		return new FailsafeState({ shared, local, clock, policy });
+	}
+
+	#keysOf(place: Place, { clock, wire, dice }: { clock: ReplicaClock; wire: Wire; dice: Dice }): IdempotencyStore {
+		const isOwn = this.#scenario.counters === 'in_process';
+		const store = isOwn
+			? new OwnKeys(place.keyFile, { world: this.#world, clock, dice })
+			: new BoundedIdempotency({
+					store: new SharedKeys(this.#sharedKeys, wire),
+					clock,
+					timeoutMs: this.#scenario.policy.timeoutMs,
+				});
+		return this.#mutation.keys?.(store) ?? store;
 	}
 
 	#strike(blow: Blow): void {

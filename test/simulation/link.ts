@@ -1,4 +1,3 @@
-import { PlimsollError } from '../../src/spec/errors.ts';
 import type {
 	Counter,
 	Reservation,
@@ -7,46 +6,31 @@ import type {
 	StateHealth,
 	Ticket,
 } from '../../src/spec/shared-state.ts';
-import type { Dice } from './dice.ts';
 import type { CountedState } from './observed-state.ts';
-import type { ReplicaClock } from './replica-clock.ts';
-import type { LinkPlan } from './scenario.ts';
+import type { Wire } from './wire.ts';
 import type { World } from './world.ts';
 
 /** Counters' name in observations when they are the shared ones. */
 export const SHARED = 'shared';
 
-/** A connection on which an answer is overdue for so long is given up, as RedisLink does. */
-const SILENT_MS_MAX = 5_000;
-
-type Fate = 'arrives' | 'breaks_before' | 'breaks_after' | 'vanishes_before' | 'vanishes_after';
-
-interface LinkParts {
-	readonly server: CountedState;
-	readonly world: World;
-	/** The clock of the process: with it ends what waits for an answer. */
-	readonly clock: ReplicaClock;
-	readonly plan: LinkPlan;
-	readonly replica: { readonly id: string; readonly index: number };
-	readonly dice: Dice;
-}
-
-/**
- * One process's connection to the shared counters, as a RedisState over TCP is: operations arrive in order, after a
- * while; or the connection breaks, or falls silent, and nobody knows whether they were carried out.
- */
+/** The shared counters as one process reaches them. */
 export class Link implements SharedState {
-	readonly #parts: LinkParts;
+	readonly #wire: Wire;
+	readonly #counters: CountedState;
+	readonly #world: World;
+	readonly #replica: string;
 	/** What the process holds, and what the server knows it by. */
 	readonly #tickets = new WeakMap<Ticket, Ticket>();
-	#arrivesAt = 0;
 
-	constructor(parts: LinkParts) {
-		this.#parts = parts;
+	constructor(wire: Wire, server: CountedState, { world, replica }: { world: World; replica: string }) {
+		this.#wire = wire;
+		this.#counters = server;
+		this.#world = world;
+		this.#replica = replica;
 	}
 
 	reserve(ask: ReserveAsk): Promise<Reservation> {
-		return this.#send(
+		return this.#wire.send(
 			'reserve',
 			async () => {
 				const reservation = await this.#server.reserve(ask);
@@ -60,7 +44,7 @@ export class Link implements SharedState {
 	}
 
 	settle(ticket: Ticket, actual: readonly number[], now: number) {
-		return this.#send(
+		return this.#wire.send(
 			'settle',
 			() => this.#server.settle(this.#known(ticket), actual, now),
 			(carriedOut) => carriedOut === null && this.#orphan(ticket),
@@ -68,7 +52,7 @@ export class Link implements SharedState {
 	}
 
 	release(ticket: Ticket, now: number) {
-		return this.#send(
+		return this.#wire.send(
 			'release',
 			() => this.#server.release(this.#known(ticket), now),
 			(carriedOut) => carriedOut === null && this.#orphan(ticket),
@@ -76,30 +60,19 @@ export class Link implements SharedState {
 	}
 
 	usage(tenantId: string, counters: readonly Counter[], now: number) {
-		return this.#send('usage', () => this.#server.usage(tenantId, counters, now));
+		return this.#wire.send('usage', () => this.#server.usage(tenantId, counters, now));
 	}
 
 	health(): StateHealth {
-		const status = this.trouble === 'down' ? 'down' : 'up';
+		const status = this.#wire.trouble === 'down' ? 'down' : 'up';
 		return { backend: 'redis', status, onFailure: null, unsettled: 0 };
 	}
 
 	async close(): Promise<void> {}
 
-	/** What ails the connection now; null: nothing. */
-	get trouble(): 'silent' | 'down' | null {
-		const { plan, world, replica } = this.#parts;
-		const now = world.clock.monotonic();
-		const hit = plan.episodes.find(
-			({ from, to, replica: whose }) => now >= from && now < to && (whose === null || whose === replica.index),
-		);
-		return hit?.kind ?? null;
-	}
-
 	get #server(): CountedState {
-		const { server, replica } = this.#parts;
-		server.replica = replica.id;
-		return server;
+		this.#counters.replica = this.#replica;
+		return this.#counters;
 	}
 
 	#known(ticket: Ticket): Ticket {
@@ -109,59 +82,6 @@ export class Link implements SharedState {
 	}
 
 	#orphan(ticket: Ticket): void {
-		this.#parts.world.observe({ kind: 'orphaned', counters: SHARED, ticket: this.#known(ticket) });
-	}
-
-	/** @param lost told when the process does not learn what became of the operation; null: it was not carried out. */
-	#send<T>(what: string, run: () => Promise<T>, lost: (carriedOut: T | null) => unknown = () => {}): Promise<T> {
-		const { clock, world } = this.#parts;
-		const { promise, resolve, reject } = Promise.withResolvers<T>();
-		const fate = this.#fate(what);
-		const broken = () => new PlimsollError('limits_unavailable', 'simulated broken connection');
-		world.clock.after(this.#delayOut(), async () => {
-			const failsAfterMs = fate.startsWith('vanishes') ? SILENT_MS_MAX : this.#delay();
-			if (fate.endsWith('before')) {
-				lost(null);
-				clock.after(failsAfterMs, () => reject(broken()));
-				return;
-			}
-			const carriedOut = await run();
-			// What was under way when its process died is carried out all the same.
-			if (fate !== 'arrives' || clock.isStopped) lost(carriedOut);
-			clock.after(failsAfterMs, () => (fate === 'arrives' ? resolve(carriedOut) : reject(broken())));
-		});
-		return promise;
-	}
-
-	#fate(what: string): Fate {
-		const { plan, dice, world, replica } = this.#parts;
-		const fate = this.#drawFate(plan, dice);
-		if (fate !== 'arrives') world.observe({ kind: 'fault', what: 'network', note: `${replica.id} ${what} ${fate}` });
-		return fate;
-	}
-
-	#drawFate(plan: LinkPlan, dice: Dice): Fate {
-		switch (this.trouble) {
-			case 'silent':
-				return dice.pick(['vanishes_before', 'vanishes_after']);
-			case 'down':
-				return 'breaks_before';
-			default:
-				return dice.chance(plan.losses)
-					? dice.pick(['breaks_before', 'breaks_after', 'vanishes_before', 'vanishes_after'])
-					: 'arrives';
-		}
-	}
-
-	/** TCP keeps the order of what is sent. */
-	#delayOut(): number {
-		const now = this.#parts.world.clock.monotonic();
-		this.#arrivesAt = Math.max(this.#arrivesAt, now + this.#delay());
-		return this.#arrivesAt - now;
-	}
-
-	#delay(): number {
-		const { dice, plan } = this.#parts;
-		return dice.lognormal(plan.delayMs, dice.chance(0.01) ? 3 : 0.5);
+		this.#world.observe({ kind: 'orphaned', counters: SHARED, ticket: this.#known(ticket) });
 	}
 }

@@ -1,3 +1,4 @@
+import type { IdempotencyStore, KeyState } from '../../src/spec/idempotency.ts';
 import {
 	type Completion,
 	type CompletionChunk,
@@ -97,6 +98,23 @@ export const MUTANTS: readonly Mutant[] = [
 		},
 	},
 	{
+		name: 'two requests with one key that come at once both claim it',
+		breaks: 3,
+		mutation: {
+			keys: (inner) => changed(inner, { claim: async (claim) => claimedFor(await inner.claim(claim)) }),
+		},
+	},
+	{
+		name: 'an answer is told to be on record, and is lost',
+		breaks: 3,
+		mutation: { keys: (inner) => changed(inner, { complete: (holder) => inner.release(holder) }) },
+	},
+	{
+		name: 'side effects are not written down before they happen',
+		breaks: 3,
+		mutation: { keys: (inner) => changed(inner, { beginEffect: async () => true }) },
+	},
+	{
 		name: 'a client library retries behind the back of the runtime',
 		breaks: 4,
 		mutation: { model: (inner) => new Answering(inner, (request) => insistently(() => inner.complete(request))) },
@@ -128,6 +146,25 @@ export const MUTANTS: readonly Mutant[] = [
 		},
 	},
 ];
+
+/** Does as the store behind it, but for what is changed. */
+function changed(inner: IdempotencyStore, change: Partial<IdempotencyStore>): IdempotencyStore {
+	return {
+		claim: (claim) => inner.claim(claim),
+		renew: (holder, leaseUntil) => inner.renew(holder, leaseUntil),
+		beginEffect: (holder, effect) => inner.beginEffect(holder, effect),
+		voidEffect: (holder, effect) => inner.voidEffect(holder, effect),
+		complete: (holder, end) => inner.complete(holder, end),
+		release: (holder) => inner.release(holder),
+		sweep: (now, max) => inner.sweep(now, max),
+		close: () => inner.close(),
+		...change,
+	};
+}
+
+function claimedFor(state: KeyState): KeyState {
+	return state.kind === 'running' ? { kind: 'claimed' } : state;
+}
 
 /** Does as the state behind it. */
 class Passing implements SharedState {

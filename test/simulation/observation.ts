@@ -69,6 +69,10 @@ export type Observation =
 	| { readonly kind: 'orphaned'; readonly counters: string; readonly ticket: Ticket }
 	| { readonly kind: 'called'; readonly call: Call }
 	| { readonly kind: 'billed'; readonly call: Call; readonly bill: Bill | null }
+	/** A request executes for its idempotency key; its answer is on record; another request got that answer. */
+	| { readonly kind: 'execution'; readonly phase: 'begins' | 'ends'; readonly key: string; readonly request: Asked }
+	| { readonly kind: 'recorded'; readonly key: string; readonly body: string | null }
+	| { readonly kind: 'repeated'; readonly key: string; readonly request: Asked; readonly body: string }
 	| { readonly kind: 'crashed'; readonly replica: string; readonly counters: string | null }
 	| { readonly kind: 'reloaded'; readonly replica: string }
 	| { readonly kind: 'fault'; readonly what: string; readonly note: string };

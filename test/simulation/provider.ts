@@ -150,7 +150,7 @@ export class ProviderModel implements Model {
 		this.#provider = provider;
 		this.#clock = replica.clock;
 		this.#replica = replica.id;
-		const { name, price } = provider.plan;
+		const { name, price, acts } = provider.plan;
 		this.upstream = {
 			name,
 			provider: name.split('/')[0] as string,
@@ -159,7 +159,7 @@ export class ProviderModel implements Model {
 			tokensOutMax: 400,
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
-			sideEffects: false,
+			sideEffects: acts,
 			timeouts: TIMEOUTS,
 			price,
 		};

@@ -14,7 +14,7 @@ export class ReplicaClock implements Clock {
 	}
 
 	now(): number {
-		return this.#world.now() + Math.round(this.skewMs);
+		return Math.floor(this.#world.now() + this.skewMs);
 	}
 
 	monotonic(): number {

@@ -5,9 +5,11 @@ import type { LimitTable } from '../../src/contracts/project.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
 import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
+import { Idempotency } from '../../src/runtime/idempotency.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
+import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import type { Authenticator } from '../../src/spec/identity.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
@@ -32,6 +34,9 @@ export interface ReplicaParts {
 	readonly models: readonly Model[];
 	readonly traces: TraceSink;
 	readonly authenticator: Authenticator;
+	readonly keys: IdempotencyStore;
+	/** Names those who share the records of keys. */
+	readonly keyScope: string;
 	readonly rules: Rules;
 }
 
@@ -39,6 +44,7 @@ export interface ReplicaParts {
 export class Replica {
 	readonly id: string;
 	readonly runtime: Runtime;
+	readonly idempotency: Idempotency;
 	readonly clock: ReplicaClock;
 	readonly #parts: ReplicaParts;
 	isAlive = true;
@@ -62,11 +68,29 @@ export class Replica {
 			},
 			snapshotOf(models, table, parts.rules),
 		);
+		this.idempotency = new Idempotency({
+			store: parts.keys,
+			clock,
+			retentionMs: 86_400_000,
+			responseBytesMax: 1_000_000,
+			onFailure: 'refuse',
+			onFault: (error) => world.observe({ kind: 'fault', what: 'key_store', note: String(error) }),
+			requestMsMax: () => DEADLINE_MS_MAX,
+		});
+	}
+
+	get keyScope(): string {
+		return this.#parts.keyScope;
 	}
 
 	/** An operator's edit of the limits arrives. */
 	reload(table: LimitTable): void {
 		this.runtime.replace(snapshotOf(this.#parts.models, table, this.#parts.rules));
+	}
+
+	/** A stop in good order, when no request runs any more. */
+	close(): Promise<void> {
+		return this.idempotency.close();
 	}
 
 	/** kill -9: nothing of it runs on. */

@@ -31,6 +31,8 @@ export type Trouble = (typeof TROUBLES)[number];
 export interface ProviderPlan {
 	readonly name: string;
 	readonly price: Price | null;
+	/** It acts on the world: what it was asked once must not be asked again. */
+	readonly acts: boolean;
 	readonly medianMs: number;
 	/** Share of calls that go wrong on a good day. */
 	readonly mishaps: number;
@@ -205,6 +207,7 @@ function drawProviders(dice: Dice, spanMs: number): readonly ProviderPlan[] {
 	return UPSTREAMS.map((name, at) => ({
 		name,
 		price: prices[at] ?? null,
+		acts: name === 'two/dear' && dice.chance(0.5),
 		medianMs: dice.between(40, 600),
 		mishaps: dice.pick([0, 0.01, 0.05]),
 		episodes: Array.from({ length: dice.whole(0, 3) }, () => episode(dice, dice.pick(TROUBLES), spanMs)),

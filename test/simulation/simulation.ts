@@ -4,6 +4,7 @@ import { Cluster, type Mutation } from './cluster.ts';
 import { Dice } from './dice.ts';
 import { EveryRequestEnds } from './invariants/1-every-request-ends.ts';
 import { NoMoneyAboveACap } from './invariants/2-no-money-above-a-cap.ts';
+import { OneKeyOneExecution } from './invariants/3-one-key-one-execution.ts';
 import { RetriesAreBounded } from './invariants/4-retries-are-bounded.ts';
 import { TenantsAreApart } from './invariants/5-tenants-are-apart.ts';
 import { NoTenantIsPushedAside } from './invariants/6-no-tenant-is-pushed-aside.ts';
@@ -53,7 +54,8 @@ export async function simulate({ seed, requests, replicas, mutation = {} }: Run)
 	await cluster.start();
 	const load = new Load(scenario, world, cluster);
 	load.start();
-	await runToRest(world, load, lastEpisodeOf(scenario));
+	await runToRest(world, { load, cluster, lastEpisodeMs: lastEpisodeOf(scenario) });
+	cluster.dispose();
 	const { violation } = world;
 	return {
 		seed,
@@ -66,11 +68,16 @@ export async function simulate({ seed, requests, replicas, mutation = {} }: Run)
 	};
 }
 
-function checkersOf({ rules, isCalm, tables, tenants }: Scenario, world: World, cluster: Cluster): readonly Checker[] {
+function checkersOf(
+	{ rules, isCalm, tables, tenants, providers }: Scenario,
+	world: World,
+	cluster: Cluster,
+): readonly Checker[] {
 	const weightOf = (tenant: number) => tables[0]?.tenants[tenants[tenant]?.id ?? '']?.weight ?? 1;
 	return [
 		new EveryRequestEnds(world),
 		new NoMoneyAboveACap(world, cluster),
+		new OneKeyOneExecution(world, (upstream) => providers.some(({ name, acts }) => acts && name === upstream)),
 		new RetriesAreBounded(world, rules.retries),
 		new TenantsAreApart(world),
 		...(isCalm ? [new NoTenantIsPushedAside(world, weightOf)] : []),
@@ -78,28 +85,30 @@ function checkersOf({ rules, isCalm, tables, tenants }: Scenario, world: World, 
 }
 
 /** Event by event until nothing waits any more; a while later every reservation must have vanished too. */
-async function runToRest(world: World, load: Load, lastEpisodeMs: number): Promise<void> {
+async function runToRest(
+	world: World,
+	{ load, cluster, lastEpisodeMs }: { load: Load; cluster: Cluster; lastEpisodeMs: number },
+): Promise<void> {
 	const { clock } = world;
-	let overAt = Number.POSITIVE_INFINITY;
-	while (clock.pending > 0 && world.violation === null && clock.monotonic() < overAt) {
-		await world.step();
-		if (load.isOver && overAt === Number.POSITIVE_INFINITY) {
-			overAt = Math.max(clock.monotonic(), lastEpisodeMs) + REST_MS;
-		}
-	}
+	const runUntil = async (isOver: () => boolean) => {
+		while (clock.pending > 0 && world.violation === null && !isOver()) await world.step();
+	};
+	await runUntil(() => load.isOver);
+	const overMs = Math.max(clock.monotonic(), lastEpisodeMs) + REST_MS;
+	await runUntil(() => clock.monotonic() >= overMs);
+	if (world.violation !== null) return;
+	// What it waits for needs time, which moves only here.
+	void cluster.close();
+	await runUntil(() => clock.monotonic() >= overMs + REST_MS);
 	if (world.violation !== null) return;
 	clock.after(REST_MS, () => {});
 	await world.step();
 	await world.atRest();
 }
 
-function lastEpisodeOf({ link, providers, tenants, blows }: Scenario): number {
-	const episodes = [
-		...link.episodes,
-		...providers.flatMap((one) => one.episodes),
-		...tenants.map(({ flood }) => flood),
-	];
-	return Math.max(0, ...episodes.map((episode) => episode?.to ?? 0), ...blows.map(({ at }) => at));
+function lastEpisodeOf({ link, providers, blows }: Scenario): number {
+	const episodes = [...link.episodes, ...providers.flatMap((one) => one.episodes)];
+	return Math.max(0, ...episodes.map(({ to }) => to), ...blows.map(({ at }) => at));
 }
 
 /** One tenant's people, and the draws that say when they want something. */
