@@ -89,6 +89,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			random,
 			newId,
 			retriever: retrieval.retriever,
+			embedders: retrieval.embedders,
 			traces,
 			authenticator,
 			sharedState,

@@ -1,7 +1,8 @@
 import { countTokens } from '../base/tokens.ts';
-import type { LimitTable } from '../contracts/project.ts';
+import type { EmbedderConfig, LimitTable } from '../contracts/project.ts';
 import { createGuards } from '../guards/guards.ts';
-import type { Feature, Snapshot } from '../runtime/feature.ts';
+import { EMBEDDING_TOKENIZER } from '../runtime/embed.ts';
+import type { EmbedderTarget, Feature, Snapshot } from '../runtime/feature.ts';
 import type { FlagSource } from '../spec/flags.ts';
 import type { Model } from '../spec/model.ts';
 import { featureFlags } from './feature-flags.ts';
@@ -16,6 +17,7 @@ export function createSnapshot(
 	const { config } = project;
 	// Loading a tokenizer's table takes a tenth of a second, which no request should pay.
 	for (const { upstream } of models.values()) countTokens('', upstream.tokenizer);
+	if (config.embedders.size > 0) countTokens('', EMBEDDING_TOKENIZER);
 	const features = [...project.releases].map(([name, release]): [string, Feature] => {
 		const { contract } = release;
 		const prompt = project.prompts.get(name);
@@ -44,6 +46,7 @@ export function createSnapshot(
 		switchedOff: new Map(
 			[...config.upstreams].flatMap(([name, one]) => (one.available ? [] : [[name, one.switchedOnBy]])),
 		),
+		embedders: embedderTargets(config.embedders.values()),
 		bare: config.bare,
 		admission: config.admission,
 		limits,
@@ -55,3 +58,22 @@ export function createSnapshot(
 		),
 	};
 }
+
+function embedderTargets(configs: Iterable<EmbedderConfig>): ReadonlyMap<string, EmbedderTarget> {
+	return new Map(
+		[...configs].flatMap((config): [string, EmbedderTarget][] => {
+			const target = embedderTarget(config);
+			return [config.name, ...config.aliases].map((name) => [name, target]);
+		}),
+	);
+}
+
+function embedderTarget(config: EmbedderConfig): EmbedderTarget {
+	const { name, family, dimensions } = config;
+	const isHosted = family === 'openai-compatible';
+	// A folder's path is the operator's alone.
+	const model = isHosted ? config.model : name;
+	return { name, provider: family, model, dimensions, price: isHosted ? config.price : IN_PROCESS };
+}
+
+const IN_PROCESS = Object.freeze({ version: 'in-process', inputMicrosPerMillion: 0 });

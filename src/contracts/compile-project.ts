@@ -1,14 +1,15 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
 import { admissionOf } from './compile-admission.ts';
+import { embedderOf } from './compile-embedder.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
-import { availability, fillUnavailable, switchOf, upstreamOf, withoutSlash } from './compile-upstream.ts';
+import { availability, fillUnavailable, switchOf, upstreamOf } from './compile-upstream.ts';
 import { type Environment, type Reference, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
 import { withPresets } from './presets.ts';
-import type { CollectionConfig, EmbedderConfig, ProjectConfig, SourceConfig } from './project.ts';
+import type { CollectionConfig, ProjectConfig, SourceConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
 import {
 	DATA_DIR,
@@ -16,7 +17,6 @@ import {
 	projectJsonSchema,
 	projectSchema,
 	type RawCollection,
-	type RawEmbedder,
 	type RawProject,
 } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
@@ -158,27 +158,6 @@ function describeSource(reference: Reference | undefined, path: FieldPath): stri
 		return reference.kind === 'env' ? `the environment variable ${reference.name}` : `the file ${reference.name}`;
 	}
 	return SECRET_FIELDS.has(String(path.at(-1))) ? 'a literal' : null;
-}
-
-function embedderOf(name: string, raw: RawEmbedder, dir: string): EmbedderConfig {
-	if (raw.family === 'builtin') return { name, family: raw.family, dimensions: raw.dimensions };
-	const { dimensions, query_prefix: queryPrefix, document_prefix: documentPrefix } = raw;
-	if (raw.family === 'local') {
-		const model = isAbsolute(raw.model) || /^\.\.?[/\\]/.test(raw.model) ? absolute(dir, raw.model) : raw.model;
-		return { name, family: raw.family, model, dimensions, queryPrefix, documentPrefix };
-	}
-	return {
-		name,
-		family: raw.family,
-		baseUrl: withoutSlash(raw.base_url),
-		apiKey: raw.api_key,
-		model: raw.model,
-		dimensions,
-		queryPrefix,
-		documentPrefix,
-		batchMax: raw.batch_max,
-		timeoutMs: raw.timeout_ms,
-	};
 }
 
 interface CollectionOrigin {

@@ -10,7 +10,7 @@ import type { FeatureFolder } from './feature-folder.ts';
 import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
 import { deepFreeze } from './freeze.ts';
 import { checkOutputSchema } from './output-schema.ts';
-import type { CollectionConfig, ProjectConfig, UpstreamConfig } from './project.ts';
+import type { CollectionConfig, EmbedderConfig, ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release } from './release.ts';
 import { fileProblem } from './source-file.ts';
@@ -103,10 +103,14 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
 	const sources = collection.sources.map((source) => ({ ...source, path: portable(source.path) }));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
-	if (embedder?.family !== 'openai-compatible') {
-		const local = embedder?.family === 'local' ? { ...embedder, model: portable(embedder.model) } : embedder;
-		return { ...collection, sources, embedder: local };
-	}
-	const { apiKey: _, batchMax: __, timeoutMs: ___, ...identity } = embedder;
-	return { ...collection, sources, embedder: identity };
+	return { ...collection, sources, embedder: embedder && embedderIdentity(embedder, portable) };
+}
+
+/** What of an embedder can change an answer. */
+function embedderIdentity(embedder: EmbedderConfig, portable: (path: string) => string): object {
+	const { aliases: _, ...own } = embedder;
+	if (own.family === 'builtin') return own;
+	if (own.family === 'local') return { ...own, model: portable(own.model) };
+	const { apiKey: __, batchMax: ___, timeoutMs: ____, price: _____, ...identity } = own;
+	return identity;
 }

@@ -31,6 +31,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...secretProblems(checking, ['flags', 'hmac_secret']),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
+		...aliasProblems(checking),
 		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
 	];
 }
@@ -128,6 +129,27 @@ function redisProblems({ document, resolved }: Checking): Problem[] {
 	if (parsed.password === '' || reference?.state === 'set') return [];
 	const hint = 'take it out of the file, and out of git';
 	return [problemAt(document, path, { message: 'holds a password', expected: '{env: REDIS_URL}', hint })];
+}
+
+/** A name that could mean two things would mean one of them in silence. */
+function aliasProblems(checking: Checking): Problem[] {
+	const embedders = entries(checking, 'embedders');
+	const known = new Map([
+		...entries(checking, 'upstreams').map(([name]): [string, string] => [name, 'an upstream']),
+		...embedders.map(([name]): [string, string] => [name, 'an embedder']),
+	]);
+	return embedders.flatMap(([name, raw]) => {
+		const aliases = valueAt(raw, ['aliases']);
+		if (!Array.isArray(aliases)) return [];
+		return aliases.flatMap((alias: unknown, index) => {
+			if (typeof alias !== 'string') return [];
+			const taken = known.get(alias);
+			known.set(alias, `an alias of the embedder ${name}`);
+			if (taken === undefined) return [];
+			const what = { message: `${alias} is the name of ${taken} already`, hint: 'choose another name' };
+			return [problemAt(checking.document, ['embedders', name, 'aliases', index], what)];
+		});
+	});
 }
 
 function collectionProblems(checking: Checking, name: string, raw: unknown): Problem[] {

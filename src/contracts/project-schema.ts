@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { admissionSchema } from './admission-schema.ts';
+import { embedder } from './embedder-schema.ts';
 import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
 import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
@@ -7,7 +8,7 @@ import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { retries } from './storm-schema.ts';
-import { apiKey, baseUrl, UPSTREAM_EXAMPLES, upstream } from './upstream-schema.ts';
+import { UPSTREAM_EXAMPLES, upstream } from './upstream-schema.ts';
 
 /** Also assumed when the file is too broken to say. */
 export const DATA_DIR = '.plimsoll';
@@ -46,43 +47,6 @@ const server = z
 	})
 	.prefault({})
 	.meta({ description: 'The gateway.' });
-
-const dimensions = integer(8, 8_192, { description: 'Length of a vector.', examples: [384] });
-const prefixes = {
-	query_prefix: text(0, 1_000, { description: 'Put before every query, where the model asks for it.' }).default(''),
-	document_prefix: text(0, 1_000, { description: 'Put before every document.' }).default(''),
-};
-
-const embedder = z
-	.discriminatedUnion('family', [
-		z.strictObject({
-			family: z.literal('builtin').meta({ description: 'Deterministic, in process, no download.' }),
-			dimensions: dimensions.default(256),
-		}),
-		z.strictObject({
-			family: z.literal('openai-compatible').meta({ description: 'Any `/v1/embeddings` endpoint.' }),
-			base_url: baseUrl,
-			api_key: apiKey,
-			model: text(1, 200, {
-				description: 'The provider’s own name of the model.',
-				examples: ['text-embedding-3-small'],
-			}),
-			dimensions,
-			...prefixes,
-			batch_max: integer(1, 2_048, { description: 'Texts in one call.' }).default(64),
-			timeout_ms: integer(1, 600_000, { description: 'One call.', 'x-unit': MILLISECONDS }).default(30_000),
-		}),
-		z.strictObject({
-			family: z.literal('local').meta({ description: 'An ONNX sentence transformer, in process.' }),
-			model: text(1, 1_000, {
-				description: 'A folder (starting with ./ or / or ../) or a hub id.',
-				examples: ['Xenova/all-MiniLM-L6-v2'],
-			}),
-			dimensions,
-			...prefixes,
-		}),
-	])
-	.meta({ description: 'Turns text into vectors.' });
 
 const path = text(1, 4_000, {
 	description: 'Relative to plimsoll.yaml, or absolute.',
@@ -226,7 +190,7 @@ export const projectSchema = z
 		embedders: z
 			.record(nameKey, embedder)
 			.meta({
-				description: 'The embedders that collections may use, by name.',
+				description: 'The embedders that collections and clients may use, by name.',
 				'x-expected': 'a mapping of names to embedders',
 				'x-names': ['builtin', 'hosted', 'sentences'],
 			})
@@ -243,7 +207,6 @@ export const projectSchema = z
 	.meta({ title: 'Plimsoll project', description: 'One deployment: `plimsoll.yaml`.' });
 
 export type RawProject = z.output<typeof projectSchema>;
-export type RawEmbedder = RawProject['embedders'][string];
 export type RawCollection = RawProject['collections'][string];
 
 /** The same as JSON Schema (2020-12), for editors, the manual and the text of problems. */

@@ -1,5 +1,6 @@
 import type { Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
+import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
 import type { FlagDefinition } from './flag.ts';
@@ -255,29 +256,33 @@ export type UpstreamConfig = UpstreamBase &
 		  }
 	);
 
+interface EmbedderBase {
+	readonly name: string;
+	readonly dimensions: number;
+	/** Further names under which clients may ask for it. */
+	readonly aliases: readonly string[];
+}
+
 export type EmbedderConfig =
-	| { readonly name: string; readonly family: 'builtin'; readonly dimensions: number }
-	| {
-			readonly name: string;
+	| (EmbedderBase & { readonly family: 'builtin' })
+	| (EmbedderBase & {
 			readonly family: 'openai-compatible';
 			readonly baseUrl: string;
 			readonly apiKey: string | null;
 			readonly model: string;
-			readonly dimensions: number;
 			readonly queryPrefix: string;
 			readonly documentPrefix: string;
 			readonly batchMax: number;
 			readonly timeoutMs: number;
-	  }
-	| {
-			readonly name: string;
+			readonly price: EmbeddingPrice | null;
+	  })
+	| (EmbedderBase & {
 			readonly family: 'local';
 			/** A folder with an ONNX sentence transformer, absolute; or a hub id such as `Xenova/all-MiniLM-L6-v2`. */
 			readonly model: string;
-			readonly dimensions: number;
 			readonly queryPrefix: string;
 			readonly documentPrefix: string;
-	  };
+	  });
 
 export interface CollectionConfig {
 	readonly name: string;

@@ -5,6 +5,8 @@ import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
+import { EmbeddingsBody, readEmbeddingsBody } from './embeddings-body.ts';
+import { embeddingsResponse } from './embeddings-response.ts';
 import { checkBody } from './json-body.ts';
 import { callerOf, type Exchange, pathParameter, type Route, type TracedExchange } from './route.ts';
 import { searchResponse } from './search-response.ts';
@@ -20,6 +22,15 @@ export const DATA_ROUTES: readonly Route[] = [
 			'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
 		body: ChatBody,
 		handle: chat,
+	},
+	{
+		method: 'POST',
+		path: '/v1/embeddings',
+		scope: 'invoke',
+		traced: true,
+		summary: 'Embed texts by an embedder, by its name or alias as the model. OpenAI’s embeddings.',
+		body: EmbeddingsBody,
+		handle: embeddings,
 	},
 	{
 		method: 'POST',
@@ -44,7 +55,7 @@ export const DATA_ROUTES: readonly Route[] = [
 		path: '/v1/models',
 		scope: 'invoke',
 		traced: false,
-		summary: 'Names that the caller can put in model: features first, then bare upstreams.',
+		summary: 'Names that the caller can put in model: features first, then bare upstreams, then embedders.',
 		body: null,
 		handle: models,
 	},
@@ -82,6 +93,14 @@ async function chat(exchange: TracedExchange): Promise<unknown> {
 		events.fail(error);
 	}
 	return undefined;
+}
+
+async function embeddings({ request, parts, context, outlet }: TracedExchange): Promise<string> {
+	const { encoding, ...ask } = readEmbeddingsBody(checkBody(EmbeddingsBody, request.body));
+	const embedding = await parts.runtime.embed(context, ask);
+	outlet.header('x-plimsoll-upstream', embedding.embedder);
+	outlet.header('content-type', 'application/json; charset=utf-8');
+	return embeddingsResponse(embedding, { model: ask.model, encoding });
 }
 
 async function invoke(exchange: TracedExchange): Promise<unknown> {
@@ -122,20 +141,33 @@ function model(exchange: Exchange): unknown {
 	const name = pathParameter(exchange.request, 'model');
 	const row = modelRows(exchange).find(({ id }) => id === name);
 	if (row) return row;
-	throw new PlimsollError('model_not_found', `No feature or upstream is named "${name.slice(0, 100)}".`, {
+	throw new PlimsollError('model_not_found', `No feature, upstream or embedder is named "${name.slice(0, 100)}".`, {
 		param: 'model',
 	});
 }
 
 /** What the caller may call, and nothing that would tell of more. */
 function modelRows(exchange: Exchange) {
-	const { features, upstreams } = exchange.parts.runtime.snapshot;
+	const { features, upstreams, embedders } = exchange.parts.runtime.snapshot;
 	const caller = callerOf(exchange);
-	const row = (id: string, ownedBy: string) => ({ id, object: 'model', created: 0, owned_by: ownedBy });
+	const row = (id: string, kind: string, ownedBy: string) => ({
+		id,
+		object: 'model',
+		created: 0,
+		owned_by: ownedBy,
+		plimsoll: { kind },
+	});
 	return [
-		...[...features.values()].map(({ release }) => row(release.contract.feature, release.contract.owner)),
-		...[...upstreams.values()].map(({ upstream }) => row(upstream.name, upstream.provider)),
-	].filter(({ id }) => mayCall(caller, id));
+		...[...features.values()]
+			.map(({ release: { contract } }) => row(contract.feature, 'feature', contract.owner))
+			.filter(({ id }) => mayCall(caller, id)),
+		...[...upstreams.values()]
+			.map(({ upstream }) => row(upstream.name, 'upstream', upstream.provider))
+			.filter(({ id }) => mayCall(caller, id)),
+		...[...embedders]
+			.filter(([, { name }]) => mayCall(caller, name))
+			.map(([id, { provider }]) => row(id, 'embedder', provider)),
+	];
 }
 
 function envelopeOf(context: RequestContext, model: string): Envelope {

@@ -35,6 +35,10 @@ export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
 	const result = schema.safeParse(body);
 	if (result.success) return result.data;
 	const issue = result.error.issues[0];
+	if (issue?.code === 'unrecognized_keys') {
+		const param = dotted([...issue.path, issue.keys[0] ?? '']);
+		throw new PlimsollError('request_invalid', `${param} is not known here; leave it out.`, { param });
+	}
 	const param = issue ? dotted(issue.path) : null;
 	const message = `${param ? `${param}: ` : ''}${issue?.message ?? 'The body is not valid'}.`;
 	throw new PlimsollError('request_invalid', message, param ? { param } : {});

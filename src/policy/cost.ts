@@ -1,4 +1,5 @@
 import type { Price, Usage } from '../spec/model.ts';
+import type { EmbeddingPrice } from '../spec/retrieval.ts';
 
 /**
  * What is assumed of an upstream without a price: at or above the list price of nearly every hosted language model
@@ -11,6 +12,12 @@ export const UNKNOWN_PRICE: Price = Object.freeze({
 	cachedInputMicrosPerMillion: 30_000_000,
 	outputMicrosPerMillion: 180_000_000,
 });
+
+/**
+ * The same for an embedder: above the list price of every hosted text embedder known to us (at most 0.2 dollars per
+ * million tokens), by far less than what language models cost.
+ */
+const UNKNOWN_EMBEDDING_PRICE: EmbeddingPrice = Object.freeze({ version: 'unknown', inputMicrosPerMillion: 500_000 });
 
 interface Cost {
 	/** Integer micro-dollars, rounded up once. */
@@ -44,6 +51,13 @@ export function worstCaseCost(tokensIn: number, tokensOutMax: number, price: Pri
 		[tokensIn, Math.max(known.inputMicrosPerMillion, known.cachedInputMicrosPerMillion)],
 		[tokensOutMax, known.outputMicrosPerMillion],
 	]);
+}
+
+/** What embedding texts cost. Throws RangeError for counts that are none. */
+export function embeddingCost(tokens: number, source: Usage['source'], price: EmbeddingPrice | null): Cost {
+	const { version, inputMicrosPerMillion } = price ?? UNKNOWN_EMBEDDING_PRICE;
+	const micros = total([[tokens, inputMicrosPerMillion]]);
+	return { micros, source: price === null ? 'estimated' : source, priceVersion: version };
 }
 
 type Term = readonly [tokens: number, microsPerMillion: number];

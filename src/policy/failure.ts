@@ -34,6 +34,11 @@ const MEANINGS: Readonly<Record<Setback, Meaning>> = {
 	cancelled: { situation: null, code: 'client_closed' },
 };
 
+/** The error of a call that is not made again and has no policy, such as one to an embedder. */
+export function codeOf(failure: UpstreamFailure): ErrorCode {
+	return MEANINGS[failure].code;
+}
+
 export interface FailedAttempt {
 	readonly failure: Setback;
 	/** What the provider asked for, milliseconds. */

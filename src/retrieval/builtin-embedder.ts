@@ -46,7 +46,7 @@ export function createBuiltinEmbedder(dimensions: number): Embedder {
 				signal?.throwIfAborted();
 				vectors.push(hashedVector(text, dimensions));
 			}
-			return vectors;
+			return { vectors, tokens: null };
 		},
 		async close() {},
 	};

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { EmbedderConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { Embedder } from '../spec/retrieval.ts';
+import type { Embedder, EmbedderSource } from '../spec/retrieval.ts';
 import { createEmbedder } from './embedders.ts';
 
 /** How long a failure to load is remembered, so that searches do not each try again. */
@@ -15,7 +15,7 @@ interface Entry {
 }
 
 /** The configured embedders, each made when it is first needed and shared from then on. */
-export class EmbedderPool {
+export class EmbedderPool implements EmbedderSource {
 	readonly #parts: { http: HttpClient; clock: Clock; cacheDir: string };
 	readonly #entries = new Map<string, Entry>();
 	#configs: ReadonlyMap<string, EmbedderConfig> = new Map();
@@ -56,9 +56,9 @@ export class EmbedderPool {
 	}
 }
 
-/** The key of an embedder is all of its settings: an edit makes another one. The secret stays in memory. */
+/** The key of an embedder is all that makes it: an edit makes another one. The secret stays in memory. */
 function entryKey(config: EmbedderConfig): string {
-	return canonicalJson(config);
+	return canonicalJson({ ...config, aliases: [], price: null });
 }
 
 async function closeAll(entries: readonly Entry[]): Promise<void> {

@@ -189,13 +189,14 @@ function toRows(
 async function writeBatch({ embedder, table, written, signal }: RunContext, batch: readonly Pending[]): Promise<void> {
 	if (batch.length === 0) return;
 	const bare = batch.flatMap(({ rows }) => rows);
-	const vectors = embedder
+	const embedded = embedder
 		? await embedder.embed(
 				bare.map((row) => searchableBody(row).body),
 				'document',
 				signal,
 			)
 		: null;
+	const vectors = embedded?.vectors ?? null;
 	if (vectors && vectors.length !== bare.length)
 		throw new RangeError(`the embedder gave ${vectors.length} vectors for ${bare.length} texts`);
 	signal.throwIfAborted();

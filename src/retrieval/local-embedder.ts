@@ -6,6 +6,7 @@ import { sha256Of } from '../base/hash.ts';
 import type { EmbedderConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Embedder } from '../spec/retrieval.ts';
+import { prefixOf } from './text-prefix.ts';
 import { unitVector } from './unit-vector.ts';
 
 type Config = Extract<EmbedderConfig, { family: 'local' }>;
@@ -86,14 +87,14 @@ async function loadEmbedder(
 			tokensMax,
 		},
 		async embed(texts, kind, signal) {
-			const prefix = kind === 'query' ? config.queryPrefix : config.documentPrefix;
+			const prefix = prefixOf(kind, config);
 			const vectors: Float32Array[] = [];
 			for (let start = 0; start < texts.length; start += BATCH_MAX) {
 				signal?.throwIfAborted();
 				const batch = texts.slice(start, start + BATCH_MAX).map((text) => (prefix + text).toWellFormed());
 				vectors.push(...rows(config, batch.length, await extract(batch, { pooling: 'mean', normalize: false })));
 			}
-			return vectors;
+			return { vectors, tokens: null };
 		},
 		async close() {
 			const dispose = read(loaded, 'dispose');

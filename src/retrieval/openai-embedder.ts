@@ -4,13 +4,19 @@ import { Deadline } from '../base/deadline.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { EmbedderConfig } from '../contracts/project.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { Embedder } from '../spec/retrieval.ts';
+import { UpstreamError, type UpstreamFailure } from '../spec/model.ts';
+import type { Embedded, Embedder } from '../spec/retrieval.ts';
+import { prefixOf } from './text-prefix.ts';
 import { unitVector } from './unit-vector.ts';
 
 type Config = Extract<EmbedderConfig, { family: 'openai-compatible' }>;
 
 const answerSchema = z.object({
 	data: z.array(z.object({ index: z.int().min(0), embedding: z.array(z.number()) })),
+	usage: z
+		.object({ prompt_tokens: z.int().min(0) })
+		.nullish()
+		.catch(null),
 });
 
 /** Bytes that one number of an answer may take, with room to spare. */
@@ -32,19 +38,24 @@ export function createOpenAiEmbedder(config: Config, { http, clock }: { http: Ht
 			tokensMax: 8_192,
 		},
 		async embed(texts, kind, signal) {
-			const prefix = kind === 'query' ? queryPrefix : documentPrefix;
+			const prefix = prefixOf(kind, config);
 			const vectors: Float32Array[] = [];
+			let tokens: number | null = 0;
 			for (let start = 0; start < texts.length; start += batchMax) {
 				const batch = texts.slice(start, start + batchMax).map((text) => (prefix + text).toWellFormed());
-				vectors.push(...(await embedBatch(batch, signal)));
+				const part = await embedBatch(batch, signal);
+				vectors.push(...part.vectors);
+				tokens = tokens === null || part.tokens === null ? null : tokens + part.tokens;
 			}
-			return vectors;
+			return { vectors, tokens };
 		},
 		async close() {},
 	};
 
-	async function embedBatch(batch: readonly string[], signal: AbortSignal | null): Promise<Float32Array[]> {
-		const deadline = new Deadline(clock, () => failed(config, `no answer within ${config.timeoutMs} ms`));
+	async function embedBatch(batch: readonly string[], signal: AbortSignal | null): Promise<Embedded> {
+		const deadline = new Deadline(clock, () =>
+			failed(config, `no answer within ${config.timeoutMs} ms`, { kind: 'timeout_total' }),
+		);
 		deadline.set(config.timeoutMs);
 		try {
 			const merged = signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal;
@@ -54,7 +65,7 @@ export function createOpenAiEmbedder(config: Config, { http, clock }: { http: Ht
 			signal?.throwIfAborted();
 			if (cause instanceof PlimsollError) throw cause;
 			if (deadline.signal.aborted) throw deadline.signal.reason;
-			throw failed(config, cause instanceof Error ? cause.message : String(cause), cause);
+			throw failed(config, cause instanceof Error ? cause.message : String(cause), { kind: brokenKind(cause), cause });
 		} finally {
 			deadline.dispose();
 		}
@@ -79,15 +90,20 @@ async function post(config: Config, http: HttpClient, input: readonly string[], 
 		if (length > bytesMax) break;
 	}
 	const text = Buffer.concat(parts).toString();
-	if (!ok) throw failed(config, `status ${response.statusCode}`, undefined, text.slice(0, ERROR_BYTES_MAX));
+	if (!ok) {
+		const { statusCode: status } = response;
+		const retryAfterMs = retryAfterOf(response.headers);
+		const kind = kindOf(status);
+		throw failed(config, `status ${status}`, { kind, status, retryAfterMs, internal: text.slice(0, ERROR_BYTES_MAX) });
+	}
 	return text;
 }
 
 /** The vectors in the order of the texts, whatever order the endpoint chose, each checked and scaled to unit length. */
-function order(config: Config, count: number, text: string): Float32Array[] {
+function order(config: Config, count: number, text: string): Embedded {
 	const answer = answerSchema.safeParse(parseJson(text));
-	if (!answer.success) throw failed(config, 'the answer is not a list of embeddings', answer.error);
-	const { data } = answer.data;
+	if (!answer.success) throw failed(config, 'the answer is not a list of embeddings', { cause: answer.error });
+	const { data, usage } = answer.data;
 	if (data.length !== count) throw failed(config, `${data.length} embeddings for ${count} texts`);
 	const vectors = new Array<Float32Array | undefined>(count);
 	for (const { index, embedding } of data) {
@@ -97,7 +113,7 @@ function order(config: Config, count: number, text: string): Float32Array[] {
 		}
 		vectors[index] = unitVector(embedding);
 	}
-	return vectors.filter((vector) => vector !== undefined);
+	return { vectors: vectors.filter((vector) => vector !== undefined), tokens: usage?.prompt_tokens ?? null };
 }
 
 function parseJson(text: string): unknown {
@@ -108,7 +124,42 @@ function parseJson(text: string): unknown {
 	}
 }
 
-function failed(config: Config, reason: string, cause?: unknown, internal?: string): PlimsollError {
+/** What the status of a refusal means; the body is for the operator. */
+function kindOf(status: number): UpstreamFailure {
+	if (status === 401 || status === 403) return 'authentication';
+	if (status === 402) return 'quota';
+	if (status === 429) return 'rate_limited';
+	if (status >= 500 || status === 408 || status === 409 || status === 425) return 'server_error';
+	return status >= 400 ? 'bad_request' : 'nonsense';
+}
+
+function brokenKind(cause: unknown): UpstreamFailure {
+	const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+	if (code === 'UND_ERR_CONNECT_TIMEOUT') return 'timeout_connect';
+	// A fault in the numbers has no code of the network's.
+	return code === '' ? 'nonsense' : 'connect';
+}
+
+/** Milliseconds; null where the endpoint does not say how long. */
+function retryAfterOf(headers: Readonly<Record<string, string | string[] | undefined>>): number | null {
+	const { 'retry-after-ms': ms, 'retry-after': seconds } = headers;
+	if (typeof ms === 'string' && /^\d{1,9}$/.test(ms)) return Number(ms);
+	return typeof seconds === 'string' && /^\d{1,6}$/.test(seconds) ? Number(seconds) * 1000 : null;
+}
+
+function failed(
+	config: Config,
+	reason: string,
+	why: {
+		kind?: UpstreamFailure;
+		status?: number;
+		retryAfterMs?: number | null;
+		cause?: unknown;
+		internal?: string;
+	} = {},
+): PlimsollError {
+	const { kind = 'nonsense', internal, ...details } = why;
 	const message = `The embedder ${config.name} did not answer as it should: ${reason}.`;
+	const cause = new UpstreamError(kind, config.name, message, details);
 	return new PlimsollError('retrieval_failed', message, { cause, ...(internal === undefined ? {} : { internal }) });
 }

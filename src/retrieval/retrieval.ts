@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { RecordStore } from '../spec/records.ts';
-import type { Ingester, Retriever } from '../spec/retrieval.ts';
+import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
 import { EmbedderPool } from './embedder-pool.ts';
 import { CollectionIngester } from './ingest.ts';
@@ -28,6 +28,7 @@ export interface RetrievalOptions {
 export interface Retrieval {
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
+	readonly embedders: EmbedderSource;
 	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
 	open(): Promise<void>;
 	/** Puts a new configuration in force for searches and runs that start from now on. */
@@ -49,6 +50,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	return {
 		retriever: createRetriever({ catalogue, embedders, clock }),
 		ingester,
+		embedders,
 		async open() {
 			await catalogue.open();
 			await ingester.open();

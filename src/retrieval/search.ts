@@ -157,7 +157,8 @@ function vectorLeg(
 		if (config.embedder === null) return [];
 		const embedder = await embedders.get(config.embedder);
 		assertSameEmbedder(config.name, embedder, index);
-		const [vector] = await embedder.embed([query.text], 'query', signal);
+		const { vectors } = await embedder.embed([query.text], 'query', signal);
+		const [vector] = vectors;
 		// A query without content words has no direction, so that nothing is near it.
 		if (!vector?.some((value) => value !== 0)) return [];
 		return index.vector(vector, query.limit, query.timeoutMs);

@@ -162,7 +162,7 @@ function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 }
 
 /** Whether the provider began to work on the call, and so may bill it: refusals and failed connections cost nothing. */
-function wasProcessed(error: UpstreamError): boolean {
+export function wasProcessed(error: UpstreamError): boolean {
 	switch (error.kind) {
 		case 'timeout_first_token':
 		case 'timeout_idle':

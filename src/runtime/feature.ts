@@ -5,6 +5,7 @@ import type { FlagSource } from '../spec/flags.ts';
 import type { Guard } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
 import type { Prompt } from '../spec/prompt.ts';
+import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { BreakerTable } from './breakers.ts';
 
 /** A release with its parts resolved: everything one request needs, nothing left to look up. */
@@ -29,6 +30,18 @@ export interface FeatureFlags {
 	readonly prompts: ReadonlyMap<string, Prompt>;
 }
 
+/** An embedder as clients can ask for it. */
+export interface EmbedderTarget {
+	readonly name: string;
+	/** The trace's `provider`. */
+	readonly provider: string;
+	/** The provider's own name of the model. */
+	readonly model: string;
+	readonly dimensions: number;
+	/** Null: unknown. */
+	readonly price: EmbeddingPrice | null;
+}
+
 /** What is served at one instant. A reload swaps the whole snapshot; a request keeps the one it began with. */
 export interface Snapshot {
 	readonly features: ReadonlyMap<string, Feature>;
@@ -36,6 +49,8 @@ export interface Snapshot {
 	readonly upstreams: ReadonlyMap<string, Model>;
 	/** Optional upstreams that are off, with the environment variables that would switch them on. */
 	readonly switchedOff: ReadonlyMap<string, readonly string[]>;
+	/** What clients can have texts embedded by: by its name, and by each of its aliases. */
+	readonly embedders: ReadonlyMap<string, EmbedderTarget>;
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	readonly admission: AdmissionConfig;
 	readonly limits: LimitTable;

@@ -4,13 +4,14 @@ import { requireSearch } from '../policy/access.ts';
 import { RetryBudgets } from '../policy/retry-budget.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
 import type { Authenticator } from '../spec/identity.ts';
-import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import type { EmbedderSource, Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
 import { Breakers } from './breakers.ts';
 import { BufferedBytes } from './buffered-bytes.ts';
 import { Door } from './door.ts';
+import { type Embedding, type EmbedRequest, embed } from './embed.ts';
 import type { Snapshot } from './feature.ts';
 import { answer } from './pipeline.ts';
 import { Places, type PlacesView } from './places.ts';
@@ -26,6 +27,7 @@ export interface RuntimeParts {
 	readonly random: Random;
 	readonly newId: (prefix: string) => string;
 	readonly retriever: Retriever;
+	readonly embedders: EmbedderSource;
 	readonly traces: TraceSink;
 	readonly authenticator: Authenticator;
 	/** The counters behind limits. */
@@ -110,14 +112,20 @@ export class Runtime {
 
 	/** Answers an admitted request and ends it. */
 	async chat(context: RequestContext, request: ChatRequest): Promise<Answer> {
-		const { trace } = context;
-		if (this.#snapshot.admission.adaptiveMin !== null) context.onLeave(() => this.#pressure.observe(trace));
-		const { user: proved } = context.caller;
-		// What a token proves goes before what a body claims.
-		const user = proved ?? request.user;
-		if (user !== null) trace.user_id_hash = this.#parts.hashUser(context.caller.tenantId, user);
+		if (this.#snapshot.admission.adaptiveMin !== null) context.onLeave(() => this.#pressure.observe(context.trace));
+		this.#noteUser(context, request.user);
 		const result = await this.#ending(context, () =>
 			answer(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
+		);
+		context.end(null);
+		return result;
+	}
+
+	/** Embeds texts for an admitted request and ends it. */
+	async embed(context: RequestContext, request: EmbedRequest): Promise<Embedding> {
+		this.#noteUser(context, request.user);
+		const result = await this.#ending(context, () =>
+			embed(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
 		);
 		context.end(null);
 		return result;
@@ -164,6 +172,12 @@ export class Runtime {
 		const cancel = msMax === null ? () => {} : this.#parts.clock.after(msMax / 2, refuse);
 		await this.#door.close();
 		cancel();
+	}
+
+	/** What a token proves goes before what a body claims. */
+	#noteUser({ caller, trace }: RequestContext, claimed: string | null): void {
+		const user = caller.user ?? claimed;
+		if (user !== null) trace.user_id_hash = this.#parts.hashUser(caller.tenantId, user);
 	}
 
 	async #ending<T>(context: RequestContext, run: () => Promise<T>): Promise<T> {

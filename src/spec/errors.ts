@@ -17,8 +17,9 @@ export const ERRORS = {
 	parameter_unsupported: {
 		category: 'invalid_request',
 		retryable: false,
-		meaning: 'The request carries a parameter that the feature does not let clients set.',
-		remedy: 'Leave it out, or list it under models.client_parameters in the contract.',
+		meaning:
+			'The request carries a parameter that the route does not know, or that the feature does not let clients set.',
+		remedy: 'Leave it out; for a feature, its contract may list it under models.client_parameters.',
 	},
 	body_too_large: {
 		category: 'too_large',

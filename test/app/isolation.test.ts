@@ -38,6 +38,11 @@ const ROWS: Readonly<Record<string, Row>> = {
 		body: () => ({ input: { question: 'What is a load line?' }, user: 'acme-user' }),
 		hears: 200,
 	},
+	'POST /v1/embeddings': {
+		scope: 'invoke',
+		body: () => ({ model: 'words', input: 'a load line', user: 'acme-user' }),
+		hears: 200,
+	},
 	'POST /v1/collections/{collection}/search': {
 		scope: 'invoke',
 		path: { collection: () => 'docs' },
@@ -102,6 +107,8 @@ const SETTINGS = `identity:
       scopes_allowed: [invoke, ingest, read, admin]
 organisations:
   acme-holding: {limits: {requests_per_minute: 90000}}
+embedders:
+  words: {family: builtin, aliases: [text-embedding-3-small]}
 tenants:
   acme:
     organisation: acme-holding

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { loadProject } from '../../src/app/load-project.ts';
 import { formatProblem } from '../../src/spec/problem.ts';
-import { projectFolder } from '../support/project-folder.ts';
+import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
 
 const FULL = `server:
   port: 4600
@@ -278,6 +278,49 @@ collections:
 	expect(await weightOf('')).toBe(0);
 	expect(await weightOf(', embedder: words')).toBe(0);
 	expect(await weightOf(', embedder: small')).toBe(0.5);
+});
+
+test('an alias of an embedder that something else is called by is refused, and so is a price that is none', async () => {
+	const hosted = (rest: string) => `upstreams:
+  local/extractive: {family: extractive}
+embedders:
+  words: {family: builtin, aliases: [wide]}
+  hosted: {family: openai-compatible, base_url: http://h/v1, model: m, dimensions: 64, ${rest}}
+`;
+	expect(
+		await problemsOf(hosted('aliases: [text-embedding-3-small], price: {version: v, input_usd_per_million: 0.02}')),
+	).toEqual([]);
+	expect(await problemsOf(hosted('price: {version: v, free: true}'))).toEqual([]);
+	for (const [alias, whose] of [
+		['words', 'an embedder'],
+		['wide', 'an alias of the embedder words'],
+		['local/extractive', 'an upstream'],
+	]) {
+		const [problem] = await problemsOf(hosted(`aliases: [${alias}]`));
+		expect(problem).toContain(`embedders.hosted.aliases[0]: ${alias} is the name of ${whose} already`);
+	}
+	for (const price of ['{version: v}', '{version: v, free: true, input_usd_per_million: 1}']) {
+		const [problem] = await problemsOf(hosted(`price: ${price}`));
+		expect(problem).toContain('needs either input_usd_per_million or free: true');
+	}
+	const [zero] = await problemsOf(hosted('price: {version: v, input_usd_per_million: 0}'));
+	expect(zero).toContain('embedders.hosted.price.input_usd_per_million');
+});
+
+test('what of an embedder cannot change an answer leaves a release as it is', async () => {
+	const releaseOf = async (settings: string) => {
+		const files = { ...VALID_PROJECT };
+		files['plimsoll.yaml'] =
+			`${VALID_PROJECT['plimsoll.yaml']?.replace('  docs:\n', '  docs:\n    embedder: hosted\n')}embedders:
+  hosted: {family: openai-compatible, base_url: http://h/v1, model: m, dimensions: 64, ${settings}}
+`;
+		const { value, problems } = await loadProject(await projectFolder(files), {});
+		expect(problems).toEqual([]);
+		return value?.releases.get('ask')?.hash;
+	};
+	const hash = await releaseOf('batch_max: 64');
+	expect(await releaseOf('aliases: [other], price: {version: v, free: true}')).toBe(hash);
+	expect(await releaseOf('query_prefix: "q: "')).not.toBe(hash);
 });
 
 test('an unknown key anywhere is refused at its line', async () => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { ROUTES } from '../../src/gateway/gateway.ts';
+import { createBuiltinEmbedder } from '../../src/retrieval/builtin-embedder.ts';
 import { BoundedIdempotency } from '../../src/stores/bounded-idempotency.ts';
 import { RedisIdempotency } from '../../src/stores/redis-idempotency.ts';
 import { RedisLink } from '../../src/stores/redis-link.ts';
@@ -77,10 +78,13 @@ describe('an Idempotency-Key', () => {
 			'/v1/chat/completions': ASK,
 			'/v1/features/{feature}/invoke': { input: { question: 'hello' } },
 			'/v1/collections/{collection}/search': { query: 'ships' },
+			'/v1/embeddings': { model: 'words', input: 'ships' },
 		};
 		const routes = ROUTES.filter(({ method, traced }) => method === 'POST' && traced);
 		expect(routes.map(({ path }) => path).sort()).toEqual(Object.keys(bodies).sort());
-		const gateway = await start();
+		const words = { name: 'words', provider: 'builtin', model: 'words', dimensions: 8, price: null };
+		const source = { get: async () => createBuiltinEmbedder(8) };
+		const gateway = await start({ embedders: { source, targets: [{ names: ['words'], target: words }] } });
 		for (const { path } of routes) {
 			const sent = { key: path, path: path.replace('{feature}', 'greet').replace('{collection}', 'docs') };
 			const first = await send(gateway, { ...sent, body: bodies[path] });

@@ -24,7 +24,11 @@ function dot(a: Float32Array | undefined, b: Float32Array | undefined): number {
 
 describe('the built-in embedder', () => {
 	const embed = async (...texts: string[]) =>
-		(await make({ name: 'builtin', family: 'builtin', dimensions: 512 })).embed(texts, 'query', null);
+		(
+			await (
+				await make({ name: 'builtin', family: 'builtin', dimensions: 512, aliases: [] })
+			).embed(texts, 'query', null)
+		).vectors;
 
 	it('gives unit vectors, the same each time', async () => {
 		await fc.assert(
@@ -77,6 +81,8 @@ describe('an OpenAI-compatible embedder', () => {
 		documentPrefix: 'passage: ',
 		batchMax: 3,
 		timeoutMs: 5_000,
+		aliases: [],
+		price: null,
 		...overrides,
 	});
 	const answer = (data: unknown) => {
@@ -95,11 +101,13 @@ describe('an OpenAI-compatible embedder', () => {
 	it('sends batches with prefix and key, and returns unit vectors in order', async () => {
 		const embedder = await make(config());
 		const texts = Array.from({ length: 7 }, (_, at) => `text ${at}`);
-		const vectors = await embedder.embed(texts, 'document', null);
+		const { vectors } = await embedder.embed(texts, 'document', null);
 		expect(vectors).toHaveLength(7);
 		expect(server.texts).toEqual(texts.map((text) => `passage: ${text}`));
 		expect(server.headers.authorization).toBe('Bearer sk-test');
-		const [alone] = await embedder.embed(['text 5'], 'document', null);
+		const {
+			vectors: [alone],
+		} = await embedder.embed(['text 5'], 'document', null);
 		expect(dot(alone, vectors[5])).toBeCloseTo(1, 5);
 		await embedder.embed(['x'], 'query', null);
 		expect(server.texts.at(-1)).toBe('query: x');
@@ -111,7 +119,9 @@ describe('an OpenAI-compatible embedder', () => {
 			{ index: 0, embedding: [3, 4] },
 		]);
 		const embedder = await make(config({ dimensions: 2 }));
-		const [first, second] = await embedder.embed(['a', 'b'], 'query', null);
+		const {
+			vectors: [first, second],
+		} = await embedder.embed(['a', 'b'], 'query', null);
 		expect([...(first ?? [])].map((value) => value.toFixed(2))).toEqual(['0.60', '0.80']);
 		expect([...(second ?? [])]).toEqual([0, 1]);
 	});

@@ -443,6 +443,8 @@ describe('a process killed in the middle of a run', () => {
 			documentPrefix: '',
 			batchMax: 128,
 			timeoutMs: 10_000,
+			aliases: [],
+			price: null,
 		};
 		const config = (dir: string) => collection([jsonlSource(path.join(dir, 'all.jsonl'))], { embedder: 'remote' });
 		await open((dir) => retrievalConfig([config(dir)], [embedder]));

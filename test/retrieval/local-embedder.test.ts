@@ -27,6 +27,7 @@ const config = (overrides: object = {}) => ({
 	family: 'local' as const,
 	model,
 	dimensions: 3,
+	aliases: [],
 	queryPrefix: '',
 	documentPrefix: '',
 	...overrides,
@@ -35,7 +36,11 @@ const config = (overrides: object = {}) => ({
 describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})`, () => {
 	it('is mean-pooled over its tokens, padding left out, and scaled to unit length', async () => {
 		const embedder = await createLocalEmbedder(config(), { cacheDir: root });
-		const vectors = await embedder.embed(['east', 'north east', 'up up up up north', 'unknown words'], 'query', null);
+		const { vectors } = await embedder.embed(
+			['east', 'north east', 'up up up up north', 'unknown words'],
+			'query',
+			null,
+		);
 		const rounded = vectors.map((vector) => [...vector].map((value) => Number(value.toFixed(3))));
 		expect(rounded).toEqual([
 			[1, 0, 0],
@@ -48,7 +53,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 
 	it('embeds more texts than fit one batch, in order', async () => {
 		const embedder = await createLocalEmbedder(config(), { cacheDir: root });
-		const vectors = await embedder.embed(
+		const { vectors } = await embedder.embed(
 			Array.from({ length: 40 }, (_, at) => (at % 2 ? 'up' : 'east')),
 			'document',
 			null,
@@ -59,13 +64,16 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 
 	it('cuts texts at the model’s length and says so in its identity, which changes with the model’s bytes', async () => {
 		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ' }), { cacheDir: root });
-		const [cut] = await embedder.embed([`${'east '.repeat(7)}up up up up up up up`], 'document', null);
+		const {
+			vectors: [cut],
+		} = await embedder.embed([`${'east '.repeat(7)}up up up up up up up`], 'document', null);
 		expect([...(cut ?? [])].map((value) => value.toFixed(2))).toEqual(['0.97', '0.00', '0.23']);
 		expect(embedder.identity).toMatchObject({
 			provider: 'local',
 			model: 'tiny',
 			tokensMax: 8,
 			dimensions: 3,
+			aliases: [],
 			queryPrefix: 'north ',
 		});
 		const other = path.join(root, 'changed', 'tiny');
@@ -80,8 +88,12 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ', documentPrefix: 'up ' }), {
 			cacheDir: root,
 		});
-		const [query] = await embedder.embed(['east'], 'query', null);
-		const [document] = await embedder.embed(['east'], 'document', null);
+		const {
+			vectors: [query],
+		} = await embedder.embed(['east'], 'query', null);
+		const {
+			vectors: [document],
+		} = await embedder.embed(['east'], 'document', null);
 		expect([query?.[1], document?.[1]].map((value) => value?.toFixed(1))).toEqual(['0.8', '0.0']);
 		await embedder.close();
 	});

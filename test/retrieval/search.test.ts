@@ -44,6 +44,8 @@ const settings = (dir: string, vectorWeight = 0.5) => {
 		documentPrefix: '',
 		batchMax: 16,
 		timeoutMs: 120_000,
+		aliases: [],
+		price: null,
 	};
 	const search = { fusion: 'convex', vectorWeight, rrfK: 60, candidates: 50, timeoutMs: LEG_MS } as const;
 	return retrievalConfig(

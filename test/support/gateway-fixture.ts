@@ -13,7 +13,15 @@ import type { Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
-import { authenticatorOf, keyRecord, retrieverOf, runtimeOf, sessionsOf, type TraceList } from './runtime-fixture.ts';
+import {
+	authenticatorOf,
+	type EmbedderFixture,
+	keyRecord,
+	retrieverOf,
+	runtimeOf,
+	sessionsOf,
+	type TraceList,
+} from './runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble, type UpstreamDouble } from './upstream-double.ts';
 
 export const UPSTREAM: Upstream = {
@@ -96,6 +104,7 @@ export async function startGateway(options: {
 	/** Another model than that of the double; the caller closes it. */
 	readonly model?: Model;
 	readonly retriever?: Retriever;
+	readonly embedders?: EmbedderFixture;
 	readonly bodyBytesMax?: number;
 	readonly receiveMsMax?: number;
 	readonly keys?: readonly KeyRecord[];
@@ -129,6 +138,7 @@ export async function startGateway(options: {
 		retriever,
 		upstreams: [model],
 		admission: { concurrentRequestsMax: 50, ...options.admission },
+		...(options.embedders ? { embedders: options.embedders } : {}),
 		...(options.keys ? { keys: options.keys } : {}),
 		...(options.limits ? { limits: options.limits } : {}),
 		...(options.sharedState ? { sharedState: options.sharedState } : {}),

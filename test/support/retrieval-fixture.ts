@@ -82,7 +82,7 @@ export function retrievalConfig(
 	};
 }
 
-export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dimensions: 256 };
+export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dimensions: 256, aliases: [] };
 
 /** @param configure gets the temporary folder that holds the sources. */
 export async function openRetrievalFixture(

@@ -15,14 +15,14 @@ import { Keyring } from '../../src/identity/keyring.ts';
 import { Sessions } from '../../src/identity/sessions.ts';
 import { SignInGuard } from '../../src/identity/sign-in-guard.ts';
 import type { BreakerTable } from '../../src/runtime/breakers.ts';
-import type { Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
+import type { EmbedderTarget, Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard } from '../../src/spec/guard.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
-import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
+import type { EmbedderSource, Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
@@ -233,6 +233,14 @@ export const BREAKER: BreakerSettings = {
 	quotaMsMax: 60_000,
 };
 
+/** Embedders with the names under which clients may ask for them. */
+export interface EmbedderFixture {
+	readonly source: EmbedderSource;
+	readonly targets: readonly { readonly names: readonly string[]; readonly target: EmbedderTarget }[];
+}
+
+const NO_EMBEDDERS: EmbedderSource = { get: () => Promise.reject(new Error('no embedder')) };
+
 export function runtimeOf(
 	clock: Clock,
 	features: readonly Feature[],
@@ -240,6 +248,7 @@ export function runtimeOf(
 		limits?: LimitTable;
 		sharedState?: SharedState;
 		retriever?: Retriever;
+		embedders?: EmbedderFixture;
 		traces?: TraceList;
 		seed?: number;
 		admission?: Partial<AdmissionConfig>;
@@ -255,6 +264,7 @@ export function runtimeOf(
 		features: new Map(features.map((one) => [one.release.contract.feature, one])),
 		upstreams: new Map((parts.upstreams ?? []).map((model) => [model.upstream.name, model])),
 		switchedOff: new Map([['test/off', ['TEST_KEY']]]),
+		embedders: new Map((parts.embedders?.targets ?? []).flatMap((one) => one.names.map((name) => [name, one.target]))),
 		bare: { deadlineMs: 10_000, attemptsMax: 2 },
 		admission: { ...NO_QUEUE, ...parts.admission },
 		limits: parts.limits ?? NO_LIMITS,
@@ -268,6 +278,7 @@ export function runtimeOf(
 			random,
 			newId: createIds(clock, random),
 			retriever: parts.retriever ?? retrieverOf([]),
+			embedders: parts.embedders?.source ?? NO_EMBEDDERS,
 			traces,
 			authenticator: authenticatorOf(clock, parts.keys),
 			sharedState: parts.sharedState ?? new MemoryState(),

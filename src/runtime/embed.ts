@@ -1,0 +1,217 @@
+import { nearest } from '../base/nearest.ts';
+import { countTokens, type TokenizerName } from '../base/tokens.ts';
+import { mayCall, requireFeature } from '../policy/access.ts';
+import { embeddingCost } from '../policy/cost.ts';
+import { codeOf } from '../policy/failure.ts';
+import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import { UpstreamError, type Usage } from '../spec/model.ts';
+import type { Embedded, EmbedderSource, TextKind } from '../spec/retrieval.ts';
+import { wasProcessed } from './attempt.ts';
+import type { EmbedderTarget, Snapshot } from './feature.ts';
+import type { CallAmounts } from './limits.ts';
+import type { Places } from './places.ts';
+import type { RequestContext, StepNotes } from './request-context.ts';
+import { takePlace } from './take-place.ts';
+
+export interface EmbedRequest {
+	/** An embedder's name, or one of its aliases. */
+	readonly model: string;
+	readonly texts: readonly string[];
+	readonly kind: TextKind;
+	/** Null: as many as the embedder has. */
+	readonly dimensions: number | null;
+	/** As the client names them; only ever stored as a keyed hash. */
+	readonly user: string | null;
+}
+
+export interface Embedding {
+	/** The embedder's own name. */
+	readonly embedder: string;
+	readonly vectors: readonly Float32Array[];
+	readonly tokens: number;
+}
+
+interface EmbedParts {
+	readonly embedders: EmbedderSource;
+	readonly places: Places;
+	/** Told about faults that must not cost the client an answer that it can have. */
+	readonly onFault: (error: unknown) => void;
+}
+
+/** Of embedders nothing says which encoding they have; where the provider reports no tokens, these are counted. */
+export const EMBEDDING_TOKENIZER: TokenizerName = 'o200k_base';
+
+/** A number of a vector in memory and, at most, in a response. */
+const NUMBER_BYTES = 4 + 20;
+
+/** One call to an embedder, and what it needs. */
+interface Call {
+	readonly target: EmbedderTarget;
+	readonly request: EmbedRequest;
+	readonly parts: EmbedParts;
+	readonly notes: StepNotes;
+}
+
+/**
+ * Embeds the texts of an admitted request: one call within its deadline and everyone's limits, and no second one, since
+ * clients that embed in bulk come back by themselves. Throws PlimsollError.
+ */
+export async function embed(
+	context: RequestContext,
+	request: EmbedRequest,
+	{ snapshot, parts }: { snapshot: Snapshot; parts: EmbedParts },
+): Promise<Embedding> {
+	const target = await assign(context, request, { snapshot, places: parts.places });
+	return context.step('generate', (notes) => callWithinLimits(context, { target, request, parts, notes }));
+}
+
+/** assign: whether the caller may, which embedder answers, by when, and a place to run in. */
+function assign(
+	context: RequestContext,
+	{ model, texts, dimensions }: EmbedRequest,
+	{ snapshot, places }: { snapshot: Snapshot; places: Places },
+): Promise<EmbedderTarget> {
+	return context.step('assign', async (notes) => {
+		const target = snapshot.embedders.get(model);
+		// Before anything is said about which names exist.
+		if (!target || !mayCall(context.caller, target.name)) requireFeature(context.caller, model);
+		if (!target) throw unknownEmbedder(model, snapshot);
+		if (dimensions !== null && dimensions !== target.dimensions) {
+			const message = `The embedder ${target.name} makes vectors of ${target.dimensions} dimensions and no others.`;
+			throw new PlimsollError('request_invalid', message, { param: 'dimensions' });
+		}
+		notes.detail.deadline_ms = context.startDeadline(snapshot.bare.deadlineMs, false);
+		await context.limits?.assigned({ feature: null, userHash: context.trace.user_id_hash }, notes);
+		await takePlace(context, places, notes);
+		context.held?.take(texts.length * target.dimensions * NUMBER_BYTES);
+		return target;
+	});
+}
+
+function unknownEmbedder(model: string, { embedders, features, upstreams }: Snapshot): PlimsollError {
+	const shown = model.slice(0, 100);
+	const guess = nearest(model, [...embedders.keys()]);
+	const hint = guess ? ` Did you mean "${guess}"?` : '';
+	const message =
+		features.has(model) || upstreams.has(model)
+			? `"${shown}" makes answers, not vectors; embedders stand under embedders in plimsoll.yaml.`
+			: `No embedder is named "${shown}".${hint} GET /v1/models lists the names.`;
+	return new PlimsollError('model_not_found', message, { param: 'model' });
+}
+
+/** What the call may use is reserved before it, and settled after it. */
+async function callWithinLimits(context: RequestContext, call: Call): Promise<Embedding> {
+	const { limits } = context;
+	const { target, request, notes } = call;
+	let counted: number | null = null;
+	const count = () => {
+		counted ??= request.texts.reduce((sum, text) => sum + countTokens(text, EMBEDDING_TOKENIZER), 0);
+		return counted;
+	};
+	const most = limits?.limitsCalls ? amounts(target, count(), 'estimated') : NOTHING;
+	const ticket = (await limits?.reserveCall(most, context.deadline.remainingMs(), notes)) ?? null;
+	// Whatever goes wrong in between, what may have been used is taken for used.
+	let used: CallAmounts | null = most;
+	try {
+		const result = await attempt(context, call, count);
+		used = result.used;
+		if (result.error !== null) throw result.error;
+		return { embedder: target.name, vectors: result.vectors, tokens: result.used.tokens };
+	} finally {
+		await limits?.settleCall(ticket, used).catch(call.parts.onFault);
+	}
+}
+
+type Attempted =
+	| { readonly error: null; readonly vectors: readonly Float32Array[]; readonly used: CallAmounts }
+	| { readonly error: PlimsollError; readonly used: CallAmounts | null };
+
+/** Exactly one attempt in the trace, and its cost, whatever happens. */
+async function attempt(context: RequestContext, call: Call, count: () => number): Promise<Attempted> {
+	const { target, notes } = call;
+	const startedMs = context.elapsedMs();
+	const note = (outcome: string, error: string | null, used: CallAmounts | null) =>
+		notes.attempts.push({
+			seq: notes.attempts.length,
+			upstream: target.name,
+			model_name: target.model,
+			provider_response_id: null,
+			started_ms: startedMs,
+			latency_ms: context.sinceMs(startedMs),
+			time_to_first_token_ms: null,
+			outcome,
+			error,
+			tokens_in: used?.tokens ?? 0,
+			tokens_out: 0,
+			cost_usd_micros: used?.costMicros ?? 0,
+		});
+	try {
+		context.throwIfOver();
+		const { vectors, tokens } = await embedded(context, call);
+		const used = settle(context, target, {
+			tokens: tokens ?? count(),
+			source: tokens === null ? 'estimated' : 'reported',
+		});
+		note('ok', null, used);
+		context.trace.upstream = target.name;
+		context.trace.provider = target.provider;
+		context.trace.model_name = target.model;
+		return { error: null, vectors, used };
+	} catch (thrown) {
+		const failure = failureOf(thrown, context);
+		const mayBill = failure !== null && wasProcessed(failure);
+		const used = mayBill ? settle(context, target, { tokens: count(), source: 'estimated' }) : null;
+		note(failure?.kind ?? 'failed', thrown instanceof Error ? thrown.message : String(thrown), used);
+		return { error: errorOf(thrown, failure, target), used };
+	}
+}
+
+/** The vectors, or the request's end, whichever comes first: a model in process does not hear of it at once. */
+async function embedded(context: RequestContext, { target, request, parts }: Call): Promise<Embedded> {
+	const { signal } = context;
+	const { promise: over, reject } = Promise.withResolvers<never>();
+	const onAbort = () => reject(signal.reason);
+	signal.addEventListener('abort', onAbort, { once: true });
+	try {
+		const made = parts.embedders.get(target.name).then((one) => one.embed(request.texts, request.kind, signal));
+		return await Promise.race([made, over]);
+	} finally {
+		signal.removeEventListener('abort', onAbort);
+	}
+}
+
+function settle(
+	{ trace }: RequestContext,
+	{ price }: EmbedderTarget,
+	{ tokens, source }: { tokens: number; source: Usage['source'] },
+): CallAmounts {
+	const cost = embeddingCost(tokens, source, price);
+	trace.tokens_in = tokens;
+	trace.cost_usd_micros = cost.micros;
+	trace.cost_source = cost.source;
+	trace.price_version = cost.priceVersion;
+	return { tokens, costMicros: cost.micros };
+}
+
+function amounts({ price }: EmbedderTarget, tokens: number, source: Usage['source']): CallAmounts {
+	return { tokens, costMicros: embeddingCost(tokens, source, price).micros };
+}
+
+const NOTHING: CallAmounts = { tokens: 0, costMicros: 0 };
+
+/** Null for what is no fault of an endpoint. */
+function failureOf(thrown: unknown, { signal }: RequestContext): UpstreamError | null {
+	if (thrown instanceof PlimsollError && thrown.cause instanceof UpstreamError) return thrown.cause;
+	return signal.aborted ? new UpstreamError('cancelled', '', 'The request ended first.', { cause: thrown }) : null;
+}
+
+function errorOf(thrown: unknown, failure: UpstreamError | null, { name }: EmbedderTarget): PlimsollError {
+	if (failure === null || failure.kind === 'cancelled') return asPlimsollError(thrown);
+	const { kind, message, retryAfterMs } = failure;
+	// Where an endpoint stands is the operator's to know.
+	const isPlace = kind === 'connect' || kind === 'timeout_connect';
+	const said = isPlace ? `The embedder ${name} could not be reached; the trace says why.` : message;
+	const internal = (thrown instanceof PlimsollError && thrown.internal) || message;
+	const wait = retryAfterMs === null ? {} : { retryAfterMs };
+	return new PlimsollError(codeOf(kind), said, { cause: thrown, internal, ...wait });
+}
