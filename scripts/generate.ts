@@ -11,6 +11,7 @@ import { projectJsonSchema } from '../src/contracts/project-schema.ts';
 import { scriptJsonSchema } from '../src/mock-upstream/script-schema.ts';
 import { editorSchema } from './reference/editor-schema.ts';
 import { errorPage } from './reference/error-page.ts';
+import { failurePage } from './reference/failure-page.ts';
 import { familyPage } from './reference/family-page.ts';
 import { referencePage } from './reference/reference-page.ts';
 
@@ -28,6 +29,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 		['docs/reference/mock-upstream.md', referencePage(scriptJsonSchema, 'faults.yaml')],
 		['docs/reference/flags.md', referencePage(flagsJsonSchema, 'flags.yaml')],
 		['docs/reference/errors.md', errorPage()],
+		['docs/reference/failures.md', failurePage()],
 		['docs/reference/model-families.md', familyPage()],
 	]);
 }

@@ -20,7 +20,7 @@ export type FailureAction =
 export const FAILURE_POLICIES = {
 	upstream_timeout: ['fail_over', 'retry', 'fall_back', 'fail_closed'],
 	upstream_outage: ['retry', 'fail_over', 'fall_back', 'fail_closed'],
-	upstream_quota: ['fail_over', 'retry', 'fall_back', 'fail_closed'],
+	upstream_quota: ['retry', 'fail_over', 'fall_back', 'fail_closed'],
 	empty_retrieval: ['fail_closed', 'degrade', 'fall_back'],
 	budget_exceeded: ['fail_closed', 'escalate', 'fall_back'],
 	invalid_output: ['fail_closed', 'retry', 'escalate', 'fall_back'],

@@ -1,5 +1,4 @@
 import type { BreakerSettings } from '../contracts/project.ts';
-import type { UpstreamFailure } from '../spec/model.ts';
 
 /** Why an upstream is left alone: it failed, was slow, its quota is used up, or somebody said so. */
 export type OpenReason = 'failures' | 'slow' | 'quota' | 'hand';
@@ -143,24 +142,6 @@ export function windowOf(state: BreakerState, settings: BreakerSettings, now: nu
 		sum.slow += bucket.slow;
 	}
 	return sum;
-}
-
-/** What a failure says about the upstream's health. */
-export function verdictOn(failure: UpstreamFailure): Verdict {
-	switch (failure) {
-		case 'rate_limited':
-		case 'quota':
-			return 'refused';
-		case 'bad_request':
-		case 'authentication':
-		case 'content_filter':
-		case 'context_length':
-			return 'answered';
-		case 'cancelled':
-			return 'nothing';
-		default:
-			return 'failed';
-	}
 }
 
 /** An interval after the last one began; later only if that took so long that nobody would have had a rest. */

@@ -1,38 +1,6 @@
 import type { FailureAction, FailureSituation } from '../contracts/release.ts';
 import type { ErrorCode } from '../spec/errors.ts';
-import type { UpstreamFailure } from '../spec/model.ts';
-
-/** What stands between a request and its answer: an attempt that failed, or an upstream that must not be asked at all. */
-export type Setback = UpstreamFailure | 'breaker_open' | 'quota_open';
-
-/** What a setback means: which promise of the contract it touches, and the error if nothing saves it. */
-interface Meaning {
-	/** Null: no policy may answer for it. */
-	readonly situation: FailureSituation | null;
-	readonly code: ErrorCode;
-}
-
-const MEANINGS: Readonly<Record<Setback, Meaning>> = {
-	breaker_open: { situation: 'upstream_outage', code: 'upstream_unavailable' },
-	quota_open: { situation: 'upstream_quota', code: 'upstream_rate_limited' },
-	connect: { situation: 'upstream_outage', code: 'upstream_unavailable' },
-	server_error: { situation: 'upstream_outage', code: 'upstream_unavailable' },
-	nonsense: { situation: 'upstream_outage', code: 'upstream_nonsense' },
-	timeout_connect: { situation: 'upstream_timeout', code: 'upstream_timeout' },
-	timeout_first_token: { situation: 'upstream_timeout', code: 'upstream_timeout' },
-	timeout_idle: { situation: 'stream_broken', code: 'upstream_timeout' },
-	timeout_total: { situation: 'upstream_timeout', code: 'upstream_timeout' },
-	rate_limited: { situation: 'upstream_quota', code: 'upstream_rate_limited' },
-	quota: { situation: 'upstream_quota', code: 'upstream_rate_limited' },
-	cut: { situation: 'stream_broken', code: 'upstream_stream_cut' },
-	// The prompt fits by our count but not by the provider's: never re-sent unchanged, only to a larger context.
-	context_length: { situation: 'budget_exceeded', code: 'budget_tokens_in_exceeded' },
-	bad_request: { situation: null, code: 'upstream_rejected' },
-	authentication: { situation: null, code: 'upstream_rejected' },
-	// What was refused is never routed around.
-	content_filter: { situation: null, code: 'upstream_content_filtered' },
-	cancelled: { situation: null, code: 'client_closed' },
-};
+import { FAILURES, type Setback } from './failure-table.ts';
 
 /** The error of a call that is not made again and has no policy, such as one to an embedder. */
 export function codeOf(failure: UpstreamFailure): ErrorCode {
@@ -48,8 +16,8 @@ export interface FailedAttempt {
 	/** Attempts that the request has made so far, this one included. */
 	readonly attempts: number;
 	readonly attemptsMax: number;
-	/** Whether the route has another upstream behind this one. */
-	readonly hasNext: boolean;
+	/** The place in the route of who may be asked instead, see `successorOf`; null: nobody. */
+	readonly next: number | null;
 	readonly canEscalate: boolean;
 	/** Whether the retry budgets and the breaker allow to ask the same upstream again. */
 	readonly mayRetry: boolean;
@@ -64,7 +32,7 @@ export interface FailedAttempt {
 
 export type Recovery =
 	| { readonly action: 'retry'; readonly afterMs: number }
-	| { readonly action: 'fail_over' }
+	| { readonly action: 'fail_over'; readonly to: number }
 	| { readonly action: 'escalate' }
 	| { readonly action: 'fall_back'; readonly answer: string }
 	| { readonly action: 'fail' };
@@ -90,27 +58,9 @@ export function decideRecovery(
 	attempt: FailedAttempt,
 	onFailure: Readonly<Record<FailureSituation, FailureAction>>,
 ): Decision {
-	const { situation, code: known } = MEANINGS[attempt.failure];
-	const code = attempt.mayHaveActed && isUncertain(attempt.failure) ? 'upstream_outcome_unknown' : known;
+	const { situation, code: known, uncertain } = FAILURES[attempt.failure];
+	const code = attempt.mayHaveActed && uncertain ? 'upstream_outcome_unknown' : known;
 	return { recovery: situation === null ? FAIL : recover(attempt, onFailure[situation]), situation, code };
-}
-
-/** Whether the upstream may have done what it was asked to, for all that its failure tells. */
-function isUncertain(failure: Setback): boolean {
-	switch (failure) {
-		case 'breaker_open':
-		case 'quota_open':
-		case 'rate_limited':
-		case 'quota':
-		case 'bad_request':
-		case 'authentication':
-		case 'context_length':
-		case 'content_filter':
-		case 'cancelled':
-			return false;
-		default:
-			return true;
-	}
 }
 
 const FAIL: Recovery = { action: 'fail' };
@@ -141,11 +91,15 @@ export function clientWaitMs(state: {
 
 function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 	if (attempt.answerStarted) return FAIL;
+	const { again, next } = FAILURES[attempt.failure];
+	const mayAsk =
+		!attempt.mayHaveActed && attempt.attempts < attempt.attemptsMax && attempt.remainingMs >= ATTEMPT_MS_MIN;
+	// Policies are for a prompt that fits nowhere: one that has a larger context in its route does.
+	if (next === 'larger' && mayAsk && attempt.next !== null) return { action: 'fail_over', to: attempt.next };
 	if (policy.action === 'fall_back') return { action: 'fall_back', answer: policy.answer };
-	if (attempt.mayHaveActed) return FAIL;
-	if (attempt.attempts >= attempt.attemptsMax || attempt.remainingMs < ATTEMPT_MS_MIN) return FAIL;
+	if (!mayAsk) return FAIL;
 	if (policy.action === 'escalate') return attempt.canEscalate ? { action: 'escalate' } : FAIL;
-	if (policy.action === 'retry' && attempt.mayRetry && attempt.failuresHere < 2) {
+	if (policy.action === 'retry' && again && attempt.mayRetry && attempt.failuresHere < 2) {
 		// Full jitter (Brooker, "Exponential Backoff and Jitter", 2015), on top of what the provider asks for, so that those
 		// who were sent away together do not come back together.
 		const jitterMs = attempt.draw * BACKOFF_BASE_MS * 2 ** (attempt.failuresHere - 1);
@@ -153,5 +107,5 @@ function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
 		if (afterMs + ATTEMPT_MS_MIN < attempt.remainingMs) return { action: 'retry', afterMs };
 	}
 	const mayMoveOn = policy.action === 'retry' || policy.action === 'fail_over';
-	return mayMoveOn && attempt.hasNext ? { action: 'fail_over' } : FAIL;
+	return mayMoveOn && attempt.next !== null ? { action: 'fail_over', to: attempt.next } : FAIL;
 }

@@ -1,5 +1,6 @@
 import { countTokens } from '../base/tokens.ts';
 import { costOf } from '../policy/cost.ts';
+import { FAILURES } from '../policy/failure-table.ts';
 import { type Completion, type Model, type ModelRequest, UpstreamError, type Usage } from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
 import type { AnswerSink } from './request.ts';
@@ -55,7 +56,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 	} catch (thrown) {
 		const error = asUpstreamError(thrown, upstream.name);
 		if (!error.sent) await effect?.void();
-		const usage = wasProcessed(error) ? estimatedUsage(plan, progress.text) : null;
+		const usage = FAILURES[error.kind].billed || progress.text !== '' ? estimatedUsage(plan, progress.text) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
@@ -159,20 +160,6 @@ function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 		tokensReasoning: 0,
 		source: 'estimated',
 	};
-}
-
-/** Whether the provider began to work on the call, and so may bill it: refusals and failed connections cost nothing. */
-export function wasProcessed(error: UpstreamError): boolean {
-	switch (error.kind) {
-		case 'timeout_first_token':
-		case 'timeout_idle':
-		case 'timeout_total':
-		case 'cut':
-		case 'cancelled':
-			return true;
-		default:
-			return false;
-	}
 }
 
 function asUpstreamError(thrown: unknown, upstream: string): UpstreamError {

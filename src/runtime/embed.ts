@@ -6,7 +6,6 @@ import { codeOf } from '../policy/failure.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { UpstreamError, type Usage } from '../spec/model.ts';
 import type { Embedded, EmbedderSource, TextKind } from '../spec/retrieval.ts';
-import { wasProcessed } from './attempt.ts';
 import type { EmbedderTarget, Snapshot } from './feature.ts';
 import type { CallAmounts } from './limits.ts';
 import type { Places } from './places.ts';
@@ -159,7 +158,7 @@ async function attempt(context: RequestContext, call: Call, count: () => number)
 		return { error: null, vectors, used };
 	} catch (thrown) {
 		const failure = failureOf(thrown, context);
-		const mayBill = failure !== null && wasProcessed(failure);
+		const mayBill = failure !== null && FAILURES[failure.kind].billed;
 		const used = mayBill ? settle(context, target, { tokens: count(), source: 'estimated' }) : null;
 		note(failure?.kind ?? 'failed', thrown instanceof Error ? thrown.message : String(thrown), used);
 		return { error: errorOf(thrown, failure, target), used };

@@ -1,10 +1,12 @@
-import { type Verdict, verdictOn } from '../policy/breaker.ts';
+import type { Verdict } from '../policy/breaker.ts';
 import { worstCaseCost } from '../policy/cost.ts';
-import { clientWaitMs, type Decision, decideRecovery, type Setback } from '../policy/failure.ts';
+import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.ts';
+import { FAILURES, type Setback, successorOf } from '../policy/failure-table.ts';
 import { ERRORS, PlimsollError } from '../spec/errors.ts';
-import type { Model, ModelRequest, UpstreamError } from '../spec/model.ts';
+import type { Model, ModelRequest } from '../spec/model.ts';
 import { type AttemptResult, attempt, type Produced } from './attempt.ts';
 import type { Closure, Passage } from './breakers.ts';
+import { type Failing, failureError } from './generation-failure.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import type { CallAmounts } from './limits.ts';
 import { type CallParameters, tokensOutOf } from './parameters.ts';
@@ -18,14 +20,6 @@ const FAIR_SHARE = 0.5;
 
 /** An upstream that the run may not ask now; `budget`: not once more. */
 type Obstacle = (Closure & { readonly kind: 'breaker' }) | { readonly kind: 'budget' };
-
-/** Why the run's last try came to nothing. */
-interface Failing {
-	readonly setback: Setback;
-	readonly message: string;
-	readonly error: UpstreamError | null;
-	readonly retryAfterMs: number | null;
-}
 
 /** Where a generation stands between its attempts. */
 export class Run {
@@ -162,7 +156,8 @@ export class Run {
 				return this.escalate();
 			case 'fail_over':
 				this.#degraded = `${situation}: fail_over`;
-				this.#moveTo(this.#plan.candidates[++this.#index] as Model);
+				this.#index = recovery.to;
+				this.#moveTo(this.#plan.candidates[recovery.to] as Model);
 				return true;
 			default:
 				return false;
@@ -195,15 +190,7 @@ export class Run {
 					draw: this.#parts.random.next(),
 				})
 			: null;
-		const internal = last?.message ?? '';
-		if (code === 'upstream_outcome_unknown') {
-			return new PlimsollError(code, unknownOutcome(name), { cause: last?.error ?? undefined, internal });
-		}
-		// Where an upstream stands is the operator's to know: the attempt in the trace keeps the whole message.
-		const isPlace = last?.setback === 'connect' || last?.setback === 'timeout_connect';
-		const message = isPlace ? `${name} could not be reached; the trace says why.` : internal;
-		const wait = waitMs === null ? {} : { retryAfterMs: waitMs };
-		return new PlimsollError(code, message, { cause: last?.error ?? undefined, internal, ...wait });
+		return failureError(code, { upstream: name, last, waitMs });
 	}
 
 	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
@@ -216,6 +203,10 @@ export class Run {
 			'budget_cost_exceeded',
 			`A call to ${this.#model.upstream.name} could cost ${usd(worst)}${already}; budget.cost_usd_max is ${usd(costMicrosMax)}.`,
 		);
+	}
+
+	get #seats() {
+		return this.#plan.candidates.map(({ upstream }) => upstream);
 	}
 
 	get #tenant(): string {
@@ -231,8 +222,8 @@ export class Run {
 				failuresHere: this.#failuresHere,
 				attempts: this.#context.attempts,
 				attemptsMax: this.#plan.attemptsMax,
-				hasNext: this.#index + 1 < this.#plan.candidates.length,
-				canEscalate: this.#canEscalate(),
+				next: successorOf(setback, this.#model.upstream, { seats: this.#seats, index: this.#index }),
+				canEscalate: this.#canEscalate(setback),
 				mayHaveActed: this.#context.mayHaveActed,
 				remainingMs: this.#remainingMs(),
 				draw: this.#parts.random.next(),
@@ -262,7 +253,7 @@ export class Run {
 		const isOfTotal =
 			error.kind === 'timeout_total' || (error.kind === 'timeout_first_token' && totalMs <= firstTokenMs);
 		const isOurs = isOfTotal && !this.#wasFair(totalMs);
-		const verdict: Verdict = isOurs ? 'nothing' : verdictOn(error.kind);
+		const verdict: Verdict = isOurs ? 'nothing' : FAILURES[error.kind].verdict;
 		return { verdict, tookMs, error };
 	}
 
@@ -280,8 +271,12 @@ export class Run {
 		detail.skipped = typeof detail.skipped === 'string' ? `${detail.skipped}, ${skipped}` : skipped;
 	}
 
-	#canEscalate(): boolean {
-		return this.#plan.escalateTo !== null && this.#model !== this.#plan.escalateTo;
+	#canEscalate(setback: Setback | null = null): boolean {
+		const { escalateTo } = this.#plan;
+		if (escalateTo === null || this.#model === escalateTo) return false;
+		// What did not fit is not sent unchanged to where it cannot fit either.
+		const mustGrow = setback !== null && FAILURES[setback].next === 'larger';
+		return !mustGrow || escalateTo.upstream.contextTokensMax > this.#model.upstream.contextTokensMax;
 	}
 
 	#moveTo(model: Model): void {
@@ -333,10 +328,6 @@ const REASONS: Readonly<Record<Closure['why'], string>> = {
 	quota: 'its provider refused for its limits',
 	hand: 'an operator took it out',
 };
-
-function unknownOutcome(upstream: string): string {
-	return `${upstream} acts on the world and failed after it was asked; whether it acted is not known, so it was not asked again.`;
-}
 
 /** What a call used. A count of our own is held to what was reserved: the provider was told to stop there. */
 function usedBy(result: AttemptResult, most: CallAmounts): CallAmounts | null {

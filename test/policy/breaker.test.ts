@@ -1,15 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BreakerSettings } from '../../src/contracts/project.ts';
-import {
-	admit,
-	type BreakerState,
-	closedBreaker,
-	openedFor,
-	settle,
-	type Verdict,
-	verdictOn,
-} from '../../src/policy/breaker.ts';
+import { admit, type BreakerState, closedBreaker, openedFor, settle, type Verdict } from '../../src/policy/breaker.ts';
+import { FAILURES } from '../../src/policy/failure-table.ts';
 import { BREAKER } from '../support/runtime-fixture.ts';
 
 /** A breaker with its own time: calls begin and end as told. */
@@ -99,11 +92,11 @@ describe('a breaker', () => {
 		'never opens for %s, however often, and counts it as no success either',
 		(failure) => {
 			const bench = new Bench({ ...BREAKER, callsMin: 5 });
-			for (let n = 0; n < 100; n++) bench.call(verdictOn(failure));
+			for (let n = 0; n < 100; n++) bench.call(FAILURES[failure].verdict);
 			expect(bench.isOpen).toBe(false);
 			for (let n = 0; n < 4; n++) {
 				bench.call('failed');
-				bench.call(verdictOn(failure));
+				bench.call(FAILURES[failure].verdict);
 			}
 			bench.call('failed');
 			expect(bench.isOpen).toBe(true);

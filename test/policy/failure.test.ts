@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
 import { clientWaitMs, decideRecovery, type FailedAttempt } from '../../src/policy/failure.ts';
+import { successorOf } from '../../src/policy/failure-table.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
 
 const FAILURES: readonly UpstreamFailure[] = [
@@ -51,7 +52,7 @@ const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
 	failuresHere: fc.integer({ min: 1, max: 5 }),
 	attempts: fc.integer({ min: 1, max: 6 }),
 	attemptsMax: fc.integer({ min: 1, max: 6 }),
-	hasNext: fc.boolean(),
+	next: fc.option(fc.nat(5)),
 	canEscalate: fc.boolean(),
 	mayRetry: fc.boolean(),
 	answerStarted: fc.boolean(),
@@ -67,7 +68,7 @@ function failed(change: Partial<FailedAttempt>): FailedAttempt {
 		failuresHere: 1,
 		attempts: 1,
 		attemptsMax: 3,
-		hasNext: true,
+		next: 1,
 		canEscalate: false,
 		mayRetry: true,
 		answerStarted: false,
@@ -93,7 +94,7 @@ describe('what follows a failed attempt', () => {
 				const { recovery } = decideRecovery(attempt, onFailure);
 				if (recovery.action === 'fail' || recovery.action === 'fall_back') return;
 				expect(attempt.attempts).toBeLessThan(attempt.attemptsMax);
-				if (recovery.action === 'fail_over') expect(attempt.hasNext).toBe(true);
+				if (recovery.action === 'fail_over') expect(recovery.to).toBe(attempt.next);
 				if (recovery.action === 'escalate') expect(attempt.canEscalate).toBe(true);
 				if (recovery.action === 'retry') expect(recovery.afterMs).toBeLessThan(attempt.remainingMs);
 			}),
@@ -115,8 +116,9 @@ describe('what follows a failed attempt', () => {
 		expect(decideRecovery(failed({}), DEFAULTS).recovery).toEqual({ action: 'retry', afterMs: 100 });
 		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2 }), DEFAULTS).recovery).toEqual({
 			action: 'fail_over',
+			to: 1,
 		});
-		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2, hasNext: false }), DEFAULTS)).toEqual({
+		expect(decideRecovery(failed({ failuresHere: 2, attempts: 2, next: null }), DEFAULTS)).toEqual({
 			recovery: { action: 'fail' },
 			situation: 'upstream_outage',
 			code: 'upstream_unavailable',
@@ -128,13 +130,54 @@ describe('what follows a failed attempt', () => {
 			action: 'retry',
 			afterMs: 2100,
 		});
-		expect(decideRecovery(failed({ retryAfterMs: 20_000 }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+		expect(decideRecovery(failed({ retryAfterMs: 20_000 }), DEFAULTS).recovery).toEqual({ action: 'fail_over', to: 1 });
 	});
 
-	it('fails over a refusal for quota and a silent upstream without asking them again', () => {
-		for (const failure of ['rate_limited', 'quota', 'timeout_first_token'] as const) {
-			expect(decideRecovery(failed({ failure }), DEFAULTS).recovery).toEqual({ action: 'fail_over' });
+	it('fails over where the account is used up or the upstream is silent, without asking it again', () => {
+		for (const failure of ['quota', 'timeout_first_token'] as const) {
+			expect(decideRecovery(failed({ failure }), DEFAULTS).recovery).toEqual({ action: 'fail_over', to: 1 });
 		}
+	});
+});
+
+describe('what a rate limit asks for', () => {
+	it('is waited for if the deadline allows, once; without it a short wait; then the next upstream is asked', () => {
+		const limited = (change: Partial<FailedAttempt>) =>
+			decideRecovery(failed({ failure: 'rate_limited', ...change }), DEFAULTS).recovery;
+		expect(limited({ retryAfterMs: 3000 })).toEqual({ action: 'retry', afterMs: 3100 });
+		expect(limited({ retryAfterMs: 12_000 })).toEqual({ action: 'fail_over', to: 1 });
+		expect(limited({})).toEqual({ action: 'retry', afterMs: 100 });
+		expect(limited({ failuresHere: 2 })).toEqual({ action: 'fail_over', to: 1 });
+	});
+});
+
+describe('who is asked instead', () => {
+	const seat = (provider: string, contextTokensMax: number) => ({ provider, contextTokensMax });
+	const SEATS = [seat('a', 100), seat('a', 100), seat('a', 50), seat('b', 200)];
+	const [first, , , last] = SEATS as [Seat, Seat, Seat, Seat];
+	type Seat = ReturnType<typeof seat>;
+
+	it('is the next of the route, a larger context for a prompt that did not fit, and another vendor for a quota', () => {
+		const route = { seats: SEATS, index: 0 };
+		expect(successorOf('server_error', first, route)).toBe(1);
+		expect(successorOf('context_length', first, route)).toBe(3);
+		expect(successorOf('quota', first, route)).toBe(3);
+		expect(successorOf('content_filter', first, route)).toBeNull();
+	});
+
+	it('is nobody behind the last; of one vendor alone the next, whose account may be another', () => {
+		for (const failure of SETBACKS) expect(successorOf(failure, last, { seats: SEATS, index: 3 })).toBeNull();
+		expect(successorOf('quota', first, { seats: SEATS.slice(0, 3), index: 0 })).toBe(1);
+		expect(successorOf('context_length', first, { seats: SEATS.slice(0, 3), index: 0 })).toBeNull();
+	});
+
+	it('never gets a prompt that did not fit where it cannot fit either, whatever the contract says', () => {
+		fc.assert(
+			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
+				const { recovery } = decideRecovery({ ...attempt, failure: 'context_length', next: null }, onFailure);
+				expect(['fail', 'fall_back', 'escalate']).toContain(recovery.action);
+			}),
+		);
 	});
 });
 

@@ -120,6 +120,15 @@ function filtered(failures: Failures, raw: string | undefined): UpstreamError {
 	return failures.of('content_filter', `refused to answer: ${raw ?? 'content filter'}`);
 }
 
+/** So many events of one stream may be no JSON, or not of its shape: more is no accident. */
+const SKIPPED_MAX = 8;
+
+/** Packages bring their own copies of their error classes: only the name can be relied on. */
+function isUnreadable(error: unknown): boolean {
+	const name = error instanceof Error ? error.name : '';
+	return name === 'AI_JSONParseError' || name === 'AI_TypeValidationError';
+}
+
 interface StreamOptions {
 	readonly attempt: FetchAttempt;
 	readonly failures: Failures;
@@ -139,6 +148,9 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 	#raw: Json | null = null;
 	#warnings: readonly SharedV4Warning[] = [];
 	#hasText = false;
+	#callsTools = false;
+	/** Events that the package could not read. */
+	#skipped = 0;
 	#toldWho = false;
 
 	constructor(options: StreamOptions) {
@@ -190,12 +202,14 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 				this.#hasText ||= part.delta !== '';
 				return part.delta === '' ? null : this.#chunk({ text: part.delta });
 			case 'error':
-				throw failureOf(part.error, attempt, failures);
+				if (!isUnreadable(part.error) || ++this.#skipped > SKIPPED_MAX) throw failureOf(part.error, attempt, failures);
+				return null;
 			case 'finish':
 				return this.#finish(part);
 			default: {
 				const delta = this.#toolCalls.of(part);
 				this.#hasText ||= delta !== null;
+				this.#callsTools ||= delta !== null;
 				return delta && this.#chunk({ toolCalls: [delta] });
 			}
 		}
@@ -213,7 +227,14 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 		const reason = finishReasonOf(finishReason);
 		if (reason === null) throw unfinished(failures, finishReason.raw);
 		if (reason === 'content_filter' && !this.#hasText) throw filtered(failures, finishReason.raw);
-		return { ...this.#chunk({}), finishReason: reason, usage: usageOf(usage), served: this.#served() };
+		if (this.#skipped === 0) {
+			return { ...this.#chunk({}), finishReason: reason, usage: usageOf(usage), served: this.#served() };
+		}
+		// A sentence may lack a word; a call with a hole in its arguments would be another call.
+		if (this.#callsTools || reason !== 'stop') throw failures.of('cut', 'sent events that cannot be read');
+		const served = this.#served();
+		const details = { ...served.details, skipped_events: String(this.#skipped) };
+		return { ...this.#chunk({}), finishReason: reason, usage: usageOf(usage), served: { ...served, details } };
 	}
 
 	#chunk(part: Partial<CompletionChunk>): CompletionChunk {

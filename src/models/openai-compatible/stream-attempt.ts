@@ -13,6 +13,11 @@ const BUFFERED_CHARS_RESUME = 256 * 1024;
 /** After the finish reason, how long the usage report and `[DONE]` may take; the answer is whole without them. */
 const TAIL_MS = 1000;
 
+/** So many events of one stream may be no JSON, or not of its shape: more is no accident. */
+const SKIPPED_MAX = 8;
+
+const UNSOUND = 'sent events that cannot be read, and no sound end after them';
+
 type Taken = IteratorResult<CompletionChunk, undefined>;
 
 interface Taker {
@@ -32,6 +37,9 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	#isEventStream = false;
 	#wasAccepted = false;
 	#sawEvent = false;
+	/** Events before the last word that could not be read, so that the answer may have a hole. */
+	#skipped = 0;
+	#callsTools = false;
 	#served: ServedBy | null = null;
 	#finishedChoices: readonly number[] = [];
 	#finishReason: string | null = null;
@@ -101,6 +109,7 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	/** Time that runs out after the last word takes nothing from the answer. */
 	protected override expire(wait: Wait): void {
 		if (this.#isWhole()) this.finish();
+		else if (wait === 'tail') this.fail('cut', UNSOUND);
 		else super.expire(wait);
 	}
 
@@ -129,11 +138,17 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	#bodyOver(cutMessage: string): void {
 		if (this.ended) return;
 		if (this.#isWhole()) this.finish();
-		else this.fail('cut', cutMessage);
+		else if (!this.#sawEvent && this.#skipped > 0) this.fail('nonsense', 'sent a stream of which nothing can be read');
+		else this.fail('cut', this.#isFinished() ? UNSOUND : cutMessage);
 	}
 
-	#isWhole(): boolean {
+	#isFinished(): boolean {
 		return this.#finishReason !== null && this.#finishedChoices.length >= this.#choices;
+	}
+
+	/** What has a hole must bring its end mark too. */
+	#isWhole(): boolean {
+		return this.#isFinished() && this.#skipped === 0;
 	}
 
 	#refuse(): void {
@@ -172,7 +187,8 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 			this.#onDone();
 			return;
 		}
-		const event = parseObject(data);
+		const event = this.#read(data);
+		if (event === null) return;
 		this.#sawEvent = true;
 		if (event.error || name === 'error') {
 			if (!this.#isWhole()) this.failWith(this.failures.fromErrorObject(event.error ?? event));
@@ -180,12 +196,36 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 		}
 		// A named event without choices is a server's own, such as a ping.
 		if (name !== '' && name !== 'message' && event.choices === undefined) return;
-		this.#onDelta(readDelta(event), event, data);
+		const delta = this.#tolerant(data, () => readDelta(event));
+		if (delta !== null) this.#onDelta(delta, event, data);
+	}
+
+	#read(data: string): Json | null {
+		return this.#tolerant(data, () => parseObject(data));
+	}
+
+	/** One event that cannot be read is left out, if the rest of the stream is sound; see #onDone. */
+	#tolerant<T>(data: string, read: () => T): T | null {
+		try {
+			return read();
+		} catch (error) {
+			if (!(error instanceof AnswerShapeError)) throw error;
+			// After the last word nothing can be missing.
+			if (this.#isFinished()) return null;
+			this.#callsTools ||= data.includes('tool_call');
+			if (++this.#skipped > SKIPPED_MAX) throw error;
+			return null;
+		}
 	}
 
 	#onDone(): void {
-		if (!this.#isWhole()) {
+		if (!this.#isFinished()) {
 			this.fail('cut', 'sent [DONE] without a finish reason');
+			return;
+		}
+		// A sentence may lack a word; a call with a hole in its arguments would be another call.
+		if (this.#skipped > 0 && (this.#callsTools || this.#finishReason !== 'stop')) {
+			this.fail('cut', UNSOUND);
 			return;
 		}
 		this.#onComplete();
@@ -200,11 +240,12 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 
 	#onDelta(delta: Delta, event: Json, raw: string): void {
 		const finishReason = this.#finish(delta);
-		const served = this.#serveChange(event);
+		const served = finishReason !== null && this.#skipped > 0 ? this.#servedBadly() : this.#serveChange(event);
+		this.#callsTools ||= delta.generated && delta.text === '' && raw.includes('"tool_calls"');
 		this.#queue.push({ text: delta.text, finishReason, usage: delta.usage, served, confidence: null, raw });
 		this.#queuedChars += raw.length;
-		if (this.#isWhole()) {
-			if (delta.empty && delta.usage !== null) this.#onComplete();
+		if (this.#isFinished()) {
+			if (delta.empty && delta.usage !== null && this.#isWhole()) this.#onComplete();
 			else this.watchdog.wait('tail', TAIL_MS);
 		} else if (delta.generated) this.watchdog.wait('timeout_idle', this.timeouts.idleMs);
 		this.#serve();
@@ -212,11 +253,17 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 
 	/** The finish reason, once, when every choice has finished. */
 	#finish(delta: Delta): string | null {
-		if (delta.finishReason === null || this.#isWhole()) return null;
+		if (delta.finishReason === null || this.#isFinished()) return null;
 		const fresh = delta.finished.filter((index) => !this.#finishedChoices.includes(index));
 		this.#finishedChoices = [...this.#finishedChoices, ...fresh];
 		if (this.#finishReason === null || delta.finished.includes(0)) this.#finishReason = delta.finishReason;
-		return this.#isWhole() ? this.#finishReason : null;
+		return this.#isFinished() ? this.#finishReason : null;
+	}
+
+	/** With the number of events that were left out, for the trace. */
+	#servedBadly(): ServedBy {
+		const known = this.#served ?? { model: null, responseId: null, fingerprint: null };
+		return { ...known, details: { skipped_events: String(this.#skipped) } };
 	}
 
 	/** What the event says about who serves, when that is news. */
@@ -281,7 +328,8 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	#resume(): void {
 		this.#paused = false;
 		if (this.ended) return;
-		this.watchdog.wait(this.#isWhole() ? 'tail' : 'timeout_idle', this.#isWhole() ? TAIL_MS : this.timeouts.idleMs);
+		if (this.#isFinished()) this.watchdog.wait('tail', TAIL_MS);
+		else this.watchdog.wait('timeout_idle', this.timeouts.idleMs);
 		this.hold(false);
 	}
 
