@@ -117,8 +117,10 @@ const FEATURE_COLUMNS = [
 ];
 
 /** An upstream in a few words, honest about what it is. */
-export function describeUpstream({ family, model, baseUrl }: UpstreamConfig): string {
-	return family === 'extractive' ? 'quotes passages, not a language model' : `${model} at ${baseUrl}`;
+export function describeUpstream(upstream: UpstreamConfig): string {
+	const { family, model, baseUrl } = upstream;
+	if (family === 'extractive') return 'quotes passages, not a language model';
+	return `${model} at ${baseUrl ?? (family === 'ai-sdk' ? `the address of ${upstream.package}` : 'no address')}`;
 }
 
 function unavailableBecause({ available, switchedOnBy }: UpstreamConfig): string | null {

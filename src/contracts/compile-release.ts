@@ -88,8 +88,14 @@ function upstreamIdentity(upstream: UpstreamConfig): object {
 	};
 }
 
-/** How an endpoint is asked, where that is not OpenAI's way. */
+/** What a family alone has, and an endpoint's dialect where it is not OpenAI's own. */
 function dialectOf(upstream: UpstreamConfig): object {
+	if (upstream.family === 'ai-sdk') {
+		const { package: module, factory, optionsName, settings } = upstream;
+		return { module, factory, optionsName, settings };
+	}
+	if (upstream.family === 'bedrock') return { region: upstream.region };
+	if (upstream.family === 'vertex') return { region: upstream.region, project: upstream.project };
 	if (upstream.family !== 'openai-compatible') return {};
 	const { chatPath, renamed } = upstream.wire;
 	return {

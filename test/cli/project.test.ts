@@ -80,3 +80,15 @@ test('start refuses a broken project with its problems and ends with 3', async (
 	expect(stderr).toContain('plimsoll.yaml:1:16: server.port');
 	expect(code).toBe(3);
 });
+
+test('check names a package that an upstream needs and that is not installed, with the command', async () => {
+	const cwd = await temporary();
+	await plimsoll(['init'], { cwd });
+	const file = join(cwd, 'plimsoll.yaml');
+	const upstream = '  any/model: {family: ai-sdk, package: "@ai-sdk/nobody", model: m}\n';
+	await writeFile(file, (await readFile(file, 'utf8')).replace('upstreams:\n', `upstreams:\n${upstream}`));
+	const { code, stderr } = await plimsoll(['check'], { cwd });
+	expect(stderr).toContain('upstreams.any/model.family: the package @ai-sdk/nobody is not installed');
+	expect(stderr).toContain('npm install --save-prod --ignore-scripts @ai-sdk/nobody');
+	expect(code).toBe(3);
+});

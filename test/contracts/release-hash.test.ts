@@ -95,6 +95,27 @@ test('what cannot change an answer does not change the hash', async () => {
 	expect(await hashOf(extra)).toBe(original);
 });
 
+test('what an upstream’s family alone has changes the hash where it can change an answer', async () => {
+	const env = { A: 'a', B: 'b' };
+	const of = (lines: string) =>
+		hashOf({ ...FILES, 'plimsoll.yaml': FILES['plimsoll.yaml']?.replace('family: extractive', lines) ?? '' }, env);
+	const bedrock = (more: string) => of(`family: bedrock\n    model: m\n    region: r\n    ${more}`);
+	const base = await bedrock('api_key: {env: A}');
+	expect(await bedrock('api_key: {env: B}')).toBe(base);
+	expect(await bedrock('access_key_id: {env: A}\n    secret_access_key: {env: B}')).toBe(base);
+	const others = [
+		bedrock('api_key: {env: A}\n    provider_options: {a: 1}'),
+		of(
+			'family: bedrock\n    model: m\n    region: r2\n    base_url: https://bedrock-runtime.r.amazonaws.com\n    api_key: {env: A}',
+		),
+		of('family: ai-sdk\n    model: m\n    package: x'),
+		of('family: ai-sdk\n    model: m\n    package: x\n    settings: {a: 1}'),
+		of('preset: mistral\n    model: m\n    api_key: {env: A}'),
+		of('family: openai-compatible\n    base_url: https://api.mistral.ai/v1\n    model: m\n    api_key: {env: A}'),
+	];
+	expect(new Set([base, ...(await Promise.all(others))]).size).toBe(7);
+});
+
 test('an upstream that is switched on changes the hash; its key, connections and price do not', async () => {
 	const off = await hashOf(FILES);
 	const on = await hashOf(FILES, { OPENAI_API_KEY: 'a' });

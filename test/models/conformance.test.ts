@@ -320,6 +320,38 @@ describe.each(Object.keys(FAMILIES))('the family %s', (name) => {
 		await expect.poll(() => double.aborted, { timeout: 10_000 }).toBe(1);
 	});
 
+	it('reads a stream that comes byte by byte', async () => {
+		const { double, model } = await startFamily(family);
+		double.next({ text: 'Größe: 10 m³, ⚓.', toolCalls: CALLS, fault: 'bytes' });
+		const answer = await ask(model, 'stream', { parameters: { tools: TOOLS } });
+		expect(answer).toMatchObject({ text: 'Größe: 10 m³, ⚓.', finishReason: 'tool_calls' });
+		expect(answer.toolCalls).toHaveLength(2);
+	});
+
+	it('takes a plain answer to a request for a stream for nonsense, and an error in it for what it is', async () => {
+		const { double, model } = await startFamily(family);
+		double.next({ raw: family.format.plain({ text: TEXT }) });
+		expect((await failure(ask(model, 'stream'))).kind).toBe('nonsense');
+		double.next({ raw: { error: { type: 'overloaded_error', message: 'Overloaded', code: 503 } } });
+		expect((await failure(ask(model, 'stream'))).kind).toBe('server_error');
+	});
+
+	it('lets a slow reader take its time, and the upstream wait', async () => {
+		const clock = new VirtualClock();
+		const { double, model } = await startFamily(family, { clock });
+		const text = 'All of these words must have come. '.repeat(1_600);
+		double.next({ text });
+		const timeouts = { connectMs: 2000, firstTokenMs: 10_000, idleMs: 5000, totalMs: 3_600_000 };
+		let read = '';
+		let turns = 0;
+		for await (const chunk of await model.stream(modelRequest({ timeouts }))) {
+			read += chunk.text;
+			if (turns++ % 3000 === 0) await clock.advance(60_000);
+		}
+		expect(read).toBe(text);
+		expect(clock.monotonic()).toBeGreaterThan(200_000);
+	});
+
 	it('cancels the call when the consumer stops in the middle', async () => {
 		const { double, model } = await startFamily(family);
 		double.next({ text: TEXT, fault: 'stall', frames: 6 });

@@ -7,7 +7,17 @@ import type { ErrorName, Said, VendorFormat } from './vendor-formats.ts';
 export interface Turn extends Said {
 	readonly error?: ErrorName;
 	/** `silent`: not even headers. `slow`: headers and nothing else. `cut`, `stall`, `error_event` strike after `frames` frames. */
-	readonly fault?: 'silent' | 'slow' | 'cut' | 'stall' | 'error_event' | 'garbage' | 'reset' | 'page' | 'no_end';
+	readonly fault?:
+		| 'silent'
+		| 'slow'
+		| 'cut'
+		| 'stall'
+		| 'error_event'
+		| 'garbage'
+		| 'reset'
+		| 'page'
+		| 'no_end'
+		| 'bytes';
 	readonly frames?: number;
 	/** The exact body. */
 	readonly raw?: unknown;
@@ -82,7 +92,7 @@ export class VendorDouble {
 			response.end('<!doctype html><title>Sign in</title>');
 			return;
 		}
-		if (this.#format.isStream(path, body)) this.#stream(turn, response);
+		if (this.#format.isStream(path, body) && turn.raw === undefined) this.#stream(turn, response);
 		else this.#plain(turn, response);
 	}
 
@@ -107,6 +117,14 @@ export class VendorDouble {
 		const bytes = Buffer.concat(frames);
 		if (turn.fault === 'cut') response.write(bytes, () => response.destroy(new Error('planned')));
 		else if (turn.fault === 'stall' || turn.fault === 'no_end') response.write(bytes);
+		else if (turn.fault === 'bytes') byteByByte(bytes, response);
 		else response.end(bytes);
 	}
+}
+
+/** Each byte leaves the process before the next is written. */
+function byteByByte(bytes: Buffer, response: ServerResponse): void {
+	const [first] = bytes;
+	if (first === undefined) response.end();
+	else response.write(Buffer.of(first), () => setImmediate(() => byteByByte(bytes.subarray(1), response)));
 }

@@ -22,10 +22,3 @@ export function failureOf(thrown: unknown, attempt: FetchAttempt, failures: Fail
 	if (isObject(data)) return failures.fromErrorObject(data);
 	return failures.of('nonsense', `sent what is not its wire format: ${message}`, { cause: thrown });
 }
-
-/** The error that an event of a stream is: `{error: {…}}`, or Bedrock's `{throttlingException: {…}}`; null for any other event. */
-export function errorEvent(event: Json): Json | null {
-	if (isObject(event.error)) return event.error;
-	const [name, value] = Object.entries(event)[0] ?? [];
-	return name?.endsWith('Exception') && isObject(value) ? { ...value, type: name } : null;
-}

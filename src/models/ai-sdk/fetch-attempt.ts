@@ -3,6 +3,8 @@ import type { HttpCall, HttpHandler } from '../../base/http.ts';
 import type { UpstreamError } from '../../spec/model.ts';
 import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
 import type { ResponseHeaders } from '../exchange/failure.ts';
+import { errorEvent } from '../exchange/failure.ts';
+import { isObject, type Json } from '../exchange/json.ts';
 import type { Wait } from '../exchange/watchdog.ts';
 
 /** Bytes that the package has not read: above the first the upstream is paused, below the second it goes on. */
@@ -28,6 +30,7 @@ export class FetchAttempt extends Attempt {
 	/** Rejects when the attempt fails; never resolves. */
 	readonly failed: Promise<never>;
 	readonly #fail: (error: UpstreamError) => void;
+	readonly #streams: boolean;
 	#error: UpstreamError | null = null;
 	#answered: Answered | null = null;
 	#wasSent = false;
@@ -42,8 +45,10 @@ export class FetchAttempt extends Attempt {
 	#paused = false;
 	#reading: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-	constructor(options: AttemptOptions) {
+	/** @param streams a stream of events was asked for, so that a JSON body is no answer. */
+	constructor(options: AttemptOptions, streams: boolean) {
 		super(options);
+		this.#streams = streams;
 		const { promise, reject } = Promise.withResolvers<never>();
 		this.failed = promise;
 		this.#fail = reject;
@@ -114,8 +119,9 @@ export class FetchAttempt extends Attempt {
 	}
 
 	protected override onAccepted(): void {
+		const type = String(this.headers['content-type'] ?? '');
 		// A proxy's page is no answer, whatever its status.
-		this.#isAnswer = this.status === 200 && !/\bhtml\b/i.test(String(this.headers['content-type'] ?? ''));
+		this.#isAnswer = this.status === 200 && !/\bhtml\b/i.test(type) && !(this.#streams && isJson(type));
 		if (!this.#isAnswer) return;
 		const body = new ReadableStream<Uint8Array>(
 			{ pull: (controller) => this.#pull(controller), cancel: () => this.#refused() },
@@ -143,8 +149,15 @@ export class FetchAttempt extends Attempt {
 
 	protected override onBodyEnd(): void {
 		if (this.#isAnswer) this.finish();
-		else if (this.status === 200) this.fail('nonsense', `answered 200 with a page: ${this.body().slice(0, 200)}`);
+		else if (this.status === 200) this.#refuse(this.body());
 		else this.failWith(this.failures.fromStatus(this.status, this.headers, this.body()));
+	}
+
+	/** A 200 that is no answer may still say why. */
+	#refuse(text: string): void {
+		const error = isJson(String(this.headers['content-type'])) ? errorIn(text) : null;
+		if (error !== null) this.failWith(this.failures.fromErrorObject(error));
+		else this.fail('nonsense', `answered 200 with something else than an answer: ${text.slice(0, 200)}`);
 	}
 
 	protected override onBroken(error: Error): void {
@@ -212,5 +225,19 @@ export class FetchAttempt extends Attempt {
 		if (!this.#paused) return;
 		this.#paused = false;
 		if (!this.ended) this.hold(false);
+	}
+}
+
+function isJson(type: string): boolean {
+	return /^application\/json\b/i.test(type);
+}
+
+/** The error object of a JSON text; null when it has none. */
+function errorIn(text: string): Json | null {
+	try {
+		const value: unknown = JSON.parse(text);
+		return isObject(value) ? errorEvent(value) : null;
+	} catch {
+		return null; // Not JSON, whatever its type says.
 	}
 }

@@ -9,11 +9,11 @@ import type {
 	Upstream,
 	UpstreamError,
 } from '../../spec/model.ts';
-import { createFailures, type Failures } from '../exchange/failure.ts';
+import { createFailures, errorEvent, type Failures } from '../exchange/failure.ts';
 import { isObject, type Json } from '../exchange/json.ts';
 import { completionOf, finishReasonOf, isGenerated, servedBy, ToolCallDeltas, usageOf } from './answer.ts';
 import { callOptionsOf, type ParameterRules } from './call-options.ts';
-import { errorEvent, failureOf } from './failure-of.ts';
+import { failureOf } from './failure-of.ts';
 import { FetchAttempt } from './fetch-attempt.ts';
 import { promptOf, type TakesUrl } from './prompt.ts';
 import type { Transport } from './transport.ts';
@@ -42,8 +42,12 @@ export function createSdkModel(options: SdkModelOptions): Model {
 	opened.catch(() => {}); // Every call is told.
 
 	/** Runs `work` as one attempt; whatever it throws leaves as an UpstreamError. */
-	const attempted = async <T>(request: ModelRequest, work: (attempt: FetchAttempt, call: Call) => Promise<T>) => {
-		const attempt = new FetchAttempt({ request, clock: options.clock, failures });
+	const attempted = async <T>(
+		request: ModelRequest,
+		streams: boolean,
+		work: (attempt: FetchAttempt, call: Call) => Promise<T>,
+	) => {
+		const attempt = new FetchAttempt({ request, clock: options.clock, failures }, streams);
 		attempt.start(() => null);
 		try {
 			const asked = async () => {
@@ -60,7 +64,7 @@ export function createSdkModel(options: SdkModelOptions): Model {
 	return {
 		upstream,
 		complete: (request) =>
-			attempted(request, async (attempt, call) => {
+			attempted(request, false, async (attempt, call) => {
 				const result = await call.model.doGenerate(call.options);
 				const { response, warnings, finishReason } = result;
 				const raw = isObject(response?.body) ? response.body : null;
@@ -73,7 +77,7 @@ export function createSdkModel(options: SdkModelOptions): Model {
 				return { ...completion, finishReason: reason, served: servedBy({ ...said, region: options.region }) };
 			}) satisfies Promise<Completion>,
 		stream: (request) =>
-			attempted(request, async (attempt, call) => {
+			attempted(request, true, async (attempt, call) => {
 				const { stream } = await call.model.doStream({ ...call.options, includeRawChunks: true });
 				return new SdkStream({ attempt, failures, stream, isLast: options.isLast, region: options.region });
 			}),

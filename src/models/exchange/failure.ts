@@ -49,6 +49,13 @@ export function createFailures(options: {
 	};
 }
 
+/** The error that an event of a stream is: `{error: {…}}`, or Bedrock's `{throttlingException: {…}}`; null for any other event. */
+export function errorEvent(event: Json): Json | null {
+	if (isObject(event.error)) return event.error;
+	const [name, value] = Object.entries(event)[0] ?? [];
+	return name?.endsWith('Exception') && isObject(value) ? { ...value, type: name } : null;
+}
+
 const QUOTA =
 	/insufficient_quota|billing_hard_limit|billing_not_active|billing_error|insufficient_balance|insufficient balance|credit balance is too low|exceeded your current quota|ServiceQuotaExceeded|PerDay/i;
 const CONTENT = /content_filter|content_policy_violation|responsibleaipolicyviolation/i;
