@@ -2,11 +2,6 @@ import type { FailureAction, FailureSituation } from '../contracts/release.ts';
 import type { ErrorCode } from '../spec/errors.ts';
 import { FAILURES, type Setback } from './failure-table.ts';
 
-/** The error of a call that is not made again and has no policy, such as one to an embedder. */
-export function codeOf(failure: UpstreamFailure): ErrorCode {
-	return MEANINGS[failure].code;
-}
-
 export interface FailedAttempt {
 	readonly failure: Setback;
 	/** What the provider asked for, milliseconds. */

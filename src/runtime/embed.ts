@@ -2,7 +2,7 @@ import { nearest } from '../base/nearest.ts';
 import { countTokens, type TokenizerName } from '../base/tokens.ts';
 import { mayCall, requireFeature } from '../policy/access.ts';
 import { embeddingCost } from '../policy/cost.ts';
-import { codeOf } from '../policy/failure.ts';
+import { FAILURES } from '../policy/failure-table.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { UpstreamError, type Usage } from '../spec/model.ts';
 import type { Embedded, EmbedderSource, TextKind } from '../spec/retrieval.ts';
@@ -212,5 +212,5 @@ function errorOf(thrown: unknown, failure: UpstreamError | null, { name }: Embed
 	const said = isPlace ? `The embedder ${name} could not be reached; the trace says why.` : message;
 	const internal = (thrown instanceof PlimsollError && thrown.internal) || message;
 	const wait = retryAfterMs === null ? {} : { retryAfterMs };
-	return new PlimsollError(codeOf(kind), said, { cause: thrown, internal, ...wait });
+	return new PlimsollError(FAILURES[kind].code, said, { cause: thrown, internal, ...wait });
 }
