@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { ABSTENTION, createExtractiveModel } from '../src/models/extractive/model.ts';
 import { find } from '../src/models/extractive/reader.ts';
 import type { Passage } from '../src/spec/retrieval.ts';
+import { flatPrice } from '../test/support/prices.ts';
 import { loadSquad, type SquadCase } from './squad.ts';
 
 /** How local/extractive does on SQuAD 2.0 with the right paragraph in context. Shares in [0, 1]. */
@@ -64,7 +65,7 @@ const model = createExtractiveModel({
 	tokenizer: 'o200k_base',
 	sideEffects: false,
 	timeouts,
-	price: { version: 'local', inputMicrosPerMillion: 0, cachedInputMicrosPerMillion: 0, outputMicrosPerMillion: 0 },
+	price: flatPrice('local', 0, 0),
 });
 
 async function ask(question: string, passages: readonly Passage[]): Promise<string> {

@@ -9,11 +9,13 @@ import { isDropping, list, readFeatureFolder } from '../contracts/feature-folder
 import { hasSplit } from '../contracts/flag.ts';
 import { checkFlagSecret } from '../contracts/flag-checks.ts';
 import { frozenMap } from '../contracts/freeze.ts';
-import { FLAGS_FILE, PROJECT_FILE, type Project } from '../contracts/project.ts';
+import { type PriceList, parsePriceList } from '../contracts/price.ts';
+import { PRICES_FILE } from '../contracts/price-schema.ts';
+import { FLAGS_FILE, PROJECT_FILE, type Project, type ProjectConfig } from '../contracts/project.ts';
 import { checkLimitedFeatures } from '../contracts/project-checks.ts';
 import { DATA_DIR, FEATURES_DIR } from '../contracts/project-schema.ts';
 import type { Release } from '../contracts/release.ts';
-import { isMapping } from '../contracts/schema-node.ts';
+import { isMapping, valueAt } from '../contracts/schema-node.ts';
 import { accepted, fileProblem, readSourceFile, refused } from '../contracts/source-file.ts';
 import { problemAt } from '../contracts/validation.ts';
 import { parseYaml, type YamlDocument } from '../contracts/yaml-document.ts';
@@ -76,9 +78,16 @@ export async function locateDataDir(dir: string, env: Environment): Promise<stri
 	return compiled.dataDir;
 }
 
+/** plimsoll.yaml alone, whatever its list of prices says or lacks: for whoever writes that list. */
+export async function loadUnpriced(dir: string, env: Environment): Promise<Checked<ProjectConfig>> {
+	const { compiled, problems } = await readProjectFile(resolve(dir), env, { withPrices: false });
+	return problems.length > 0 || !compiled.config ? refused(...problems) : accepted(compiled.config);
+}
+
 async function readProjectFile(
 	root: string,
 	env: Environment,
+	{ withPrices = true } = {},
 ): Promise<{ compiled: CompiledProject; document: YamlDocument | null; problems: Problem[] }> {
 	const source = await readSourceFile(join(root, PROJECT_FILE), PROJECT_FILE);
 	if (!source.ok) {
@@ -89,8 +98,20 @@ async function readProjectFile(
 	}
 	const document = parseYaml(source.value);
 	const { texts, problems } = await readSecrets(root, document);
-	const compiled = compileProject(document, { dir: root, env, secretFiles: texts });
-	return { compiled, document, problems: [...compiled.problems, ...problems] };
+	const prices = withPrices ? await readPrices(root, document) : null;
+	const from = { dir: root, env, secretFiles: texts, prices: prices && { list: prices.value } };
+	const compiled = compileProject(document, from);
+	return { compiled, document, problems: [...compiled.problems, ...problems, ...(prices?.problems ?? [])] };
+}
+
+/** The list of prices; null where the project has none and names none. */
+async function readPrices(root: string, document: YamlDocument): Promise<Checked<PriceList | null>> {
+	const named = valueAt(document.value, ['prices', 'file']);
+	const name = typeof named === 'string' ? named : PRICES_FILE;
+	const source = await readSourceFile(isAbsolute(name) ? name : join(root, name), name);
+	if (source.ok) return parsePriceList(source.value);
+	const isAbsent = source.problems.some(({ message }) => message === 'does not exist');
+	return isAbsent && name === PRICES_FILE ? accepted(null) : source;
 }
 
 async function withRemedy(root: string, problem: Problem): Promise<Problem> {

@@ -5,6 +5,7 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Environment } from '../contracts/environment.ts';
 import { isDropping } from '../contracts/feature-folder.ts';
+import { PRICES_FILE } from '../contracts/price-schema.ts';
 import { FLAGS_FILE, PROJECT_FILE } from '../contracts/project.ts';
 import { FEATURES_DIR } from '../contracts/project-schema.ts';
 import { fileProblem } from '../contracts/source-file.ts';
@@ -32,10 +33,12 @@ interface WatchOptions {
  */
 export function watchProject(dir: string, env: Environment, options: WatchOptions): { close(): Promise<void> } {
 	const root = resolve(dir);
+	const current = options.current?.config;
 	const watched = new Set([
 		join(root, PROJECT_FILE),
 		join(root, FLAGS_FILE),
-		options.current?.config.featuresDir ?? join(root, FEATURES_DIR),
+		current?.prices.file ?? join(root, PRICES_FILE),
+		current?.featuresDir ?? join(root, FEATURES_DIR),
 	]);
 	const watcher = watch([...watched], {
 		// The first scan tells of every file: an edit between a load and the scan is thereby seen.
@@ -47,10 +50,11 @@ export function watchProject(dir: string, env: Environment, options: WatchOption
 	});
 	const reloader = new Reloader(options, async () => {
 		const loaded = await loadProject(root, env);
-		const featuresDir = loaded.value?.config.featuresDir;
-		if (featuresDir && !watched.has(featuresDir) && !watcher.closed) {
-			watched.add(featuresDir);
-			watcher.add(featuresDir);
+		const config = loaded.value?.config;
+		for (const path of config ? [config.featuresDir, config.prices.file] : []) {
+			if (watched.has(path) || watcher.closed) continue;
+			watched.add(path);
+			watcher.add(path);
 		}
 		return loaded;
 	});

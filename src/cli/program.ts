@@ -9,6 +9,7 @@ import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
 import { addLimits } from './limits.ts';
 import { addMockUpstream } from './mock-upstream.ts';
+import { addPrices } from './prices.ts';
 import { addSearch } from './search.ts';
 import { addOrganisations, addTenants } from './settings.ts';
 import { addStart } from './start.ts';
@@ -55,6 +56,7 @@ Begin with:
 		addUpstreams,
 		addFlags,
 		addAudit,
+		addPrices,
 		addMockUpstream,
 	])
 		add(program, terminal);

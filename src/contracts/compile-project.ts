@@ -3,12 +3,20 @@ import type { Problem } from '../spec/problem.ts';
 import { admissionOf } from './compile-admission.ts';
 import { embedderOf } from './compile-embedder.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
-import { availability, fillUnavailable, switchOf, upstreamOf } from './compile-upstream.ts';
+import {
+	type Availability,
+	availability,
+	fillUnavailable,
+	pricedBy,
+	switchOf,
+	upstreamOf,
+} from './compile-upstream.ts';
 import { type Environment, type Reference, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
 import { withPresets } from './presets.ts';
+import type { PriceList } from './price.ts';
 import type { CollectionConfig, ProjectConfig, SourceConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
 import {
@@ -21,7 +29,7 @@ import {
 } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { retriesOf } from './storm-schema.ts';
-import { tidy, validate } from './validation.ts';
+import { problemAt, tidy, validate } from './validation.ts';
 import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
 
 /** What contracts may refer to. Known even when other parts of plimsoll.yaml are wrong. */
@@ -50,13 +58,20 @@ export interface CompiledProject {
 /**
  * Compiles plimsoll.yaml.
  * @param dir absolute folder of the file.
+ * @param prices what the project's list of prices says, null where there is none; left out, nobody asks for prices.
  * @param secretFiles texts of the files that `secretFilesOf` names; null where one could not be read.
  */
 export function compileProject(
 	written: YamlDocument,
-	from: { dir: string; env: Environment; secretFiles: ReadonlyMap<string, string | null> },
+	from: {
+		dir: string;
+		env: Environment;
+		secretFiles: ReadonlyMap<string, string | null>;
+		prices?: { readonly list: PriceList | null } | null;
+	},
 ): CompiledProject {
-	const { dir, env, secretFiles } = from;
+	const { dir, env, secretFiles, prices = null } = from;
+	const priceList = prices?.list ?? null;
 	const document = { ...written, value: withPresets(written.value) };
 	if (!document.readable) {
 		const dirs = { featuresDir: join(dir, FEATURES_DIR), dataDir: join(dir, DATA_DIR) };
@@ -73,46 +88,17 @@ export function compileProject(
 		...resolved.problems,
 		...checkProject({ document, resolved, available }),
 		...problems,
+		...(prices && value?.prices.unknown === 'refuse'
+			? unpriced(document, value.upstreams, { available, priceList })
+			: []),
 	]);
 	const config =
 		value && all.length === 0
 			? deepFreeze({
-					dir,
-					dataDir: absolute(dir, value.data_dir),
-					featuresDir: absolute(dir, value.features_dir),
-					server: {
-						host: value.server.host,
-						port: value.server.port,
-						bodyBytesMax: value.server.body_bytes_max,
-						headerBytesMax: value.server.header_bytes_max,
-						drainMs: value.server.drain_ms,
-					},
-					admission: admissionOf(value),
-					identity: {
-						jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)),
-						sessionSecret: value.identity.session_secret,
-						sessionLifeMs: value.identity.session_life_s * 1_000,
-					},
-					telemetry: { retentionDays: value.telemetry.retention_days },
-					bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
-					retries: retriesOf(value.retries),
+					...settingsOf(dir, value),
 					...limitsOf(document, value),
-					sharedState: {
-						redisUrl: value.shared_state.redis,
-						onFailure: value.shared_state.on_failure,
-						localShare: value.shared_state.local_share,
-						timeoutMs: value.shared_state.timeout_ms,
-					},
-					idempotency: {
-						retentionMs: value.idempotency.retention_hours * 3_600_000,
-						responseBytesMax: value.idempotency.response_bytes_max,
-						recordsMax: value.idempotency.records_max,
-						bytesMax: value.idempotency.bytes_max,
-						onFailure: value.idempotency.on_failure,
-					},
-					flags: flagSettingsOf(value.flags),
 					upstreams: compiledMap(value.upstreams, (name, raw) =>
-						upstreamOf(name, raw, switchOf(name, resolved, available)),
+						upstreamOf(name, raw, { ...switchOf(name, resolved, available), priceList }),
 					),
 					embedders: compiledMap(value.embedders, (name, raw) => embedderOf(name, raw, dir)),
 					collections: compiledMap(value.collections, (name, raw) =>
@@ -138,6 +124,50 @@ export function compileProject(
 	};
 }
 
+/** What of a project stands by itself. */
+function settingsOf(dir: string, value: RawProject) {
+	return {
+		dir,
+		dataDir: absolute(dir, value.data_dir),
+		featuresDir: absolute(dir, value.features_dir),
+		server: {
+			host: value.server.host,
+			port: value.server.port,
+			bodyBytesMax: value.server.body_bytes_max,
+			headerBytesMax: value.server.header_bytes_max,
+			drainMs: value.server.drain_ms,
+		},
+		admission: admissionOf(value),
+		identity: {
+			jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)),
+			sessionSecret: value.identity.session_secret,
+			sessionLifeMs: value.identity.session_life_s * 1_000,
+		},
+		telemetry: { retentionDays: value.telemetry.retention_days },
+		prices: {
+			file: absolute(dir, value.prices.file),
+			unknown: value.prices.unknown,
+			ageDaysMax: value.prices.age_days_max,
+		},
+		bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+		retries: retriesOf(value.retries),
+		sharedState: {
+			redisUrl: value.shared_state.redis,
+			onFailure: value.shared_state.on_failure,
+			localShare: value.shared_state.local_share,
+			timeoutMs: value.shared_state.timeout_ms,
+		},
+		idempotency: {
+			retentionMs: value.idempotency.retention_hours * 3_600_000,
+			responseBytesMax: value.idempotency.response_bytes_max,
+			recordsMax: value.idempotency.records_max,
+			bytesMax: value.idempotency.bytes_max,
+			onFailure: value.idempotency.on_failure,
+		},
+		flags: flagSettingsOf(value.flags),
+	};
+}
+
 function limitsOf(document: YamlDocument, value: RawProject): Pick<ProjectConfig, 'limits' | 'declared'> {
 	const declared = declaredTenants(document, value);
 	return { limits: limitTable(declared), declared };
@@ -158,6 +188,21 @@ function describeSource(reference: Reference | undefined, path: FieldPath): stri
 		return reference.kind === 'env' ? `the environment variable ${reference.name}` : `the file ${reference.name}`;
 	}
 	return SECRET_FIELDS.has(String(path.at(-1))) ? 'a literal' : null;
+}
+
+/** Upstreams that can be called and have no price, where that is refused. */
+function unpriced(
+	document: YamlDocument,
+	upstreams: RawProject['upstreams'],
+	{ available, priceList }: { available: Availability; priceList: PriceList | null },
+): Problem[] {
+	return Object.entries(upstreams).flatMap(([name, raw]) => {
+		if (available.get(name) === false || pricedBy(name, raw, priceList).price !== null) return [];
+		const message = `has no price, and no list has one of ${raw.model}`;
+		const hint = 'give it one, or plimsoll prices import <file>; prices.unknown: estimate reckons it as dear';
+		const path = ['upstreams', name];
+		return [{ ...problemAt(document, path, { message, hint }), ...document.keyPlace(path) }];
+	});
 }
 
 interface CollectionOrigin {

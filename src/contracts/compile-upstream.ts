@@ -1,6 +1,6 @@
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
-import { usdToMicros } from './money.ts';
 import { NO_PRESET, PRESETS, type Preset } from './presets.ts';
+import { listedPrice, type PriceList, priceOf } from './price.ts';
 import type { OpenAiWire, UpstreamConfig } from './project.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { breakerOf } from './storm-schema.ts';
@@ -57,16 +57,34 @@ function isKey({ path }: Reference): boolean {
 export function upstreamOf(
 	name: string,
 	raw: RawUpstream,
-	power: Pick<UpstreamConfig, 'available' | 'switchedOnBy'>,
+	{ priceList, ...power }: Pick<UpstreamConfig, 'available' | 'switchedOnBy'> & { priceList: PriceList | null },
 ): UpstreamConfig {
-	return { ...commonOf(name, raw), ...power, ...placeOf(raw), ...familyOf(raw) };
+	return { ...commonOf(name, raw), ...power, ...pricedBy(name, raw, priceList), ...placeOf(raw), ...familyOf(raw) };
+}
+
+/** An upstream's own price, else that of the project's list. */
+export function pricedBy(
+	name: string,
+	{ price, model }: Pick<RawUpstream, 'price' | 'model'>,
+	list: PriceList | null,
+): Pick<UpstreamConfig, 'price' | 'priceFrom'> {
+	if (price !== null) {
+		const own = priceOf(price, { version: price.version ?? 'free', asOf: price.as_of ?? null });
+		return { price: own, priceFrom: 'project' };
+	}
+	const listed = listedPrice(list, providerOf(name), model);
+	return { price: listed, priceFrom: listed && 'list' };
+}
+
+function providerOf(upstream: string): string {
+	return upstream.slice(0, upstream.indexOf('/'));
 }
 
 function commonOf(name: string, raw: RawUpstream) {
-	const { price, timeouts } = raw;
+	const { timeouts } = raw;
 	return {
 		name,
-		provider: name.slice(0, name.indexOf('/')),
+		provider: providerOf(name),
 		model: raw.model,
 		contextTokensMax: raw.context_tokens_max,
 		tokensOutMax: raw.tokens_out_max,
@@ -81,12 +99,6 @@ function commonOf(name: string, raw: RawUpstream) {
 		},
 		sideEffects: raw.side_effects,
 		breaker: breakerOf(raw.breaker),
-		price: price && {
-			version: price.version,
-			inputMicrosPerMillion: micros(price.input_usd_per_million),
-			cachedInputMicrosPerMillion: micros(price.cached_input_usd_per_million ?? price.input_usd_per_million),
-			outputMicrosPerMillion: micros(price.output_usd_per_million),
-		},
 	};
 }
 
@@ -166,12 +178,6 @@ function azurePath({
 	const root = /\/openai(?:\/v1)?\/?$/.test(base) ? '' : '/openai';
 	if (version === null) return /\/v1\/?$/.test(base) ? '/chat/completions' : `${root}/v1/chat/completions`;
 	return `${root}/deployments/${encodeURIComponent(model)}/chat/completions?api-version=${encodeURIComponent(version)}`;
-}
-
-function micros(usd: number): number {
-	const exact = usdToMicros(usd);
-	if (exact === null) throw new RangeError(`${usd} US dollars passed the schema but have no exact micro-dollars`);
-	return exact;
 }
 
 export function withoutSlash(url: string): string {

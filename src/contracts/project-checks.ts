@@ -4,6 +4,7 @@ import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
+import { priceProblems } from './price.ts';
 import { CHUNK_TOKENS_DEFAULTS } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
@@ -66,6 +67,7 @@ function upstreamProblems(checking: Checking, name: string, raw: unknown): Probl
 		const what = { message: 'is something that only Azure has', hint: 'leave it out, or write preset: azure' };
 		problems.push(problemAt(document, [...path, 'api_version'], what));
 	}
+	problems.push(...upstreamPriceProblems(checking, [...path, 'price']));
 	const longest = valueAt(raw, ['tokens_out_max']);
 	const context = valueAt(raw, ['context_tokens_max']) ?? CONTEXT_TOKENS_DEFAULT;
 	if (typeof longest === 'number' && typeof context === 'number' && longest >= context) {
@@ -76,6 +78,14 @@ function upstreamProblems(checking: Checking, name: string, raw: unknown): Probl
 		problems.push(problemAt(document, [...path, 'tokens_out_max'], what));
 	}
 	return problems;
+}
+
+function upstreamPriceProblems({ document, resolved }: Checking, path: FieldPath): readonly Problem[] {
+	const raw = valueAt(resolved.tree, path);
+	const problems = priceProblems(document, resolved.tree, path);
+	if (!isMapping(raw) || raw.free === true || raw.version !== undefined) return problems;
+	const what = { message: 'is missing', hint: 'add it: the day on which you looked the price up will do' };
+	return [...problems, problemAt(document, [...path, 'version'], what)];
 }
 
 function endpointProblems({ document, resolved }: Checking, path: readonly string[], raw: unknown): Problem[] {

@@ -6,6 +6,7 @@ import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
+import { prices } from './price-schema.ts';
 import type { SchemaNode } from './schema-node.ts';
 import { retries } from './storm-schema.ts';
 import { UPSTREAM_EXAMPLES, upstream } from './upstream-schema.ts';
@@ -174,6 +175,7 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),
+		prices,
 		...limitFields,
 		retries,
 		shared_state: sharedState,

@@ -36,6 +36,12 @@ export interface ProjectConfig {
 		readonly sessionLifeMs: number;
 	};
 	readonly telemetry: { readonly retentionDays: number };
+	readonly prices: {
+		/** Absolute. */
+		readonly file: string;
+		readonly unknown: 'estimate' | 'refuse';
+		readonly ageDaysMax: number;
+	};
 	/** For requests that name a bare upstream as their model. */
 	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
 	/** Limits as the file alone says them. */
@@ -205,6 +211,8 @@ interface UpstreamBase extends Upstream {
 	readonly apiKey: string | null;
 	readonly connectionsMax: number;
 	readonly price: Price | null;
+	/** Who says so: the upstream itself in plimsoll.yaml, or the list of prices. */
+	readonly priceFrom: 'project' | 'list' | null;
 	/** Null: never left alone by itself. */
 	readonly breaker: BreakerSettings | null;
 	/** What only this provider knows, sent with every call. */

@@ -1,35 +1,11 @@
 import * as z from 'zod';
 import { integer, MILLISECONDS, TOKENS, text } from './fields.ts';
-import { usdToMicros } from './money.ts';
 import { PRESET_NAMES } from './presets.ts';
+import { price } from './price-schema.ts';
 import { breaker } from './storm-schema.ts';
 
 /** Shared with the check that compares two fields, one of which may be left out. */
 export const CONTEXT_TOKENS_DEFAULT = 128_000;
-
-const usdPerMillion = (description: string) =>
-	z
-		.number()
-		.min(0)
-		.max(1_000_000)
-		.refine((usd) => usdToMicros(usd) !== null, 'is finer than a millionth of a dollar')
-		.meta({ description, 'x-unit': 'US dollars per million tokens' });
-
-const price = z
-	.strictObject({
-		version: text(1, 100, {
-			description: 'Names this price list, such as its date; every trace carries it.',
-			examples: ['2026-11-01'],
-		}),
-		input_usd_per_million: usdPerMillion('Input tokens that were not cached.').meta({ examples: [0.15] }),
-		cached_input_usd_per_million: usdPerMillion('Input tokens that the provider had cached.')
-			.meta({ 'x-default': 'as `input_usd_per_million`', examples: [0.075] })
-			.optional(),
-		output_usd_per_million: usdPerMillion('Output tokens.').meta({ examples: [0.6] }),
-	})
-	.meta({ description: 'What the provider charges. Left out: the cost is an estimate and the trace says so.' })
-	.nullable()
-	.default(null);
 
 const limits = {
 	context_tokens_max: integer(256, 10_000_000, {
@@ -198,12 +174,7 @@ const extractive = z.strictObject({
 	model: text(1, 200, { description: 'The name that the trace shows.' }).default('extractive'),
 	...limits,
 	tokens_out_parameter: tokensOutParameter,
-	price: price.default({
-		version: 'in-process',
-		input_usd_per_million: 0,
-		cached_input_usd_per_million: 0,
-		output_usd_per_million: 0,
-	}),
+	price: price.default({ version: 'in-process', free: true }),
 });
 
 const anthropic = z.strictObject({

@@ -1,16 +1,22 @@
-import type { Price, Usage } from '../spec/model.ts';
+import type { Price, Rates, Usage } from '../spec/model.ts';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
 
 /**
  * What is assumed of an upstream without a price: at or above the list price of nearly every hosted language model
  * sold by the token (30 dollars per million tokens in, 180 out; no discount for cached ones), so that a budget errs on
- * the side of refusing. An upstream that costs nothing says so with a price of zero.
+ * the side of refusing. An upstream that costs nothing says so with `free: true`.
  */
 export const UNKNOWN_PRICE: Price = Object.freeze({
 	version: 'unknown',
+	asOf: null,
 	inputMicrosPerMillion: 30_000_000,
 	cachedInputMicrosPerMillion: 30_000_000,
+	// Writing a cache costs up to twice the input.
+	cacheWriteMicrosPerMillion: 60_000_000,
 	outputMicrosPerMillion: 180_000_000,
+	reasoningMicrosPerMillion: 180_000_000,
+	tiers: Object.freeze([]),
+	batch: null,
 });
 
 /**
@@ -27,29 +33,39 @@ interface Cost {
 	readonly priceVersion: string;
 }
 
-/** What an answer cost. Cached tokens are part of the input tokens and are priced once. Throws RangeError for counts that are none. */
+/**
+ * What an answer cost. Cached tokens are part of the input, reasoning tokens part of the output: each is priced once.
+ * Throws RangeError for counts that are none.
+ */
 export function costOf(usage: Usage, price: Price | null): Cost {
-	const { tokensIn, tokensOut, tokensCached, source } = usage;
+	const { tokensIn, tokensOut, source } = usage;
 	const known = price ?? UNKNOWN_PRICE;
-	// More cached than sent is a contradiction; the lower count of what was free would be a guess in the payer's favour.
-	const cached = Math.min(tokensCached, tokensIn);
+	const rates = ratesFor(known, tokensIn, usage.batch === true);
+	// More in the parts than in the whole is a contradiction; what is left of the whole bounds them.
+	const cached = Math.min(usage.tokensCached, tokensIn);
+	const written = Math.min(usage.tokensCacheWritten, tokensIn - cached);
+	const reasoning = Math.min(usage.tokensReasoning, tokensOut);
 	const micros = total([
-		[tokensIn - cached, known.inputMicrosPerMillion],
-		[cached, known.cachedInputMicrosPerMillion],
-		[tokensOut, known.outputMicrosPerMillion],
+		[tokensIn - cached - written, rates.inputMicrosPerMillion],
+		[cached, rates.cachedInputMicrosPerMillion],
+		[written, rates.cacheWriteMicrosPerMillion],
+		[tokensOut - reasoning, rates.outputMicrosPerMillion],
+		[reasoning, rates.reasoningMicrosPerMillion],
 	]);
 	return { micros, source: price === null ? 'estimated' : source, priceVersion: known.version };
 }
 
 /**
- * The most that a call can cost, for reserving budget before it: every output token used and no input token cheaper
- * than the dearer of the two input prices (some vendors charge more for writing their cache).
+ * The most that a call can cost, for reserving budget before it: every output token used, and every token at the
+ * dearest rate that it may turn out to have.
  */
 export function worstCaseCost(tokensIn: number, tokensOutMax: number, price: Price | null): number {
 	const known = price ?? UNKNOWN_PRICE;
+	const usual = ratesFor(known, tokensIn, false);
+	const batch = known.batch ?? usual;
 	return total([
-		[tokensIn, Math.max(known.inputMicrosPerMillion, known.cachedInputMicrosPerMillion)],
-		[tokensOutMax, known.outputMicrosPerMillion],
+		[tokensIn, Math.max(dearestInput(usual), dearestInput(batch))],
+		[tokensOutMax, Math.max(dearestOutput(usual), dearestOutput(batch))],
 	]);
 }
 
@@ -58,6 +74,20 @@ export function embeddingCost(tokens: number, source: Usage['source'], price: Em
 	const { version, inputMicrosPerMillion } = price ?? UNKNOWN_EMBEDDING_PRICE;
 	const micros = total([[tokens, inputMicrosPerMillion]]);
 	return { micros, source: price === null ? 'estimated' : source, priceVersion: version };
+}
+
+/** The rates of a call: all of it has those of the tier that its input reaches. */
+function ratesFor(price: Price, tokensIn: number, isBatch: boolean): Rates {
+	if (isBatch && price.batch !== null) return price.batch;
+	return price.tiers.findLast(({ tokensInAbove }) => tokensIn > tokensInAbove) ?? price;
+}
+
+function dearestInput(rates: Rates): number {
+	return Math.max(rates.inputMicrosPerMillion, rates.cachedInputMicrosPerMillion, rates.cacheWriteMicrosPerMillion);
+}
+
+function dearestOutput({ outputMicrosPerMillion, reasoningMicrosPerMillion }: Rates): number {
+	return Math.max(outputMicrosPerMillion, reasoningMicrosPerMillion);
 }
 
 type Term = readonly [tokens: number, microsPerMillion: number];

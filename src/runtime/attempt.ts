@@ -21,6 +21,8 @@ export interface Failed {
 	readonly costMicros: number;
 	/** Our own count of what the call used; null when the provider did not begin to work on it. */
 	readonly usage: Usage | null;
+	/** What went wrong on our side or the client's, to be thrown on once the call is accounted for; null: the upstream failed. */
+	readonly fault: unknown;
 }
 
 export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed);
@@ -30,6 +32,8 @@ interface AttemptPlan {
 	readonly request: ModelRequest;
 	/** Tokens of the messages; called only when the provider reports no usage. */
 	readonly countTokensIn: () => number;
+	/** Where the provider was told to stop: a count of our own never goes beyond. */
+	readonly tokensOutMax: number;
 	/** Where a stream goes; null: the whole answer is waited for. */
 	readonly sink: AnswerSink | null;
 	/** Chunks go to the client as they are, so that any of them, not only text, is a part of the answer. */
@@ -60,8 +64,8 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
-		if (error !== thrown && !context.signal.aborted) throw thrown;
-		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage };
+		const fault = error !== thrown && !context.signal.aborted ? thrown : null;
+		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage, fault };
 	}
 }
 
@@ -154,7 +158,7 @@ function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 	const { tokenizer } = plan.model.upstream;
 	return {
 		tokensIn: plan.countTokensIn(),
-		tokensOut: countTokens(text, tokenizer),
+		tokensOut: Math.min(countTokens(text, tokenizer), plan.tokensOutMax),
 		tokensCached: 0,
 		tokensCacheWritten: 0,
 		tokensReasoning: 0,

@@ -91,8 +91,9 @@ export class Run {
 			this.#earn();
 			const request = this.#request();
 			const result = await this.#call(request);
-			used = usedBy(result, most);
+			used = usedBy(result);
 			end = this.#endOf(result, { request, startedMs });
+			if (!result.ok && result.fault !== null) throw result.fault;
 			return result;
 		} finally {
 			passage.end(end);
@@ -235,7 +236,8 @@ export class Run {
 	async #call(request: ModelRequest): Promise<AttemptResult> {
 		this.#context.attempts++;
 		const { countTokensIn, sink, call } = this.#plan;
-		const ask = { model: this.#model, request, countTokensIn, sink, passThrough: call.passThrough };
+		const tokensOutMax = tokensOutOf(call, this.#model.upstream);
+		const ask = { model: this.#model, request, countTokensIn, tokensOutMax, sink, passThrough: call.passThrough };
 		const result = await attempt(this.#context, ask, this.#notes);
 		this.#settle(result);
 		return result;
@@ -329,13 +331,9 @@ const REASONS: Readonly<Record<Closure['why'], string>> = {
 	hand: 'an operator took it out',
 };
 
-/** What a call used. A count of our own is held to what was reserved: the provider was told to stop there. */
-function usedBy(result: AttemptResult, most: CallAmounts): CallAmounts | null {
-	const { usage, costMicros } = result;
-	if (usage === null) return null;
-	const tokens = usage.tokensIn + usage.tokensOut;
-	if (usage.source === 'reported') return { tokens, costMicros };
-	return { tokens: Math.min(tokens, most.tokens), costMicros: Math.min(costMicros, most.costMicros) };
+/** What a call used, as the trace has it too; null: nothing. */
+function usedBy({ usage, costMicros }: AttemptResult): CallAmounts | null {
+	return usage === null ? null : { tokens: usage.tokensIn + usage.tokensOut, costMicros };
 }
 
 function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {

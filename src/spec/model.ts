@@ -11,12 +11,30 @@ export interface ChatMessage {
 }
 
 /** Integer micro-dollars per million tokens, so that price × tokens / 1e6 is integer arithmetic until one final rounding. */
-export interface Price {
-	readonly version: string;
+export interface Rates {
 	readonly inputMicrosPerMillion: number;
-	/** Price of cached input tokens, which are part of the input tokens. */
+	/** Of input tokens that were read from the provider's cache: a part of the input. */
 	readonly cachedInputMicrosPerMillion: number;
+	/** Of input tokens that were written to it: another part. */
+	readonly cacheWriteMicrosPerMillion: number;
 	readonly outputMicrosPerMillion: number;
+	/** Of what the model thought: a part of the output. */
+	readonly reasoningMicrosPerMillion: number;
+}
+
+/** What a provider charges for a model. */
+export interface Price extends Rates {
+	readonly version: string;
+	/** The day on which it was the provider's price, as YYYY-MM-DD; null: nobody says. */
+	readonly asOf: string | null;
+	/** Rates of the whole call where its input is longer; the shortest first. */
+	readonly tiers: readonly PriceTier[];
+	/** Rates of calls that the provider serves when it has time; null: as the others. */
+	readonly batch: Rates | null;
+}
+
+export interface PriceTier extends Rates {
+	readonly tokensInAbove: number;
 }
 
 /** Milliseconds each; an attempt that passes one ends with its own outcome. */
@@ -58,6 +76,8 @@ export interface Usage {
 	readonly tokensCacheWritten: number;
 	/** Output tokens that the model thought and did not say: a part of `tokensOut`. */
 	readonly tokensReasoning: number;
+	/** Served when the provider had time, at its batch rates: OpenAI's `flex`, Anthropic's `batch`. */
+	readonly batch?: boolean;
 	/** `reported` by the provider, or `estimated` by our own count because it reported none. */
 	readonly source: 'reported' | 'estimated';
 }

@@ -83,6 +83,7 @@ test('models that did not change are kept by a reload, and one that cannot be ma
 			sideEffects: false,
 			timeouts: { connectMs: 1, firstTokenMs: 1, idleMs: 1, totalMs: 1 },
 			price: null,
+			priceFrom: null,
 			baseUrl,
 			apiKey: null,
 			connectionsMax: 1,

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { parseDocument } from 'yaml';
 import { loadProject } from '../../src/app/load-project.ts';
 import { formatProblem } from '../../src/spec/problem.ts';
+import { flatPrice } from '../support/prices.ts';
 import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
 
 const FULL = `server:
@@ -234,12 +235,7 @@ test('a key can come from a file, without its line break', async () => {
 
 test('prices are integers of micro-dollars, and cached input costs as input unless it says otherwise', async () => {
 	const { value } = await load(FULL);
-	expect(value?.config.upstreams.get('openai/default')?.price).toEqual({
-		version: 'v1',
-		inputMicrosPerMillion: 150_000,
-		cachedInputMicrosPerMillion: 150_000,
-		outputMicrosPerMillion: 600_000,
-	});
+	expect(value?.config.upstreams.get('openai/default')?.price).toEqual(flatPrice('v1', 150_000, 600_000));
 });
 
 test('an optional upstream is available exactly when a variable of its key or address is set', async () => {

@@ -7,6 +7,7 @@ import { createModel } from '../../src/models/create-model.ts';
 import { ABSTENTION } from '../../src/models/extractive/model.ts';
 import type { ModelRequest } from '../../src/spec/model.ts';
 import type { Passage } from '../../src/spec/retrieval.ts';
+import { flatPrice } from '../support/prices.ts';
 import { NO_SHARED_DATA, sharedData } from '../support/shared-data.ts';
 
 const timeouts = { connectMs: 1000, firstTokenMs: 1000, idleMs: 1000, totalMs: 1000 };
@@ -28,7 +29,8 @@ const config: UpstreamConfig = {
 	tokenizer: 'o200k_base',
 	sideEffects: false,
 	timeouts,
-	price: { version: 'local', inputMicrosPerMillion: 0, cachedInputMicrosPerMillion: 0, outputMicrosPerMillion: 0 },
+	price: flatPrice('local', 0, 0),
+	priceFrom: null,
 };
 const clock = new VirtualClock();
 const model = createModel(config, { clock });

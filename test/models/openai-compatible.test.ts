@@ -316,6 +316,16 @@ describe.each(MODES)('an upstream that breaks (%s)', (mode) => {
 		});
 	});
 
+	it('knows what was served at batch rates by the tier that served it', async () => {
+		const { double, model } = await start();
+		const choices = [{ index: 0, message: { role: 'assistant', content: 'Aye.' }, finish_reason: 'stop' }];
+		const usage = { prompt_tokens: 2, completion_tokens: 1 };
+		for (const service_tier of ['flex', 'default']) {
+			double.next({ body: JSON.stringify({ choices, usage, service_tier }) });
+			expect((await model.complete(request())).usage?.batch ?? false).toBe(service_tier === 'flex');
+		}
+	});
+
 	it('gives null for usage that it does not report or that contradicts itself', async () => {
 		const { double, model } = await start();
 		const wrong = [

@@ -2,25 +2,44 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { costOf, UNKNOWN_PRICE, worstCaseCost } from '../../src/policy/cost.ts';
 import type { Price, Usage } from '../../src/spec/model.ts';
+import { flatPrice } from '../support/prices.ts';
 
 const tokens = fc.nat(2_000_000_000);
 const rate = fc.nat(2_000_000_000);
-const price: fc.Arbitrary<Price> = fc.record({
-	version: fc.constant('v1'),
+const rates = {
 	inputMicrosPerMillion: rate,
 	cachedInputMicrosPerMillion: rate,
+	cacheWriteMicrosPerMillion: rate,
 	outputMicrosPerMillion: rate,
+	reasoningMicrosPerMillion: rate,
+};
+const price: fc.Arbitrary<Price> = fc.record({
+	version: fc.constant('v1'),
+	asOf: fc.constant(null),
+	...rates,
+	tiers: fc
+		.uniqueArray(fc.record({ tokensInAbove: tokens, ...rates }), {
+			maxLength: 3,
+			selector: (tier) => tier.tokensInAbove,
+		})
+		.map((tiers) => tiers.toSorted((a, b) => a.tokensInAbove - b.tokensInAbove)),
+	batch: fc.option(fc.record(rates)),
 });
+const share = fc.double({ min: 0, max: 1, noNaN: true });
 const usage: fc.Arbitrary<Usage> = fc
-	.tuple(tokens, tokens, fc.double({ min: 0, max: 1, noNaN: true }))
-	.map(([tokensIn, tokensOut, share]) => ({
-		tokensIn,
-		tokensOut,
-		tokensCached: Math.floor(tokensIn * share),
-		tokensCacheWritten: 0,
-		tokensReasoning: 0,
-		source: 'reported',
-	}));
+	.record({ tokensIn: tokens, tokensOut: tokens, cached: share, written: share, reasoning: share, batch: fc.boolean() })
+	.map(({ tokensIn, tokensOut, cached, written, reasoning, batch }) => {
+		const tokensCached = Math.floor(tokensIn * cached);
+		return {
+			tokensIn,
+			tokensOut,
+			tokensCached,
+			tokensCacheWritten: Math.floor((tokensIn - tokensCached) * written),
+			tokensReasoning: Math.floor(tokensOut * reasoning),
+			batch,
+			source: 'reported',
+		};
+	});
 
 const used = (tokensIn: number, tokensOut: number, tokensCached = 0): Usage => ({
 	tokensIn,
@@ -33,12 +52,7 @@ const used = (tokensIn: number, tokensOut: number, tokensCached = 0): Usage => (
 
 describe('the cost of an answer', () => {
 	it('prices cached tokens once, as a part of the input', () => {
-		const known = {
-			version: 'v1',
-			inputMicrosPerMillion: 2_500_000,
-			cachedInputMicrosPerMillion: 1_250_000,
-			outputMicrosPerMillion: 10_000_000,
-		};
+		const known = flatPrice('v1', 2_500_000, 10_000_000, 1_250_000);
 		expect(costOf(used(1000, 100, 400), known)).toEqual({
 			micros: 1500 + 500 + 1000,
 			source: 'reported',
@@ -46,13 +60,35 @@ describe('the cost of an answer', () => {
 		});
 	});
 
+	it('prices every part of the input and the output once, by the tier that the input reaches', () => {
+		const base = { ...flatPrice('v1', 1_000_000, 4_000_000, 100_000), cacheWriteMicrosPerMillion: 1_250_000 };
+		const known: Price = {
+			...base,
+			reasoningMicrosPerMillion: 2_000_000,
+			tiers: [{ ...flatPrice('', 2_000_000, 8_000_000), tokensInAbove: 1_000 }],
+			batch: flatPrice('', 500_000, 2_000_000),
+		};
+		const parts = { tokensCacheWritten: 200, tokensReasoning: 60 };
+		const micros = (tokensIn: number, more: Partial<Usage> = {}) =>
+			costOf({ ...used(tokensIn, 100, 300), ...parts, ...more }, known).micros;
+		expect(micros(1_000)).toBe(500 + 30 + 250 + 40 * 4 + 60 * 2);
+		expect(micros(1_001)).toBe(1_001 * 2 + 100 * 8);
+		expect(micros(1_000, { batch: true })).toBe(500 + 200);
+	});
+
 	it('is exact, rounded up once', () => {
 		fc.assert(
 			fc.property(usage, price, (u, p) => {
-				const sum =
-					BigInt(u.tokensIn - u.tokensCached) * BigInt(p.inputMicrosPerMillion) +
-					BigInt(u.tokensCached) * BigInt(p.cachedInputMicrosPerMillion) +
-					BigInt(u.tokensOut) * BigInt(p.outputMicrosPerMillion);
+				const tier = p.tiers.filter(({ tokensInAbove }) => u.tokensIn > tokensInAbove).at(-1);
+				const by = u.batch && p.batch !== null ? p.batch : (tier ?? p);
+				const parts = [
+					[u.tokensIn - u.tokensCached - u.tokensCacheWritten, by.inputMicrosPerMillion],
+					[u.tokensCached, by.cachedInputMicrosPerMillion],
+					[u.tokensCacheWritten, by.cacheWriteMicrosPerMillion],
+					[u.tokensOut - u.tokensReasoning, by.outputMicrosPerMillion],
+					[u.tokensReasoning, by.reasoningMicrosPerMillion],
+				] as const;
+				const sum = parts.reduce((so, [count, rate]) => so + BigInt(count) * BigInt(rate), 0n);
 				expect(BigInt(costOf(u, p).micros)).toBe((sum + 999_999n) / 1_000_000n);
 			}),
 		);
@@ -79,12 +115,7 @@ describe('the cost of an answer', () => {
 	});
 
 	it('is zero for an upstream that says so', () => {
-		const free = {
-			version: 'local',
-			inputMicrosPerMillion: 0,
-			cachedInputMicrosPerMillion: 0,
-			outputMicrosPerMillion: 0,
-		};
+		const free = flatPrice('local', 0, 0);
 		expect(costOf(used(1_000_000, 1_000_000), free)).toEqual({ micros: 0, source: 'reported', priceVersion: 'local' });
 	});
 

@@ -10,6 +10,7 @@ import type { Guard } from '../../src/spec/guard.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
 import { type Counter, LIMITS } from '../../src/spec/shared-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
+import { flatPrice } from '../support/prices.ts';
 import { feature, hit, KEY, NO_LIMITS, retrieverOf, runtimeOf } from '../support/runtime-fixture.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
@@ -341,7 +342,7 @@ describe('the life of a request', () => {
 		const dear = new ScriptedModel(clock, [HELLO]);
 		const free = new ScriptedModel(clock, [HELLO], {
 			name: 'test/free',
-			price: { version: 'free', inputMicrosPerMillion: 0, cachedInputMicrosPerMillion: 0, outputMicrosPerMillion: 0 },
+			price: flatPrice('free', 0, 0),
 		});
 		const budget = { costMicrosMax: 1 };
 		const fallBack = { onFailure: { budget_exceeded: { action: 'fall_back', answer: 'Too dear.' } } } as const;

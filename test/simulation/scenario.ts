@@ -2,6 +2,7 @@ import type { LimitTable } from '../../src/contracts/project.ts';
 import type { Snapshot } from '../../src/runtime/feature.ts';
 import type { Price } from '../../src/spec/model.ts';
 import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
+import { flatPrice } from '../support/prices.ts';
 import { BREAKER, RETRIES } from '../support/runtime-fixture.ts';
 import { Dice } from './dice.ts';
 import { drawLimits, scaleLimits, withoutLimits } from './limits-plan.ts';
@@ -190,19 +191,9 @@ function episode<Kind extends string>(dice: Dice, kind: Kind, spanMs: number): E
 
 function drawProviders(dice: Dice, spanMs: number): readonly ProviderPlan[] {
 	const prices: readonly (Price | null)[] = [
-		{
-			version: 'v1',
-			inputMicrosPerMillion: 1_000_000,
-			cachedInputMicrosPerMillion: 500_000,
-			outputMicrosPerMillion: 4_000_000,
-		},
+		flatPrice('v1', 1_000_000, 4_000_000, 500_000),
 		null,
-		{
-			version: 'v1',
-			inputMicrosPerMillion: 150_000,
-			cachedInputMicrosPerMillion: 75_000,
-			outputMicrosPerMillion: 600_000,
-		},
+		flatPrice('v1', 150_000, 600_000, 75_000),
 	];
 	return UPSTREAMS.map((name, at) => ({
 		name,

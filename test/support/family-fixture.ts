@@ -23,6 +23,7 @@ const COMMON = {
 	sideEffects: false,
 	breaker: null,
 	price: null,
+	priceFrom: null,
 	apiKey: KEY,
 	connectionsMax: 8,
 	providerOptions: {},

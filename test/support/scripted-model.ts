@@ -24,8 +24,13 @@ export type Behaviour =
 const PRICE = {
 	version: 'test',
 	inputMicrosPerMillion: 1_000_000,
+	asOf: null,
 	cachedInputMicrosPerMillion: 500_000,
+	cacheWriteMicrosPerMillion: 1_000_000,
 	outputMicrosPerMillion: 4_000_000,
+	reasoningMicrosPerMillion: 4_000_000,
+	tiers: [],
+	batch: null,
 };
 
 /** What each call does: line by line, the last one repeated, or whatever is asked for at that moment. */

@@ -31,7 +31,7 @@ export function readCompletion(body: Json, raw: string): Completion {
 		text: contentText(message.content) || (text(message.refusal) ?? ''),
 		finishReason,
 		toolCalls: Array.isArray(message.tool_calls) && message.tool_calls.length > 0 ? message.tool_calls : null,
-		usage: readUsage(body.usage),
+		usage: readUsage(body.usage, body.service_tier),
 		served: readServed(body),
 		confidence: null,
 		raw,
@@ -58,7 +58,7 @@ const NONE: readonly number[] = [];
 export function readDelta(event: Json): Delta {
 	const choices = event.choices ?? (isObject(event.usage) ? NONE : undefined);
 	if (!Array.isArray(choices)) throw new AnswerShapeError('an event of the stream has no choices');
-	const usage = event.usage ? readUsage(event.usage) : null;
+	const usage = event.usage ? readUsage(event.usage, event.service_tier) : null;
 	let content = '';
 	let generated = false;
 	let finished = NONE;
@@ -88,7 +88,7 @@ export function readServed(body: Json): ServedBy {
  * OpenAI's usage; `prompt_tokens` includes the cached ones. Null when it is absent or contradicts itself: the caller
  * then estimates, because a wrong count would become a wrong bill.
  */
-function readUsage(usage: unknown): Usage | null {
+function readUsage(usage: unknown, tier: unknown): Usage | null {
 	if (!isObject(usage)) return null;
 	const tokensIn = count(usage.prompt_tokens);
 	const tokensOut = count(usage.completion_tokens);
@@ -104,7 +104,9 @@ function readUsage(usage: unknown): Usage | null {
 	if (tokensCached + tokensCacheWritten > tokensIn || tokensReasoning > out) return null;
 	// A total below its parts is a contradiction; above them it may hold what the vendor counts apart.
 	if (total < tokensIn + out) return null;
-	return { tokensIn, tokensOut: out, tokensCached, tokensCacheWritten, tokensReasoning, source: 'reported' };
+	const counts = { tokensIn, tokensOut: out, tokensCached, tokensCacheWritten, tokensReasoning };
+	// OpenAI bills what its flex tier served at the rates of its batches.
+	return { ...counts, ...(tier === 'flex' && { batch: true }), source: 'reported' };
 }
 
 /** A count among the details of a usage: 0 when it is absent, null when it is none. */
