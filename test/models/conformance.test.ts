@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { SDK_FAMILIES } from '../../src/models/ai-sdk/families.ts';
@@ -284,6 +285,20 @@ describe.each(Object.keys(FAMILIES))('the family %s', (name) => {
 			else expect(outcome).toMatchObject({ text: TEXT, finishReason: 'stop' });
 			if (frames <= 3) expect(outcome).toBeInstanceOf(UpstreamError);
 		}
+	});
+
+	it('never takes a part for the whole, whatever byte was the last', async () => {
+		const { double, model } = await startFamily(family);
+		const size = Buffer.concat([...family.format.frames({ text: TEXT, toolCalls: CALLS })]).length;
+		await fc.assert(
+			fc.asyncProperty(fc.integer({ min: 1, max: size }), async (atByte) => {
+				double.next({ text: TEXT, toolCalls: CALLS, fault: 'cut', atByte });
+				const outcome = await ask(model, 'stream', { parameters: { tools: TOOLS } }).catch((error: unknown) => error);
+				if (outcome instanceof UpstreamError) expect(['cut', 'connect']).toContain(outcome.kind);
+				else expect(outcome).toMatchObject({ text: TEXT, finishReason: 'tool_calls', toolCalls: [{}, {}] });
+			}),
+			{ numRuns: 60 },
+		);
 	});
 
 	it('gives out what came before a cut', async () => {

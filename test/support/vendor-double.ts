@@ -19,6 +19,8 @@ export interface Turn extends Said {
 		| 'no_end'
 		| 'bytes';
 	readonly frames?: number;
+	/** Where `cut` strikes, in bytes of the stream. */
+	readonly atByte?: number;
 	/** The exact body. */
 	readonly raw?: unknown;
 	readonly headers?: Record<string, string>;
@@ -115,8 +117,9 @@ export class VendorDouble {
 		if (turn.fault === 'garbage') frames.push(Buffer.from('data: {"type":\n\n'));
 		if (turn.fault === 'error_event' && this.#format.errorFrame) frames.push(this.#format.errorFrame);
 		const bytes = Buffer.concat(frames);
-		if (turn.fault === 'cut') response.write(bytes, () => response.destroy(new Error('planned')));
-		else if (turn.fault === 'stall' || turn.fault === 'no_end') response.write(bytes);
+		if (turn.fault === 'cut') {
+			response.write(bytes.subarray(0, turn.atByte), () => response.destroy(new Error('planned')));
+		} else if (turn.fault === 'stall' || turn.fault === 'no_end') response.write(bytes);
 		else if (turn.fault === 'bytes') byteByByte(bytes, response);
 		else response.end(bytes);
 	}
