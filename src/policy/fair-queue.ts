@@ -11,7 +11,7 @@ export interface QueueAsk<T> {
 	/** The flow's share against the others'. */
 	readonly weight: number;
 	/** How much of what is shared it is expected to use, in any unit that is the same for all. */
-	readonly cost: number;
+	readonly cost: () => number;
 	readonly priority: Priority;
 }
 
@@ -210,7 +210,7 @@ class Level<T> {
 		if (best === null) return null;
 		const [taken] = best.flow.items.splice(best.at, 1) as [Queued<T>];
 		this.#now = best.start;
-		best.flow.start = best.start + taken.cost / best.flow.weight;
+		best.flow.start = best.start + taken.cost() / best.flow.weight;
 		this.#shrink();
 		return taken;
 	}
@@ -218,7 +218,7 @@ class Level<T> {
 	putBack(queued: Queued<T>): void {
 		const flow = this.#flows.get(queued.flow) ?? { weight: queued.weight, start: this.#now, items: [] };
 		this.#flows.set(queued.flow, flow);
-		flow.start = Math.max(this.#now, flow.start - queued.cost / flow.weight);
+		flow.start = Math.max(this.#now, flow.start - queued.cost() / flow.weight);
 		const at = flow.items.findIndex(({ seq }) => seq > queued.seq);
 		flow.items.splice(at === -1 ? flow.items.length : at, 0, queued);
 		this.#size++;

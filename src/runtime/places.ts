@@ -254,7 +254,8 @@ export class Places {
 
 		const { promise, resolve, reject } = Promise.withResolvers<Place>();
 		const item: Waiting = { ask, sinceMs: this.#clock.monotonic(), isOver: false, resolve, reject };
-		const cost = this.#holding.of(tenantId).heldMs ?? this.#holding.heldMs ?? 1;
+		// Looked up when it goes: while it joins nothing may have been measured, and a guess would be a gift or a fine.
+		const cost = () => this.#holding.of(tenantId).heldMs ?? this.#holding.heldMs ?? 1;
 		const askers = this.#askers.filter((asker) => asker === tenantId).length;
 		const bounds = { perFlowMax: rules.queuedPerTenantMax - askers, max: rules.queuedMax - this.#askers.length };
 		const joined = this.#queue.join({ item, flow: tenantId, weight, cost, priority }, bounds);

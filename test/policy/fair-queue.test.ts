@@ -13,7 +13,7 @@ function join(
 	bounds = WIDE,
 ) {
 	const { weight = 1, cost = 1, priority = 'interactive', item = flow } = change;
-	return queue.join({ item, flow, weight, cost, priority }, bounds);
+	return queue.join({ item, flow, weight, cost: () => cost, priority }, bounds);
 }
 
 function takeAll(queue: FairQueue<string>, offer = ANY): string[] {
@@ -168,7 +168,7 @@ describe('bounds', () => {
 					let taken: Queued<number> | null = null;
 					for (const [item, { kind, flow, priority, pick }] of events.entries()) {
 						if (kind === 'join') {
-							const joined = queue.join({ item, flow, weight: 1, cost: 1, priority }, { perFlowMax, max });
+							const joined = queue.join({ item, flow, weight: 1, cost: () => 1, priority }, { perFlowMax, max });
 							if (joined.queued === null) continue;
 							inside.set(item, joined.queued);
 							if (joined.evicted !== null) leave(joined.evicted);

@@ -93,6 +93,33 @@ describe('the queue for a place', () => {
 		expect(clock.pending).toBe(0);
 	});
 
+	it('gives nothing away to who queued before anything was measured', async () => {
+		const clock = new VirtualClock();
+		const places = placesOf(clock, { concurrentRequestsMax: 1 });
+		let current = await places.enter(ask());
+		const order: string[] = [];
+		const enter = (tenantId: string) =>
+			places.enter(ask({ tenantId })).then((place) => {
+				order.push(tenantId);
+				current = place;
+			});
+		const next = async () => {
+			await clock.advance(100);
+			current.leave();
+			await clock.advance(0);
+		};
+		const all = Array.from({ length: 20 }, () => enter('flood'));
+		await next();
+		all.push(enter('quiet'));
+		while (order.at(-1) !== 'quiet') await next();
+		all.push(enter('quiet'));
+		const before = order.length;
+		while (order.slice(before).at(-1) !== 'quiet') await next();
+		expect(order.length - before).toBeLessThanOrEqual(3);
+		while (order.length < all.length) await next();
+		await Promise.all(all);
+	});
+
 	it('shares what comes free by weight, not by who floods', async () => {
 		const clock = new VirtualClock();
 		const places = placesOf(clock, { concurrentRequestsMax: 1 });
