@@ -139,6 +139,8 @@ function calmed(scenario: Scenario, dice: Dice): Scenario {
 	const table = withoutLimits(scenario.tables[0] as LimitTable);
 	return {
 		...scenario,
+		replicas: Math.min(2, scenario.replicas),
+		skewsMs: scenario.skewsMs.slice(0, 2),
 		counters: 'in_process',
 		tables: [table],
 		blows: [],
@@ -156,7 +158,8 @@ function calmed(scenario: Scenario, dice: Dice): Scenario {
 		tenants: scenario.tenants.map((tenant) => ({
 			...tenant,
 			manner: 'calm',
-			gapMs: 150,
+			// The others want less than their part of the places, whatever their weights.
+			gapMs: tenant.index === 0 ? 200 : 800,
 			flood: tenant.index === 0 ? { kind: 'flood', from: 0, to: Number.MAX_SAFE_INTEGER } : null,
 		})),
 		isCalm: true,

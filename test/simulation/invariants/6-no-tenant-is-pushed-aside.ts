@@ -1,8 +1,8 @@
 import type { Asked, Checker, Observation } from '../observation.ts';
 import type { World } from '../world.ts';
 
-/** For each unit of weight that another tenant has more. One, but that requests cost up to a few times as much as others. */
-const TURNS = 6;
+/** For each unit of weight that another tenant has more. One, but that some requests hold their place several times as long as others, and count so. */
+const TURNS = 8;
 /** Those that had their place when it came. */
 const SLACK = 2;
 
