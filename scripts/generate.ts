@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { contractJsonSchema } from '../src/contracts/contract-schema.ts';
 import { flagsJsonSchema } from '../src/contracts/flags-schema.ts';
+import { priceListJsonSchema } from '../src/contracts/price-schema.ts';
 import { projectJsonSchema } from '../src/contracts/project-schema.ts';
 import { scriptJsonSchema } from '../src/mock-upstream/script-schema.ts';
 import { editorSchema } from './reference/editor-schema.ts';
@@ -25,6 +26,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 		['schemas/flags.schema.json', json(editorSchema(flagsJsonSchema, { references: false }))],
 		['docs/reference/configuration.md', referencePage(projectJsonSchema, 'plimsoll.yaml')],
 		['docs/reference/contract.md', referencePage(contractJsonSchema, 'contract.yaml')],
+		['schemas/prices.schema.json', json(editorSchema(priceListJsonSchema, { references: false }))],
 		['schemas/mock-upstream.schema.json', json(editorSchema(scriptJsonSchema, { references: false }))],
 		['docs/reference/mock-upstream.md', referencePage(scriptJsonSchema, 'faults.yaml')],
 		['docs/reference/flags.md', referencePage(flagsJsonSchema, 'flags.yaml')],

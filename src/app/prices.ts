@@ -151,7 +151,9 @@ async function refuseLoss(path: string, shownAs: string, kept: ReadonlySet<strin
 }
 
 async function write(path: string, list: RawPriceList): Promise<void> {
-	const head = '# Written by plimsoll prices import. US dollars per million tokens.\n';
+	const head = `# yaml-language-server: $schema=node_modules/plimsoll/schemas/prices.schema.json
+# Written by plimsoll prices import. US dollars per million tokens.
+`;
 	const text = head + stringify(list, { lineWidth: 120 });
 	// Whole before it has its name: a server that watches must never read half of it.
 	const draft = `${path}.${process.pid}.tmp`;

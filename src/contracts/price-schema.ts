@@ -63,7 +63,7 @@ const terms = {
 	batch: z
 		.strictObject(rates)
 		.meta({
-			description: 'Rates of calls that the provider serves when it has time (OpenAI’s `flex`, Anthropic’s `batch`).',
+			description: 'Rates of calls that the provider serves when it has time (OpenAI’s tier `flex`).',
 			'x-default': 'as the others',
 			examples: [{ input_usd_per_million: 0.075, output_usd_per_million: 0.3 }],
 		})

@@ -76,7 +76,7 @@ export interface Usage {
 	readonly tokensCacheWritten: number;
 	/** Output tokens that the model thought and did not say: a part of `tokensOut`. */
 	readonly tokensReasoning: number;
-	/** Served when the provider had time, at its batch rates: OpenAI's `flex`, Anthropic's `batch`. */
+	/** Served when the provider had time, at its batch rates: OpenAI's tier `flex`. */
 	readonly batch?: boolean;
 	/** `reported` by the provider, or `estimated` by our own count because it reported none. */
 	readonly source: 'reported' | 'estimated';

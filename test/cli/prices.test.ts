@@ -33,7 +33,9 @@ test('a public list is imported for the upstreams that need it, and shown with i
 	const taken = await plimsoll(['prices', 'import', 'list.json', '--as-of', '2020-01-31'], { cwd });
 	expect(taken).toMatchObject({ code: 0, stderr: '' });
 	expect(taken.stdout).toContain('Wrote prices.yaml: 2 prices, version 2020-01-31, as of 2020-01-31');
-	expect(await readFile(join(cwd, 'prices.yaml'), 'utf8')).not.toContain('other');
+	const written = await readFile(join(cwd, 'prices.yaml'), 'utf8');
+	expect(written).toContain('prices.schema.json');
+	expect(written).not.toContain('other');
 
 	const shown = await plimsoll(['prices'], { cwd });
 	expect(shown.stdout).toMatch(
