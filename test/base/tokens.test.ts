@@ -4,7 +4,7 @@ import { countTokens as referenceO200k } from 'gpt-tokenizer/encoding/o200k_base
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';
 import { countTokens, type TokenizerName } from '../../src/base/tokens.ts';
-import { leastCpu, TICK_MICROS } from '../support/cpu.ts';
+import { growth } from '../support/cpu.ts';
 
 const PLAIN = { disallowedSpecial: new Set<string>() };
 const REFERENCES: readonly (readonly [TokenizerName, (text: string) => number])[] = [
@@ -108,11 +108,14 @@ describe.each(REFERENCES)('%s', (name, reference) => {
 
 	test('the work for hostile text grows with its size, not with the square of it', () => {
 		for (const alphabet of ['a', ' ', '=', HOSTILE.base64 ?? '', HOSTILE.Han ?? '']) {
-			const [short, long] = [random(alphabet, 50_000, 7), random(alphabet, 400_000, 7)];
-			const small = leastCpu(() => countTokens(short, name));
-			const large = leastCpu(() => countTokens(long, name));
-			// Eight times the text: linear work gives 8, quadratic work 64 (and seconds). The floor is the kernel's tick.
-			expect(large / Math.max(small, TICK_MICROS)).toBeLessThan(32);
+			const [short, long] = [random(alphabet, 50_000, 7), random(alphabet, 800_000, 7)];
+			const times = growth(
+				() => countTokens(short, name),
+				() => countTokens(long, name),
+				100,
+			);
+			// Sixteen times the text: linear work gives 16, quadratic work 256.
+			expect(times).toBeLessThan(100);
 		}
 	});
 });
