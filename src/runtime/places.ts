@@ -91,6 +91,8 @@ export class Places {
 	/** How often places of limits were given back. */
 	#releases = 0;
 	#cancelPoll: (() => void) | null = null;
+	/** What whoever would have to wait is told; null while the server is open. */
+	#closing: PlimsollError | null = null;
 
 	/** @param parts.isShared whether other replicas give back places of the same limits. */
 	constructor(parts: { clock: Clock; isShared: () => boolean }, rules: AdmissionConfig) {
@@ -116,9 +118,9 @@ export class Places {
 
 	/** Puts new rules in force; who waits already stays. */
 	update(rules: AdmissionConfig): void {
-		const isWide = this.#limit >= this.#rules.concurrentRequestsMax;
+		const isLowered = rules.adaptiveMin !== null && this.#limit < this.#rules.concurrentRequestsMax;
 		this.#rules = rules;
-		this.setLimit(isWide ? rules.concurrentRequestsMax : Math.min(this.#limit, rules.concurrentRequestsMax));
+		this.setLimit(isLowered ? Math.min(this.#limit, rules.concurrentRequestsMax) : rules.concurrentRequestsMax);
 	}
 
 	setLimit(limit: number): void {
@@ -140,7 +142,13 @@ export class Places {
 			place.withdraw();
 			this.#block(ask, refusal);
 		}
-		return this.#wait(ask, refusal);
+		try {
+			return this.#wait(ask, refusal);
+		} catch (thrown) {
+			// Whoever came while it asked found its place taken, and none waits because of it any more.
+			this.#dispatch();
+			throw thrown;
+		}
 	}
 
 	/** Leases of these scopes were given back. */
@@ -165,8 +173,9 @@ export class Places {
 		return this.#rules.queuedPerTenantMax > 0 && waiting >= this.#rules.queuedPerTenantMax;
 	}
 
-	/** Refuses everyone who still waits. */
+	/** Refuses everyone who still waits, and from now on whoever would have to. */
 	refuseWaiting(error: PlimsollError): void {
+		this.#closing = error;
 		for (const { item } of this.#queue.drain()) this.#refuse(item, error);
 	}
 
@@ -244,6 +253,7 @@ export class Places {
 		const { tenantId, weight, priority, signal, leases } = ask;
 		const rules = this.#rules;
 		if (signal.aborted) throw signal.reason;
+		if (this.#closing !== null) throw this.#closing;
 		if (rules.queuedPerTenantMax === 0) {
 			throw refusal !== null && leases !== null ? leases.refused(refusal) : noPlace(this.#limit);
 		}
@@ -320,6 +330,7 @@ export class Places {
 		if (refusal) {
 			place.withdraw();
 			this.#block(item.ask, refusal);
+			if (this.#closing !== null) this.#refuse(item, this.#closing);
 			if (!item.isOver) this.#queue.putBack(next);
 		}
 		this.#poll();

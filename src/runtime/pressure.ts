@@ -48,8 +48,8 @@ export class Pressure {
 
 	#step(): void {
 		const { adaptiveMin: min, concurrentRequestsMax: max } = this.#places.rules;
-		// An edit may have moved the bounds, or switched this off.
-		const limit = min === null ? max : this.#state.limit;
+		// An edit may have moved the bounds, or switched this off for a while.
+		const limit = this.#places.limit === max ? max : this.#state.limit;
 		this.#state = adapt(
 			{ ...this.#state, limit },
 			{ running: this.#running, signals: this.#signals },

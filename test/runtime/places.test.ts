@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sleep } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { AdmissionConfig } from '../../src/contracts/project.ts';
 import { type Place, type PlaceAsk, Places } from '../../src/runtime/places.ts';
@@ -199,7 +200,7 @@ describe('the queue for a place', () => {
 		expect(interactive).toEqual({ place: null, code: null });
 	});
 
-	it('refuses everyone who still waits when it is told to', async () => {
+	it('refuses everyone who still waits when it is told to, and whoever would have to from then on', async () => {
 		const clock = new VirtualClock();
 		const places = placesOf(clock, { concurrentRequestsMax: 1 });
 		const first = await places.enter(ask());
@@ -207,6 +208,7 @@ describe('the queue for a place', () => {
 		places.refuseWaiting(new PlimsollError('server_draining', 'The server is stopping.'));
 		await clock.advance(0);
 		expect(waiting.code).toBe('server_draining');
+		await expect(places.enter(ask())).rejects.toMatchObject({ code: 'server_draining' });
 		first.leave();
 		expect(places.running).toBe(0);
 		expect(clock.pending).toBe(0);
@@ -255,6 +257,34 @@ describe('a tenant at its own limit', () => {
 		expect(clock.pending).toBe(0);
 	});
 
+	it('leaves the place that it held while it asked to whoever waits, when its client goes meanwhile', async () => {
+		const clock = new VirtualClock();
+		const places = placesOf(clock, { concurrentRequestsMax: 1 });
+		const { leases } = new Limit(0);
+		const take = async () => {
+			await sleep(clock, 5);
+			return leases.take();
+		};
+		const left = new AbortController();
+		const asking = watch(places.enter(ask({ leases: { ...leases, take }, signal: left.signal })));
+		const waiting = watch(places.enter(ask({ tenantId: 'other' })));
+		left.abort(new PlimsollError('client_closed', 'The client left.'));
+		await clock.advance(5);
+		expect(asking.code).toBe('client_closed');
+		expect(waiting.place).not.toBeNull();
+	});
+
+	it('asks the limits anew where nobody may wait: another replica may have given back a place', async () => {
+		const places = placesOf(new VirtualClock(), { queuedPerTenantMax: 0 }, true);
+		const limit = new Limit(1);
+		limit.held = 1;
+		for (let n = 0; n < 2; n++) {
+			await expect(places.enter(ask({ leases: limit.leases }))).rejects.toMatchObject({ code: 'rate_limited' });
+		}
+		limit.held = 0;
+		await expect(places.enter(ask({ leases: limit.leases }))).resolves.toMatchObject({ position: 0 });
+	});
+
 	it('gives its place back when the limits cannot be asked', async () => {
 		const clock = new VirtualClock();
 		const places = placesOf(clock);
@@ -264,6 +294,17 @@ describe('a tenant at its own limit', () => {
 		const leases = { ...new Limit(1).leases, take: fails };
 		await expect(places.enter(ask({ leases }))).rejects.toMatchObject({ code: 'limits_unavailable' });
 		expect(places.running).toBe(0);
+	});
+});
+
+describe('an edit of the rules', () => {
+	it('lets as many run as may at once when the limit is to follow the upstreams no more', async () => {
+		const places = placesOf(new VirtualClock(), { concurrentRequestsMax: 10, adaptiveMin: 2 });
+		places.setLimit(2);
+		places.update({ ...RULES, concurrentRequestsMax: 10, adaptiveMin: 2 });
+		expect(places.limit).toBe(2);
+		places.update({ ...RULES, concurrentRequestsMax: 10, adaptiveMin: null });
+		expect(places.limit).toBe(10);
 	});
 });
 
