@@ -1,7 +1,14 @@
 import { countTokens } from '../base/tokens.ts';
 import { costOf } from '../policy/cost.ts';
 import { FAILURES } from '../policy/failure-table.ts';
-import { type Completion, type Model, type ModelRequest, UpstreamError, type Usage } from '../spec/model.ts';
+import {
+	type Completion,
+	type Model,
+	type ModelRequest,
+	type Upstream,
+	UpstreamError,
+	type Usage,
+} from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
 import type { AnswerSink } from './request.ts';
 import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
@@ -30,6 +37,8 @@ export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok:
 interface AttemptPlan {
 	readonly model: Model;
 	readonly request: ModelRequest;
+	/** What the ledger holds of this call; null for an upstream without side effects. */
+	readonly effect: BegunEffect | null;
 	/** Tokens of the messages; called only when the provider reports no usage. */
 	readonly countTokensIn: () => number;
 	/** Where the provider was told to stop: a count of our own never goes beyond. */
@@ -46,7 +55,6 @@ const ANSWER_CHARS_MAX = 4_000_000;
 /** One try at one upstream: exactly one attempt in the trace, and its cost, whatever happens. */
 export async function attempt(context: RequestContext, plan: AttemptPlan, notes: StepNotes): Promise<AttemptResult> {
 	const { upstream } = plan.model;
-	const effect = upstream.sideEffects ? await beginEffect(context, upstream.name) : null;
 	const startedMs = context.elapsedMs();
 	const progress = new Progress(context, startedMs);
 	try {
@@ -59,7 +67,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		return { ok: true, completion, usage, costMicros: micros, costSource: source };
 	} catch (thrown) {
 		const error = asUpstreamError(thrown, upstream.name);
-		if (!error.sent) await effect?.void();
+		if (!error.sent) await plan.effect?.void();
 		const usage = FAILURES[error.kind].billed || progress.text !== '' ? estimatedUsage(plan, progress.text) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
@@ -69,8 +77,13 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 	}
 }
 
-/** Written down before the call is sent, so that nobody who finds the request dead takes it for harmless. */
-async function beginEffect(context: RequestContext, name: string): Promise<BegunEffect> {
+/**
+ * Writes down that an upstream with side effects is about to be called, so that nobody who finds the request dead takes it
+ * for harmless. Throws `idempotency_unavailable`: then it must not be called.
+ */
+export async function beginEffect(context: RequestContext, upstream: Upstream): Promise<BegunEffect | null> {
+	if (!upstream.sideEffects) return null;
+	const { name } = upstream;
 	const begun = (await context.effects?.begin({ kind: 'upstream', name })) ?? null;
 	const had = context.mayHaveActed;
 	context.mayHaveActed = true;

@@ -4,13 +4,13 @@ import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.t
 import { FAILURES, type Setback, successorOf } from '../policy/failure-table.ts';
 import { ERRORS, PlimsollError } from '../spec/errors.ts';
 import type { Model, ModelRequest } from '../spec/model.ts';
-import { type AttemptResult, attempt, type Produced } from './attempt.ts';
+import { type AttemptResult, attempt, beginEffect, type Produced } from './attempt.ts';
 import type { Closure, Passage } from './breakers.ts';
 import { type Failing, failureError } from './generation-failure.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import type { CallAmounts } from './limits.ts';
 import { type CallParameters, tokensOutOf } from './parameters.ts';
-import type { RequestContext, StepNotes } from './request-context.ts';
+import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
 
 /** Time kept back from attempts, so that what follows a time-out still fits before the deadline. */
 const RESERVE_MS = 25;
@@ -81,16 +81,17 @@ export class Run {
 		const { limits } = this.#context;
 		const startedMs = this.#context.elapsedMs();
 		let ticket: Awaited<ReturnType<NonNullable<typeof limits>['reserveCall']>> | null = null;
-		// Whatever goes wrong in between, what may have been used is taken for used.
-		let used: CallAmounts | null = most;
+		let used: CallAmounts | null = null;
 		let end: Parameters<Passage['end']>[0] = { verdict: 'nothing', tookMs: 0, error: null };
 		try {
 			ticket = (await limits?.reserveCall(most, this.#remainingMs(), this.#notes)) ?? null;
-			if (this.#context.signal.aborted) used = null;
 			this.#context.throwIfOver();
+			const effect = await beginEffect(this.#context, this.#model.upstream);
 			this.#earn();
 			const request = this.#request();
-			const result = await this.#call(request);
+			// From here on, whatever goes wrong, what may have been used is taken for used.
+			used = most;
+			const result = await this.#call(request, effect);
 			used = usedBy(result);
 			end = this.#endOf(result, { request, startedMs });
 			if (!result.ok && result.fault !== null) throw result.fault;
@@ -233,11 +234,12 @@ export class Run {
 		);
 	}
 
-	async #call(request: ModelRequest): Promise<AttemptResult> {
+	async #call(request: ModelRequest, effect: BegunEffect | null): Promise<AttemptResult> {
 		this.#context.attempts++;
 		const { countTokensIn, sink, call } = this.#plan;
 		const tokensOutMax = tokensOutOf(call, this.#model.upstream);
-		const ask = { model: this.#model, request, countTokensIn, tokensOutMax, sink, passThrough: call.passThrough };
+		const { passThrough } = call;
+		const ask = { model: this.#model, request, effect, countTokensIn, tokensOutMax, sink, passThrough };
 		const result = await attempt(this.#context, ask, this.#notes);
 		this.#settle(result);
 		return result;

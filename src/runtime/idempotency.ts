@@ -90,7 +90,8 @@ export class Idempotency {
 
 	async #find(context: RequestContext, ask: KeyedAsk): Promise<Entry> {
 		const { clock, requestMsMax } = this.#parts;
-		context.startDeadline(requestMsMax(), false);
+		// As for a stream: whoever only waits for another's answer costs nothing, and leaves when it has waited enough.
+		context.startDeadline(requestMsMax(), true);
 		for (let waitMs = LOOK_MS.first; ; waitMs = Math.min(waitMs * 2, LOOK_MS.max)) {
 			const here = this.#running.get(idOf(ask));
 			if (here) return joined(here, ask);

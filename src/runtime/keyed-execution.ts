@@ -70,7 +70,12 @@ export class KeyedExecution implements EffectLedger {
 		try {
 			if (!(await store.beginEffect(this.#holder, entry))) throw lost();
 		} catch (thrown) {
-			if (onFailure === 'refuse' || thrown instanceof LostKey) throw thrown;
+			if (thrown instanceof LostKey) throw thrown;
+			if (onFailure === 'refuse') {
+				// It may have been written all the same, and would then tell of something that is not done.
+				void this.#void(entry);
+				throw thrown;
+			}
 			this.#parts.onFault(thrown);
 		}
 		return { void: () => this.#void(entry) };

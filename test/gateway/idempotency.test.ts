@@ -3,15 +3,19 @@ import { request as httpRequest } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
+import type { LimitTable } from '../../src/contracts/project.ts';
 import { ROUTES } from '../../src/gateway/gateway.ts';
 import { createBuiltinEmbedder } from '../../src/retrieval/builtin-embedder.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
+import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import { BoundedIdempotency } from '../../src/stores/bounded-idempotency.ts';
+import { MemoryState } from '../../src/stores/memory-state.ts';
 import { RedisIdempotency } from '../../src/stores/redis-idempotency.ts';
 import { RedisLink } from '../../src/stores/redis-link.ts';
 import { openSqliteIdempotency } from '../../src/stores/sqlite-idempotency.ts';
 import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
 import { NO_REDIS, portOf, startRedis } from '../support/redis-server.ts';
-import { feature, hit, KEY, keyRecord, NO_LIMITS, retrieverOf } from '../support/runtime-fixture.ts';
+import { feature, hit, KEY, keyRecord, NO_LIMITS, retrieverOf, UNLIMITED } from '../support/runtime-fixture.ts';
 
 const OTHER_KEY = `plim_${'c'.repeat(12)}_${'d'.repeat(52)}`;
 const NARROW_KEY = `plim_${'e'.repeat(12)}_${'f'.repeat(52)}`;
@@ -50,18 +54,23 @@ interface Sent {
 	readonly body?: unknown;
 	readonly bearer?: string;
 	readonly signal?: AbortSignal;
+	readonly headers?: Readonly<Record<string, string>>;
 }
 
 const ASK = { model: 'greet', messages: [{ role: 'user', content: 'hello' }] };
 const BARE = { ...ASK, model: 'test/primary' };
 
-function send(gateway: RunningGateway, { key = 'key-1', path, body = ASK, bearer = KEY, signal }: Sent = {}) {
+function send(
+	gateway: RunningGateway,
+	{ key = 'key-1', path, body = ASK, bearer = KEY, signal, headers = {} }: Sent = {},
+) {
 	return fetch(`${gateway.url}${path ?? '/v1/chat/completions'}`, {
 		method: 'POST',
 		headers: {
 			authorization: `Bearer ${bearer}`,
 			'content-type': 'application/json',
 			...(key === '' ? {} : { 'idempotency-key': key }),
+			...headers,
 		},
 		body: typeof body === 'string' ? body : JSON.stringify(body),
 		...(signal ? { signal } : {}),
@@ -140,6 +149,16 @@ describe('an Idempotency-Key', () => {
 		}
 		expect(whole).toMatch(/data: \[DONE\]\n\n$/);
 		expect(await second.text()).toBe(whole);
+		expect(gateway.double.requests).toBe(1);
+	});
+
+	it('joins a stream for as long as it runs, also for a client that would not wait so long for its beginning', async () => {
+		const gateway = await start({ upstream: { plan: { chunks: 20, gapMs: 20 } } });
+		const body = { ...BARE, stream: true };
+		const first = await send(gateway, { body });
+		await first.body?.getReader().read();
+		const joined = await send(gateway, { body, headers: { 'x-stainless-timeout': '0.2' } });
+		expect(await joined.text()).toMatch(/data: \[DONE\]\n\n$/);
 		expect(gateway.double.requests).toBe(1);
 	});
 
@@ -346,6 +365,39 @@ describe('an upstream with side effects', () => {
 		expect(port).toBeGreaterThan(0);
 		// Nothing was sent, so that the key is free.
 		expect((await send(gateway, { body: BARE })).headers.get('idempotency-replayed')).toBeNull();
+	});
+
+	it('is not asked, and costs nothing, while its ledger answers too late; the key is free afterwards', async () => {
+		const bounds = { recordsMax: 10, bytesMax: 10_000 };
+		const store = await openSqliteIdempotency(':memory:', { bounds, clock: systemClock });
+		closers.push(() => store.close());
+		let isLate = true;
+		const keyed: IdempotencyStore = Object.create(store, {
+			beginEffect: {
+				value: async (...entry: Parameters<IdempotencyStore['beginEffect']>) => {
+					const begun = await store.beginEffect(...entry);
+					if (isLate) throw new PlimsollError('idempotency_unavailable', 'The ledger answered too late.');
+					return begun;
+				},
+			},
+		});
+		for (const method of ['claim', 'renew', 'voidEffect', 'complete', 'release', 'sweep'] as const) {
+			Object.assign(keyed, { [method]: store[method].bind(store) });
+		}
+		const sharedState = new MemoryState();
+		const limits: LimitTable = {
+			...NO_LIMITS,
+			standard: { ...UNLIMITED, tenant: [{ limit: 'tokens_per_minute', max: 100_000 }] },
+		};
+		const gateway = await startGateway({ keys: KEYS, keyed, sideEffects: true, sharedState, limits });
+		closers.push(() => gateway.close());
+		expect(await codeOf(await send(gateway, { body: BARE }))).toBe('idempotency_unavailable');
+		expect(gateway.double.requests).toBe(0);
+		const counters = [{ scope: 'tenant', limit: 'tokens_per_minute' }] as const;
+		expect(await sharedState.usage('acme', counters, systemClock.now())).toEqual([{ settled: 0, reserved: 0 }]);
+		isLate = false;
+		const again = await send(gateway, { body: BARE });
+		expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([200, null]);
 	});
 
 	it('is not asked again by whoever repeats a key whose request passed its deadline', async () => {
