@@ -3,6 +3,7 @@ import type { LimitTable } from '../contracts/project.ts';
 import type { FlagClient } from '../flags/flag-client.ts';
 import type { KeyView, Operator } from '../gateway/operator.ts';
 import { issuerKeyId } from '../identity/claims.ts';
+import type { Idempotency } from '../runtime/idempotency.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -24,6 +25,7 @@ interface OperatorParts extends IdentityParts {
 	readonly runtime: Runtime;
 	readonly flags: FlagClient;
 	readonly sharedState: SharedState;
+	readonly idempotency: Idempotency;
 	readonly project: () => LoadedProject;
 	readonly isTellingOthers: () => boolean;
 }
@@ -52,7 +54,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 		readiness: () => {
 			const { ready, ...rest } = readiness(project(), retrieval.retriever.status(), sharedState.health());
-			return { ready: ready && !runtime.draining, ...rest };
+			return { ready: ready && !runtime.draining, ...rest, idempotency: parts.idempotency.health };
 		},
 	};
 }
@@ -85,7 +87,7 @@ function readiness(
 	project: LoadedProject,
 	status: ReturnType<Operator['retriever']['status']>,
 	sharedState: StateHealth,
-): ReturnType<Operator['readiness']> {
+): Omit<ReturnType<Operator['readiness']>, 'idempotency'> {
 	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
 	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
 	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));

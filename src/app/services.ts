@@ -23,10 +23,8 @@ import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
-
 import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
-
 import { openIdempotency } from './idempotency.ts';
 import { openIdentity } from './identity.ts';
 import type { KeyAdmin } from './keys.ts';
@@ -123,6 +121,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			clock,
 			runtime,
 			sharedState,
+			idempotency,
 			project: () => current,
 			isTellingOthers: () => replication.pending,
 		}),

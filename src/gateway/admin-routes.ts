@@ -143,13 +143,14 @@ async function ingest({ request, reply, parts, failed }: Exchange): Promise<unkn
 }
 
 function ready({ reply, parts }: Exchange): unknown {
-	const { ready: isReady, waitingFor, sharedState } = parts.operator.readiness();
+	const { ready: isReady, waitingFor, sharedState, idempotency } = parts.operator.readiness();
 	reply.code(isReady ? 200 : 503);
 	const { backend, status, onFailure, unsettled } = sharedState;
 	return {
 		status: isReady ? 'ready' : 'not_ready',
 		waiting_for: waitingFor,
 		shared_state: { backend, status, on_failure: onFailure, unsettled },
+		idempotency: { status: idempotency.status, on_failure: idempotency.onFailure },
 	};
 }
 

@@ -1,6 +1,7 @@
 import type { UpstreamStatus } from '../runtime/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { FlagValue } from '../spec/flags.ts';
+import type { KeyStoreHealth } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
@@ -104,12 +105,14 @@ export interface Operator {
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**
-	 * Whether new requests can be answered, the collections whose index they wait for, and the state behind limits. Never
+	 * Whether new requests can be answered, the collections whose index they wait for, the state behind limits and the store of idempotency keys. Never
 	 * ready while the server stops.
 	 */
 	readiness(): {
 		readonly ready: boolean;
 		readonly waitingFor: readonly string[];
 		readonly sharedState: StateHealth;
+		/** Shown alone: without it only requests with a key are refused. */
+		readonly idempotency: KeyStoreHealth;
 	};
 }

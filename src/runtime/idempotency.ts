@@ -1,6 +1,6 @@
 import { sleep } from '../base/clock.ts';
 import { asPlimsollError, isErrorCode, PlimsollError } from '../spec/errors.ts';
-import type { KeyedAsk, KeyState, StoredResponse } from '../spec/idempotency.ts';
+import type { KeyedAsk, KeyState, KeyStoreHealth, StoredResponse } from '../spec/idempotency.ts';
 import { type Execute, type ExecutionParts, KeyedExecution, LEASE_MS } from './keyed-execution.ts';
 import type { Follower } from './recording.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
@@ -36,6 +36,11 @@ export class Idempotency {
 	constructor(parts: IdempotencyParts) {
 		this.#parts = parts;
 		this.#sweepLater();
+	}
+
+	get health(): KeyStoreHealth {
+		const { store, onFailure } = this.#parts;
+		return { status: store.isUp() ? 'up' : 'down', onFailure };
 	}
 
 	/** admit: claims the key, or finds who has it. Throws one of the `idempotency_…` codes. */

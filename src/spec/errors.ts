@@ -94,7 +94,7 @@ export const ERRORS = {
 		category: 'unavailable',
 		retryable: true,
 		meaning: 'The shared state behind the limits does not answer and shared_state.on_failure is fail_closed.',
-		remedy: 'Check the Redis server; /readyz says since when it is down.',
+		remedy: 'Check the Redis server; /readyz says whether it answers.',
 	},
 	...IDEMPOTENCY_ERRORS,
 	server_draining: {

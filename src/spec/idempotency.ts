@@ -1,3 +1,10 @@
+/** Whether keys are kept as configured. */
+export interface KeyStoreHealth {
+	/** `down`: the store does not answer, and `on_failure` is in force. */
+	readonly status: 'up' | 'down';
+	readonly onFailure: 'refuse' | 'run';
+}
+
 /** What an idempotency key stands for. */
 export interface KeyedAsk {
 	readonly tenantId: string;
@@ -70,6 +77,8 @@ export interface IdempotencyBounds {
  * resolves. Throws PlimsollError `idempotency_unavailable`.
  */
 export interface IdempotencyStore {
+	/** Whether it answers, as far as is known. */
+	isUp(): boolean;
 	/** Takes the key for an execution, or says who has it and what became of it. */
 	claim(claim: KeyClaim): Promise<KeyState>;
 	/** False when the key is no longer this holder's; so for the next methods. */

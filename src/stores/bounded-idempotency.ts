@@ -23,6 +23,10 @@ export class BoundedIdempotency implements IdempotencyStore {
 		this.#timeoutMs = parts.timeoutMs;
 	}
 
+	isUp(): boolean {
+		return this.#failures < FAILURES_MAX && this.#store.isUp();
+	}
+
 	async claim(claim: KeyClaim): Promise<KeyState> {
 		if (this.#failures >= FAILURES_MAX) {
 			if (this.#clock.monotonic() < this.#probeAt) throw unavailable();

@@ -189,6 +189,8 @@ export class IdempotencyTable {
 			this.#forget(tenant, keyHash);
 			swept++;
 		}
+		if (tenantId === null)
+			for (const [tenant, { records }] of this.#usage) if (records === 0) this.#usage.delete(tenant);
 		return swept;
 	}
 

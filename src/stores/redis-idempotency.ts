@@ -30,6 +30,10 @@ export class RedisIdempotency implements IdempotencyStore {
 		this.#bounds = bounds;
 	}
 
+	isUp(): boolean {
+		return this.#link.isReady;
+	}
+
 	async claim(claim: KeyClaim): Promise<KeyState> {
 		const { fingerprint, requestId, leaseUntil, expiresAt } = claim;
 		const reply = await this.#run(CLAIM, claim, [

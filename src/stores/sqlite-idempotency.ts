@@ -15,6 +15,8 @@ import type { FromWorker, ToWorker, WorkerStart } from './idempotency-worker.ts'
 
 /** A disk that does not answer for so long fails the operation; its request is told. */
 const OPERATION_MS_MAX = 5_000;
+/** A worker that is lost is replaced after so long. */
+const RESTART_MS = 1_000;
 /** More operations under way than this are refused. */
 const WAITING_MAX = 10_000;
 
@@ -31,8 +33,13 @@ export async function openSqliteIdempotency(
 	file: string,
 	options: { readonly bounds: IdempotencyBounds; readonly clock: Clock },
 ): Promise<IdempotencyStore> {
-	const store = new SqliteIdempotency(startWorker({ file, bounds: options.bounds }), options.clock);
-	await store.opened;
+	const store = new SqliteIdempotency({ file, bounds: options.bounds }, options.clock);
+	try {
+		await store.run();
+	} catch (thrown) {
+		await store.close();
+		throw thrown;
+	}
 	return store;
 }
 
@@ -43,35 +50,58 @@ function startWorker(start: WorkerStart): Worker {
 }
 
 class SqliteIdempotency implements IdempotencyStore {
-	readonly opened: Promise<void>;
-	readonly #worker: Worker;
+	readonly #start: WorkerStart;
 	readonly #clock: Clock;
 	readonly #waiting = new Map<number, Waiter>();
+	#worker: Worker | null = null;
 	#nextId = 0;
-	#lost: string | null = null;
+	/** Why nothing can be asked; null while the worker is at work. */
+	#lost: string | null = 'The idempotency store is not open yet.';
+	#isClosed = false;
+	#cancelRestart: () => void = () => {};
 
-	constructor(worker: Worker, clock: Clock) {
-		this.#worker = worker;
+	constructor(start: WorkerStart, clock: Clock) {
+		this.#start = start;
 		this.#clock = clock;
+	}
+
+	isUp(): boolean {
+		return this.#lost === null;
+	}
+
+	/** Resolves when a worker has opened the file. One that is lost later is replaced until the store is closed. */
+	run(): Promise<void> {
 		const { promise, resolve, reject } = Promise.withResolvers<void>();
-		this.opened = promise;
+		const worker = startWorker(this.#start);
+		this.#worker = worker;
+		let reason = 'it ended by itself';
 		worker.on('message', (message: FromWorker) => {
 			if (message.kind === 'opened') {
+				this.#lost = null;
 				worker.unref();
 				resolve();
-			} else if (message.kind === 'refused') reject(new PlimsollError('storage_failed', message.message));
-			else this.#receive(message);
+			} else if (message.kind === 'refused') {
+				reason = message.message;
+				reject(new PlimsollError('storage_failed', reason));
+			} else this.#receive(message);
 		});
-		let reason = 'it ended by itself';
 		worker.on('error', (error) => {
 			reason = error instanceof Error ? error.message : String(error);
 		});
 		worker.on('exit', () => {
-			this.#lost = `The idempotency store has lost its worker: ${reason}`;
-			reject(new PlimsollError('storage_failed', this.#lost));
-			for (const waiter of this.#waiting.values()) waiter.fail(this.#lost);
-			this.#waiting.clear();
+			this.#lose(`The idempotency store has lost its worker: ${reason}`);
+			reject(new PlimsollError('storage_failed', this.#lost ?? reason));
 		});
+		return promise;
+	}
+
+	#lose(why: string): void {
+		this.#lost = why;
+		for (const waiter of this.#waiting.values()) waiter.fail(why);
+		this.#waiting.clear();
+		if (this.#isClosed) return;
+		// When that one is lost too, this is called again.
+		this.#cancelRestart = this.#clock.after(RESTART_MS, () => void this.run().catch(() => undefined));
 	}
 
 	async claim(claim: KeyClaim): Promise<KeyState> {
@@ -105,8 +135,10 @@ class SqliteIdempotency implements IdempotencyStore {
 	}
 
 	async close(): Promise<void> {
-		if (this.#lost === null) await this.#ask({ kind: 'close' }).catch(() => undefined);
-		await this.#worker.terminate();
+		this.#isClosed = true;
+		this.#cancelRestart();
+		if (this.isUp()) await this.#ask({ kind: 'close' }).catch(() => undefined);
+		await this.#worker?.terminate();
 	}
 
 	async #held(operation: Operation): Promise<boolean> {
@@ -114,7 +146,8 @@ class SqliteIdempotency implements IdempotencyStore {
 	}
 
 	#ask(operation: ToWorker['operation']): Promise<OperationResult> {
-		if (this.#lost !== null) return Promise.reject(unavailable(this.#lost));
+		const worker = this.#worker;
+		if (worker === null || this.#lost !== null) return Promise.reject(unavailable(this.#lost ?? ''));
 		if (this.#waiting.size >= WAITING_MAX) {
 			return Promise.reject(unavailable(`The idempotency store has ${WAITING_MAX} operations waiting.`));
 		}
@@ -135,8 +168,8 @@ class SqliteIdempotency implements IdempotencyStore {
 				},
 			});
 			// While somebody waits the process must not end; while nobody does, the worker must not keep it alive.
-			this.#worker.ref();
-			this.#worker.postMessage({ id, operation } satisfies ToWorker);
+			worker.ref();
+			worker.postMessage({ id, operation } satisfies ToWorker);
 		});
 	}
 
@@ -149,7 +182,7 @@ class SqliteIdempotency implements IdempotencyStore {
 	#forget(id: number): Waiter | undefined {
 		const waiter = this.#waiting.get(id);
 		this.#waiting.delete(id);
-		if (this.#waiting.size === 0) this.#worker.unref();
+		if (this.#waiting.size === 0) this.#worker?.unref();
 		return waiter;
 	}
 }

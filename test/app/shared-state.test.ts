@@ -35,7 +35,8 @@ describe('the shared state of a project', () => {
 			const loaded = await loadProject(dir, { REDIS_URL: 'redis://127.0.0.1:1' });
 			if (!loaded.ok) throw new Error('the project is broken');
 			const services = await openServices(loaded.value, LOG);
-			const { sharedState } = services.operator.readiness();
+			const { sharedState, idempotency } = services.operator.readiness();
+			expect(idempotency).toEqual({ status: 'down', onFailure: 'refuse' });
 			expect(sharedState).toMatchObject({ backend: 'redis', status: 'down', onFailure: policy });
 			const context = services.runtime.open();
 			const entered = services.runtime.admit(context, { kind: 'in_process', tenantId: 'acme' });

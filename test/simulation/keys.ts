@@ -15,6 +15,9 @@ abstract class Keys implements IdempotencyStore {
 	/** What the table answers; which type that is follows from the operation. */
 	protected abstract do<T>(operation: Operation): Promise<T>;
 
+	isUp(): boolean {
+		return true;
+	}
 	claim(claim: KeyClaim): Promise<KeyState> {
 		return this.do({ kind: 'claim', claim });
 	}
@@ -116,6 +119,9 @@ export class ObservedKeys implements IdempotencyStore {
 		this.#scope = scope;
 	}
 
+	isUp() {
+		return this.#inner.isUp();
+	}
 	claim(claim: KeyClaim) {
 		return this.#inner.claim(claim);
 	}

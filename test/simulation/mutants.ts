@@ -150,6 +150,7 @@ export const MUTANTS: readonly Mutant[] = [
 /** Does as the store behind it, but for what is changed. */
 function changed(inner: IdempotencyStore, change: Partial<IdempotencyStore>): IdempotencyStore {
 	return {
+		isUp: () => inner.isUp(),
 		claim: (claim) => inner.claim(claim),
 		renew: (holder, leaseUntil) => inner.renew(holder, leaseUntil),
 		beginEffect: (holder, effect) => inner.beginEffect(holder, effect),

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import type { IdempotencyBounds, IdempotencyStore } from '../../src/spec/idempotency.ts';
@@ -43,6 +44,24 @@ describe('idempotency keys in a SQLite file', () => {
 			effects: [{ kind: 'tool', name: 'mail' }],
 		});
 		expect(await after.claim(claimOf('req_2', { keyHash: 'idle' }))).toEqual({ kind: 'claimed' });
+	});
+
+	it('are kept on by another worker when the first one is lost', async () => {
+		const folder = await mkdtemp(join(tmpdir(), 'plimsoll-keys-'));
+		onTestFinished(() => rm(folder, { recursive: true, force: true }));
+		const workers: Worker[] = [];
+		const onWorker = (worker: Worker) => workers.push(worker);
+		process.on('worker', onWorker);
+		onTestFinished(() => void process.off('worker', onWorker));
+		const store = await open(BOUNDS, join(folder, 'idempotency.sqlite'));
+		const { now, expiresAt } = claimOf('req_1');
+		await store.claim(claimOf('req_1'));
+		await store.complete(claimOf('req_1'), { response: responseOf('kept'), now, expiresAt });
+		await workers[0]?.terminate();
+		expect(store.isUp()).toBe(false);
+		await expect(store.claim(claimOf('req_2'))).rejects.toMatchObject({ code: 'idempotency_unavailable' });
+		await expect.poll(() => store.isUp(), { timeout: 30_000 }).toBe(true);
+		expect(await store.claim(claimOf('req_2'))).toMatchObject({ response: responseOf('kept') });
 	});
 
 	it('are swept in batches once they have expired, and no sooner', async () => {

@@ -71,6 +71,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 			ready: true,
 			waitingFor: [],
 			sharedState: { backend: 'in_process', status: 'up', onFailure: null, unsettled: 0 },
+			idempotency: { status: 'up', onFailure: 'refuse' },
 		}),
 	};
 }
@@ -87,6 +88,7 @@ export interface RunningGateway {
 const gone = () => Promise.reject(new PlimsollError('idempotency_unavailable', 'there is no store'));
 
 const NO_STORE: IdempotencyStore = {
+	isUp: () => false,
 	claim: gone,
 	renew: gone,
 	beginEffect: gone,
