@@ -1,7 +1,8 @@
-import type { Answer, AnswerSink } from '../runtime/request.ts';
+import type { Answer } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { CompletionChunk } from '../spec/model.ts';
 import { chatChunk, type Envelope, extras, openAiUsage, toolCallDelta } from './chat-response.ts';
+import type { AnswerEvents } from './converse.ts';
 import { errorBody } from './error-response.ts';
 import type { Outlet } from './outlet.ts';
 
@@ -11,7 +12,7 @@ const DONE = 'data: [DONE]\n\n';
  * Writes an answer as server-sent events in OpenAI's form. The head is sent with the first event, so that whatever
  * fails before it is still an ordinary HTTP error.
  */
-export class ChatStream implements AnswerSink {
+export class ChatStream implements AnswerEvents {
 	readonly #outlet: Outlet;
 	readonly #envelope: Envelope;
 	readonly #includeUsage: boolean;

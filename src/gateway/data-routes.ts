@@ -1,13 +1,16 @@
 import { mayCall, requireFeature } from '../policy/access.ts';
-import type { Answer } from '../runtime/request.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
-import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import { PlimsollError } from '../spec/errors.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
+import { converse, noteAnswer } from './converse.ts';
 import { EmbeddingsBody, readEmbeddingsBody } from './embeddings-body.ts';
 import { embeddingsResponse } from './embeddings-response.ts';
 import { checkBody } from './json-body.ts';
+import { MessagesBody, readMessagesBody } from './messages-body.ts';
+import { messageOf } from './messages-response.ts';
+import { MessagesStream } from './messages-stream.ts';
 import { callerOf, type Exchange, pathParameter, type Route, type TracedExchange } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
@@ -22,6 +25,16 @@ export const DATA_ROUTES: readonly Route[] = [
 			'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
 		body: ChatBody,
 		handle: chat,
+	},
+	{
+		method: 'POST',
+		path: '/v1/messages',
+		scope: 'invoke',
+		traced: true,
+		dialect: 'anthropic',
+		summary: 'The same in the format of Anthropic’s Messages API, streamed or whole.',
+		body: MessagesBody,
+		handle: messages,
 	},
 	{
 		method: 'POST',
@@ -70,29 +83,29 @@ export const DATA_ROUTES: readonly Route[] = [
 	},
 ];
 
-async function chat(exchange: TracedExchange): Promise<unknown> {
+function chat(exchange: TracedExchange): Promise<unknown> {
 	const { request, parts, context, outlet } = exchange;
 	const { stream, includeUsage, ...ask } = readChatBody(checkBody(ChatBody, request.body));
 	const envelope = envelopeOf(context, ask.model);
-	if (!stream) {
-		const answer = await parts.runtime.chat(context, { ...ask, sink: null });
-		noteAnswer(exchange, answer);
-		if (answer.raw === null) return chatCompletion(envelope, answer);
-		outlet.header('content-type', 'application/json; charset=utf-8');
-		return answer.raw;
-	}
 	const relays = !parts.runtime.snapshot.features.has(ask.model);
-	const events = new ChatStream(outlet, envelope, { includeUsage, relays });
-	try {
-		const answer = await parts.runtime.chat(context, { ...ask, sink: events });
-		events.end(answer);
-	} catch (thrown) {
-		if (!outlet.started) throw thrown;
-		const error = asPlimsollError(thrown);
-		exchange.failed(error);
-		events.fail(error);
-	}
-	return undefined;
+	return converse(exchange, ask, {
+		events: stream ? new ChatStream(outlet, envelope, { includeUsage, relays }) : null,
+		whole(answer) {
+			if (answer.raw === null) return chatCompletion(envelope, answer);
+			outlet.header('content-type', 'application/json; charset=utf-8');
+			return answer.raw;
+		},
+	});
+}
+
+function messages(exchange: TracedExchange): Promise<unknown> {
+	const { request, context, outlet } = exchange;
+	const body = checkBody(MessagesBody, request.body);
+	const envelope = envelopeOf(context, body.model);
+	return converse(exchange, readMessagesBody(body), {
+		events: body.stream ? new MessagesStream(outlet, envelope) : null,
+		whole: (answer) => messageOf(envelope, answer),
+	});
 }
 
 async function embeddings({ request, parts, context, outlet }: TracedExchange): Promise<string> {
@@ -172,10 +185,4 @@ function modelRows(exchange: Exchange) {
 
 function envelopeOf(context: RequestContext, model: string): Envelope {
 	return { requestId: context.id, created: Math.floor(context.trace.started_at / 1000), model };
-}
-
-/** Headers that say how the answer came to be, for clients that never look into the body's extras. */
-function noteAnswer({ outlet }: TracedExchange, answer: Answer): void {
-	if (answer.upstream !== null) outlet.header('x-plimsoll-upstream', answer.upstream);
-	if (answer.degraded !== null) outlet.header('x-plimsoll-degraded', answer.degraded);
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply } from 'fastify';
 import { PlimsollError } from '../spec/errors.ts';
+import type { Route } from './route.ts';
 import { STATUS } from './status.ts';
 
 /** OpenAI's error shape, with our stable `code`. Holds nothing that is not meant for the client. */
@@ -14,6 +15,21 @@ export function errorBody(error: PlimsollError, requestId: string | null) {
 			request_id: requestId,
 		},
 	};
+}
+
+/** Anthropic's error shape; its official client shows `details.error_code` as the error's code. */
+export function anthropicErrorBody(error: PlimsollError, requestId: string | null) {
+	const { code, message, param, category } = error;
+	return {
+		type: 'error',
+		error: { type: STATUS[category].anthropic, message, code, param, details: { error_code: code } },
+		request_id: requestId,
+	};
+}
+
+/** An error's body in the shape that a route's clients know. */
+export function errorBodyFor({ dialect }: Pick<Route, 'dialect'>, error: PlimsollError, requestId: string | null) {
+	return dialect === 'anthropic' ? anthropicErrorBody(error, requestId) : errorBody(error, requestId);
 }
 
 export function statusOf(error: PlimsollError): number {
@@ -38,8 +54,8 @@ function mayRepeat({ retryable, category }: PlimsollError): boolean {
 	return retryable && category !== 'deadline_exceeded';
 }
 
-export function sendError(reply: FastifyReply, error: PlimsollError, requestId: string | null): FastifyReply {
-	return reply.code(statusOf(error)).headers(retryHeaders(error)).send(errorBody(error, requestId));
+export function sendError(reply: FastifyReply, error: PlimsollError, body: object): FastifyReply {
+	return reply.code(statusOf(error)).headers(retryHeaders(error)).send(body);
 }
 
 /** Fastify's own refusals, in our words. Null: not one of them. */

@@ -7,9 +7,10 @@ import { ADMIN_ROUTES } from './admin-routes.ts';
 import { queueHeaders, readPriority } from './admission-headers.ts';
 import { countBody } from './body-bytes.ts';
 import { clientRetries, patienceOf } from './client-patience.ts';
+import { authorizationOf } from './credential.ts';
 import { DATA_ROUTES } from './data-routes.ts';
-import { fromFastify, refuseMalformed, sendError } from './error-response.ts';
-import { answerOnce } from './idempotency.ts';
+import { errorBody, errorBodyFor, fromFastify, refuseMalformed, sendError } from './error-response.ts';
+import { answerOnce, requestIdHeaders } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
@@ -80,11 +81,9 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		}
 	});
 	app.setNotFoundHandler((request, reply) => {
-		sendError(
-			reply,
-			new PlimsollError('route_not_found', `${request.method} ${request.url.slice(0, 200)} is not a route.`),
-			null,
-		);
+		const asked = `${request.method} ${request.url.slice(0, 200)}`;
+		const error = new PlimsollError('route_not_found', `${asked} is not a route.`);
+		sendError(reply, error, errorBody(error, null));
 	});
 	for (const route of ROUTES) register(app, route, { parts, options });
 	return app;
@@ -104,7 +103,6 @@ function register(
 		...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
 		url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
 		onRequest: async (request, reply) => {
-			const header = request.headers.authorization;
 			if (!route.traced) {
 				// Before the body is read: strangers send none.
 				if (route.scope !== null) callers.set(request, await identify(parts, request, route));
@@ -112,7 +110,7 @@ function register(
 			}
 			const context = parts.runtime.open();
 			contexts.set(request, context);
-			reply.header('x-request-id', context.id);
+			reply.headers(requestIdHeaders(route, context.id));
 			reply.raw.once('close', () => {
 				if (reply.raw.writableFinished) return;
 				context.clientLeft();
@@ -121,6 +119,7 @@ function register(
 			readPriority(context, request.headers);
 			context.trace.client_retries = clientRetries(request.headers);
 			context.patience = patienceOf(request.headers);
+			const header = authorizationOf(request.headers);
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope });
 		},
 		preParsing: (request, _reply, payload, done) => {
@@ -150,13 +149,13 @@ function register(
 			return answerOnce(route, { request, reply, parts, context, failed });
 		},
 		errorHandler: (thrown, request, reply) =>
-			answerError(thrown, { reply, context: contexts.get(request) ?? null, options }),
+			answerError(thrown, { route, reply, context: contexts.get(request) ?? null, options }),
 	});
 }
 
 async function identify(parts: GatewayParts, request: FastifyRequest, route: Route): Promise<Caller> {
 	const caller =
-		sessionCaller(parts, request, route) ?? (await parts.authenticator.authenticate(request.headers.authorization));
+		sessionCaller(parts, request, route) ?? (await parts.authenticator.authenticate(authorizationOf(request.headers)));
 	if (route.scope !== null) requireScope(caller, route.scope);
 	// Whoever may resume a tenant must get as far as doing so.
 	if (!caller.scopes.includes('admin')) requireActive(parts.runtime.snapshot.limits, caller);
@@ -166,7 +165,8 @@ async function identify(parts: GatewayParts, request: FastifyRequest, route: Rou
 /** Whom a cookie stands for. Null where none is looked at: on the data surface, and where a key or token is shown. */
 function sessionCaller({ sessions }: GatewayParts, request: FastifyRequest, route: Route): Caller | null {
 	const value = sessionCookie(request);
-	if (value === null || request.headers.authorization !== undefined || !route.path.startsWith('/admin/')) return null;
+	if (value === null || authorizationOf(request.headers) !== undefined || !route.path.startsWith('/admin/'))
+		return null;
 	const session = sessions.read(value);
 	if (route.method !== 'GET') {
 		const token = request.headers['x-csrf-token'];
@@ -177,13 +177,18 @@ function sessionCaller({ sessions }: GatewayParts, request: FastifyRequest, rout
 
 function answerError(
 	thrown: unknown,
-	{ reply, context, options }: { reply: FastifyReply; context: RequestContext | null; options: GatewayOptions },
+	{
+		route,
+		reply,
+		context,
+		options,
+	}: { route: Route; reply: FastifyReply; context: RequestContext | null; options: GatewayOptions },
 ): void {
 	const error = fromFastify(thrown) ?? asPlimsollError(thrown);
 	context?.end(error);
 	reportFault(error, context, options);
 	if (error.category === 'cancelled') reply.raw.destroy();
-	else sendError(reply, error, context?.id ?? null);
+	else sendError(reply, error, errorBodyFor(route, error, context?.id ?? null));
 }
 
 function reportFault(error: PlimsollError, context: RequestContext | null, options: GatewayOptions): void {

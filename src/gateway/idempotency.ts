@@ -8,7 +8,7 @@ import type { KeyedAsk } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
 import { queueHeaders } from './admission-headers.ts';
 import { ClientFollower } from './client-follower.ts';
-import { errorBody, retryHeaders, statusOf } from './error-response.ts';
+import { errorBodyFor, retryHeaders, statusOf } from './error-response.ts';
 import { limitHeaders } from './limit-headers.ts';
 import { DirectOutlet, RecordedOutlet } from './outlet.ts';
 import type { GatewayParts, TracedRoute } from './route.ts';
@@ -39,7 +39,7 @@ export async function answerOnce(route: TracedRoute, exchange: TracedExchange): 
 	}
 	const original = entry.kind === 'stored' ? entry.requestId : entry.execution.context.id;
 	const client = new ClientFollower(reply, () => ({
-		...ownHeaders(context),
+		...ownHeaders(route, context),
 		...(entry.kind === 'first' ? {} : { 'idempotency-replayed': 'true', 'idempotency-replay-of': original }),
 	}));
 	if (entry.kind !== 'first') await parts.idempotency.repeat(context, entry, client);
@@ -53,19 +53,24 @@ export async function answerOnce(route: TracedRoute, exchange: TracedExchange): 
 function answerDirectly(route: TracedRoute, { request, reply, parts, context, failed }: TracedExchange): unknown {
 	const headers = () => ({
 		...(reply.hasHeader('idempotency-unprotected') ? { 'idempotency-unprotected': 'true' } : {}),
-		...ownHeaders(context),
+		...ownHeaders(route, context),
 	});
 	const outlet = new DirectOutlet(reply, { signal: context.signal, headers, held: context.held });
 	return route.handle({ request, parts, context, outlet, failed });
 }
 
 /** What a response says of this request alone, and no recording holds. */
-function ownHeaders(context: RequestContext): Record<string, string> {
+function ownHeaders(route: TracedRoute, context: RequestContext): Record<string, string> {
 	return {
-		'x-request-id': context.id,
+		...requestIdHeaders(route, context.id),
 		...limitHeaders(context.limits?.standings ?? []),
 		...queueHeaders(context),
 	};
+}
+
+/** The trace's id, also under the name under which a vendor's clients look for it. */
+export function requestIdHeaders({ dialect }: Pick<TracedRoute, 'dialect'>, id: string): Record<string, string> {
+	return dialect === 'anthropic' ? { 'x-request-id': id, 'request-id': id } : { 'x-request-id': id };
 }
 
 /** Runs the handler, and puts whatever becomes of it into the recording. */
@@ -87,7 +92,7 @@ async function record(
 		error = asPlimsollError(thrown);
 		context.end(error);
 		failed(error);
-		outlet.whole(statusOf(error), retryHeaders(error), errorBody(error, context.id));
+		outlet.whole(statusOf(error), retryHeaders(error), errorBodyFor(route, error, context.id));
 	}
 	return error;
 }

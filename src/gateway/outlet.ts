@@ -27,6 +27,7 @@ const STREAM_HEADERS = {
 
 /** Straight to the client, at the client's pace. */
 export class DirectOutlet implements Outlet {
+	readonly #set: Record<string, string> = {};
 	readonly #reply: FastifyReply;
 	readonly #signal: AbortSignal;
 	readonly #headers: () => Readonly<Record<string, string>>;
@@ -51,6 +52,7 @@ export class DirectOutlet implements Outlet {
 	}
 
 	header(name: string, value: string): void {
+		this.#set[name] = value;
 		this.#reply.header(name, value);
 	}
 
@@ -58,7 +60,7 @@ export class DirectOutlet implements Outlet {
 		const response = this.#reply.raw;
 		if (!response.headersSent) {
 			this.#reply.hijack();
-			response.writeHead(200, { ...this.#headers(), ...STREAM_HEADERS });
+			response.writeHead(200, { ...this.#headers(), ...this.#set, ...STREAM_HEADERS });
 		}
 		if (response.write(text) || response.destroyed) return;
 		return this.#roomIn(response);

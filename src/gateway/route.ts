@@ -47,6 +47,8 @@ interface RouteRow {
 	readonly path: string;
 	readonly summary: string;
 	readonly body: z.ZodType | null;
+	/** Whose API it is, where that is not OpenAI's: its errors have that API's shape. */
+	readonly dialect?: 'anthropic';
 	/** Default: server.body_bytes_max. */
 	readonly bodyBytesMax?: number;
 	/** Query parameters with their meaning. */

@@ -15,15 +15,17 @@ export interface Conversation {
 /**
  * A chat's messages as a feature takes them: the last one is the question, the ones before it are history. The
  * feature's prompt owns the system part, so that a client's `system`, `developer` and `tool` messages are refused by name.
+ * @param origins for each message the field of the client's body; left out: OpenAI's.
  */
-export function readConversation(messages: readonly ChatMessage[]): Conversation {
-	const turns = messages.map(readTurn);
+export function readConversation(messages: readonly ChatMessage[], origins?: readonly string[]): Conversation {
+	const at = (index: number) => origins?.[index] ?? `messages[${index}]`;
+	const turns = messages.map((message, index) => readTurn(message, at(index)));
 	const last = turns.at(-1);
 	if (!last) throw refused('messages', 'messages is empty: it needs at least the user’s question.');
 	if (last.role !== 'user') {
-		throw refused(`messages[${turns.length - 1}].role`, `The last message must be the user’s; it is "${last.role}".`);
+		throw refused(`${at(turns.length - 1)}.role`, `The last message must be the user’s; it is "${last.role}".`);
 	}
-	if (last.content.trim() === '') throw refused(`messages[${turns.length - 1}].content`, 'The question is empty.');
+	if (last.content.trim() === '') throw refused(`${at(turns.length - 1)}.content`, 'The question is empty.');
 	return { question: last.content, history: turns.slice(0, -1) };
 }
 
@@ -33,17 +35,17 @@ export function lastUserText(messages: readonly ChatMessage[]): string {
 	return last ? (textOf(last.content) ?? '') : '';
 }
 
-function readTurn(message: ChatMessage, index: number): Turn {
+function readTurn(message: ChatMessage, at: string): Turn {
 	const { role } = message;
 	if (role !== 'user' && role !== 'assistant') {
 		throw refused(
-			`messages[${index}].role`,
-			`A feature takes messages of the roles user and assistant; messages[${index}] has "${role}". The system part belongs to the feature’s prompt.`,
+			at.startsWith('messages[') ? `${at}.role` : at,
+			`A feature takes messages of the roles user and assistant; ${at} has "${role}". The system part belongs to the feature’s prompt.`,
 		);
 	}
 	const content = textOf(message.content);
 	if (content === null) {
-		throw refused(`messages[${index}].content`, `messages[${index}].content must be text or a list of text parts.`);
+		throw refused(`${at}.content`, `${at}.content must be text or a list of text parts.`);
 	}
 	return { role, content };
 }

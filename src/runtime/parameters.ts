@@ -1,6 +1,7 @@
 import type { Contract } from '../contracts/release.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Upstream } from '../spec/model.ts';
+import type { Translation } from './request.ts';
 
 const TOKENS_OUT_PARAMETERS = ['max_completion_tokens', 'max_tokens'] as const;
 
@@ -17,7 +18,11 @@ export interface CallParameters {
  * A feature's parameters: the contract's, with those that it lets clients set on top. A client may always lower the
  * output cap, never raise it. Anything else is refused by name, never dropped.
  */
-export function featureParameters(contract: Contract, sent: Readonly<Record<string, unknown>>): CallParameters {
+export function featureParameters(
+	contract: Contract,
+	sent: Readonly<Record<string, unknown>>,
+	names: Translation['names'] = {},
+): CallParameters {
 	const { parameters, clientParameters } = contract.models;
 	const merged: Record<string, unknown> = { ...parameters };
 	let tokensOutMax = contract.budget.tokensOutMax;
@@ -29,10 +34,12 @@ export function featureParameters(contract: Contract, sent: Readonly<Record<stri
 		} else if (clientParameters.includes(name)) {
 			merged[name] = value;
 		} else {
+			const param = names[name] ?? name;
+			const listed = param === name ? 'it' : `"${name}"`;
 			throw new PlimsollError(
 				'parameter_unsupported',
-				`The feature ${contract.feature} does not let clients set "${name}". Leave it out, or list it under models.client_parameters in the contract.`,
-				{ param: name },
+				`The feature ${contract.feature} does not let clients set "${param}". Leave it out, or list ${listed} under models.client_parameters in the contract.`,
+				{ param },
 			);
 		}
 	}
@@ -43,6 +50,14 @@ export function featureParameters(contract: Contract, sent: Readonly<Record<stri
 export function bareParameters(sent: Readonly<Record<string, unknown>>): CallParameters {
 	const caps = TOKENS_OUT_PARAMETERS.map((name) => readTokensOut(name, sent[name])).filter((cap) => cap !== null);
 	return { parameters: sent, tokensOutMax: caps.length > 0 ? Math.min(...caps) : null, passThrough: true };
+}
+
+/** The same of a client that speaks another format: the cap has no name of the client's choice, and gets the upstream's. */
+export function translatedParameters(
+	{ max_tokens: cap, ...sent }: Readonly<Record<string, unknown>>,
+	{ tokensOutParameter }: Upstream,
+): CallParameters {
+	return bareParameters(cap === undefined ? sent : { ...sent, [tokensOutParameter]: cap });
 }
 
 /** No model writes more; beyond it, amounts of money would leave exact arithmetic. */

@@ -14,10 +14,10 @@ import type { Feature, Snapshot } from './feature.ts';
 import { generate } from './generate.ts';
 import type { GenerationParts, GenerationPlan } from './generation-plan.ts';
 import { guard } from './guard.ts';
-import { bareParameters, type CallParameters, featureParameters } from './parameters.ts';
+import { bareParameters, type CallParameters, featureParameters, translatedParameters } from './parameters.ts';
 import type { Places } from './places.ts';
-import type { Answer, AnswerSink, ChatRequest } from './request.ts';
-import type { RequestContext } from './request-context.ts';
+import type { Answer, AnswerSink, ChatRequest, Translation } from './request.ts';
+import type { RequestContext, StepNotes } from './request-context.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
 
 export interface PipelineParts extends GenerationParts {
@@ -92,12 +92,19 @@ function route(
 ): Promise<{ call: CallParameters; input: Omit<PromptInput, 'passages'> }> {
 	return context.step('route', ({ detail }) => {
 		detail.route = feature.route.map((model) => model.upstream.name).join(', ');
-		const call = featureParameters(feature.release.contract, request.parameters);
-		const { question, history } = readConversation(request.messages);
+		const { names, origins } = noteTranslation(request, detail);
+		const call = featureParameters(feature.release.contract, request.parameters, names);
+		const { question, history } = readConversation(request.messages, origins);
 		const decided = context.flags?.variables;
 		const variables = decided ? { ...request.variables, ...decided } : request.variables;
 		return { call, input: { question, history, variables } };
 	});
+}
+
+/** A hint that is not passed on is no secret. */
+function noteTranslation({ translation }: ChatRequest, detail: StepNotes['detail']): Partial<Translation> {
+	if (translation && translation.ignored.length > 0) detail.ignored = translation.ignored.join(', ');
+	return translation ?? {};
 }
 
 function featurePlan(ask: {
@@ -179,7 +186,10 @@ async function answerAsUpstream(
 ): Promise<Answer> {
 	const call = await context.step('route', ({ detail }) => {
 		detail.route = model.upstream.name;
-		return bareParameters(request.parameters);
+		noteTranslation(request, detail);
+		return request.translation
+			? translatedParameters(request.parameters, model.upstream)
+			: bareParameters(request.parameters);
 	});
 	const generation = await generate(
 		context,

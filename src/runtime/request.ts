@@ -14,6 +14,18 @@ export interface ChatRequest {
 	readonly sink: AnswerSink | null;
 	/** Who asks, as the client names them; only ever stored as a keyed hash. */
 	readonly user: string | null;
+	/** Left out: the client speaks OpenAI's chat completions itself. */
+	readonly translation?: Translation;
+}
+
+/** What became of a request that its client wrote in another format than OpenAI's chat completions. */
+export interface Translation {
+	/** By OpenAI's name of a parameter the one that the client used, where they differ. */
+	readonly names: Readonly<Record<string, string>>;
+	/** For each message the field of the client's body that it came from. */
+	readonly origins: readonly string[];
+	/** Hints that were not passed on. */
+	readonly ignored: readonly string[];
 }
 
 export interface AnswerSink {

@@ -128,7 +128,7 @@ export interface Completion {
 /** One piece of a streamed answer. */
 export interface CompletionChunk {
 	readonly text: string;
-	/** OpenAI's `delta.tool_calls`, for a chunk without `raw`. */
+	/** OpenAI's `delta.tool_calls`; left out when there are none. */
 	readonly toolCalls?: readonly unknown[];
 	/** Set on the last chunk with content, and only there. A stream that ends without one was cut. */
 	readonly finishReason: string | null;

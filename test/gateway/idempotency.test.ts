@@ -87,6 +87,7 @@ describe('an Idempotency-Key', () => {
 			'/v1/chat/completions': ASK,
 			'/v1/features/{feature}/invoke': { input: { question: 'hello' } },
 			'/v1/collections/{collection}/search': { query: 'ships' },
+			'/v1/messages': { ...ASK, max_tokens: 10 },
 			'/v1/embeddings': { model: 'words', input: 'ships' },
 		};
 		const routes = ROUTES.filter(({ method, traced }) => method === 'POST' && traced);

@@ -1,3 +1,4 @@
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { FAMILIES, startFamily } from '../support/family-fixture.ts';
@@ -72,6 +73,33 @@ describe.each(Object.keys(FAMILIES))('the official openai client over the family
 			text += chunk.choices[0]?.delta.content ?? '';
 		}
 		expect(text).toBe(TEXT);
+	});
+
+	it('answers the official @anthropic-ai/sdk as well, whole and streamed', async () => {
+		const { double, gateway } = await start(name);
+		const calls = ['Vasa', 'Wasa'].map((ship) => ({ id: ship, name: 'weigh', args: { ship } }));
+		double.next({ text: TEXT, toolCalls: calls }, { text: TEXT, toolCalls: calls });
+		const client = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
+		const tools = [{ name: 'weigh', input_schema: { type: 'object' as const, properties: {} } }];
+		const ask = { ...ASK, max_tokens: 100, tools };
+		const expected = {
+			content: [
+				{ type: 'text', text: TEXT },
+				{ type: 'tool_use', input: { ship: 'Vasa' } },
+				{ type: 'tool_use', input: { ship: 'Wasa' } },
+			],
+			stop_reason: 'tool_use',
+			usage: { output_tokens: COUNTS.output },
+		};
+		for (const message of [await client.messages.create(ask), await client.messages.stream(ask).finalMessage()]) {
+			expect(message).toMatchObject(expected);
+			const {
+				input_tokens: fresh,
+				cache_creation_input_tokens: written,
+				cache_read_input_tokens: read,
+			} = message.usage;
+			expect(fresh + (written ?? 0) + (read ?? 0)).toBe(COUNTS.input);
+		}
 	});
 
 	it('learns which parameter the provider does not have', async () => {

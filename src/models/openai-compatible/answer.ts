@@ -42,6 +42,8 @@ export function readCompletion(body: Json, raw: string): Completion {
 export interface Delta {
 	/** Text of choice 0. */
 	readonly text: string;
+	/** `tool_calls` of choice 0's delta; null when it has none. */
+	readonly toolCalls: readonly unknown[] | null;
 	/** Something that a model generated: text, reasoning, a tool call. A role alone, or nothing, is not. */
 	readonly generated: boolean;
 	/** Indexes of the choices that this event finishes, with choice 0's reason (or the first one's). */
@@ -61,6 +63,7 @@ export function readDelta(event: Json): Delta {
 	const usage = event.usage ? readUsage(event.usage, event.service_tier) : null;
 	let content = '';
 	let generated = false;
+	let toolCalls: readonly unknown[] | null = null;
 	let finished = NONE;
 	let finishReason: string | null = null;
 	for (const choice of choices as readonly unknown[]) {
@@ -69,7 +72,10 @@ export function readDelta(event: Json): Delta {
 		const delta = choice.delta;
 		if (isObject(delta)) {
 			generated ||= hasTokens(delta);
-			if (index === 0) content += contentText(delta.content) || (text(delta.refusal) ?? '');
+			if (index === 0) {
+				content += contentText(delta.content) || (text(delta.refusal) ?? '');
+				if (Array.isArray(delta.tool_calls) && delta.tool_calls.length > 0) toolCalls = delta.tool_calls;
+			}
 		}
 		const reason = text(choice.finish_reason);
 		if (reason !== null) {
@@ -77,7 +83,7 @@ export function readDelta(event: Json): Delta {
 			finishReason = index === 0 ? reason : (finishReason ?? reason);
 		}
 	}
-	return { text: content, generated, finished, finishReason, usage, empty: choices.length === 0 };
+	return { text: content, toolCalls, generated, finished, finishReason, usage, empty: choices.length === 0 };
 }
 
 export function readServed(body: Json): ServedBy {

@@ -242,7 +242,9 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 		const finishReason = this.#finish(delta);
 		const served = finishReason !== null && this.#skipped > 0 ? this.#servedBadly() : this.#serveChange(event);
 		this.#callsTools ||= delta.generated && delta.text === '' && raw.includes('"tool_calls"');
-		this.#queue.push({ text: delta.text, finishReason, usage: delta.usage, served, confidence: null, raw });
+		const { text, toolCalls, usage } = delta;
+		const calls = toolCalls === null ? {} : { toolCalls };
+		this.#queue.push({ text, ...calls, finishReason, usage, served, confidence: null, raw });
 		this.#queuedChars += raw.length;
 		if (this.#isFinished()) {
 			if (delta.empty && delta.usage !== null && this.#isWhole()) this.#onComplete();

@@ -1,0 +1,30 @@
+/** A tool call of OpenAI's, whole or as a piece of a stream. */
+interface FunctionCall {
+	/** Its place among the calls of an answer; null where it does not say. */
+	readonly index: number | null;
+	/** Empty in all pieces but the first. */
+	readonly id: string;
+	readonly name: string;
+	/** JSON as the model wrote it, or a piece of it. */
+	readonly args: string;
+}
+
+/** Providers write calls in many ways: what is missing is empty. */
+export function functionCall(call: unknown): FunctionCall {
+	const { index, id, function: inner } = objectOf(call);
+	const { name, arguments: args } = objectOf(inner);
+	return {
+		index: typeof index === 'number' ? index : null,
+		id: textOf(id),
+		name: textOf(name),
+		args: typeof args === 'object' && args !== null ? JSON.stringify(args) : textOf(args),
+	};
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
+
+function textOf(value: unknown): string {
+	return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,152 @@
+import type { Answer } from '../runtime/request.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { CompletionChunk } from '../spec/model.ts';
+import { type Envelope, extras } from './chat-response.ts';
+import type { AnswerEvents } from './converse.ts';
+import { anthropicErrorBody } from './error-response.ts';
+import { functionCall } from './function-call.ts';
+import { messageHead, messageUsage, stopReason } from './messages-response.ts';
+import type { Outlet } from './outlet.ts';
+
+/** What waits for its turn may grow to so many characters: no model calls tools at such length. */
+const WAITING_CHARS_MAX = 4_000_000;
+
+interface Block {
+	/** Null: text. */
+	readonly call: { readonly index: number; readonly id: string; readonly name: string } | null;
+	/** Pieces that wait until the blocks before it are over. */
+	waiting: string[];
+}
+
+const NOTHING_YET = {
+	input_tokens: 0,
+	cache_creation_input_tokens: 0,
+	cache_read_input_tokens: 0,
+	output_tokens: 0,
+};
+
+/**
+ * Writes an answer as the events of Anthropic's Messages API. Its blocks follow each other, and OpenAI's tool calls may
+ * interleave: a call is written while it comes, and those that begin after it when it is over, which only the end tells.
+ * The usage is known at the end and stands in `message_delta`.
+ */
+export class MessagesStream implements AnswerEvents {
+	readonly #outlet: Outlet;
+	readonly #envelope: Envelope;
+	/** The first is being written; the others wait. */
+	readonly #blocks: Block[] = [];
+	/** Blocks that are over. */
+	#over = 0;
+	#isOpen = false;
+	#hasStarted = false;
+	#waitingChars = 0;
+
+	constructor(outlet: Outlet, envelope: Envelope) {
+		this.#outlet = outlet;
+		this.#envelope = envelope;
+	}
+
+	/** Resolves when the client has room for more. */
+	chunk({ text, toolCalls }: CompletionChunk): void | Promise<void> {
+		let room = text === '' ? undefined : this.#said(text);
+		for (const call of toolCalls ?? []) room = this.#called(call) ?? room;
+		return room;
+	}
+
+	end(answer: Answer): void {
+		// A feature hands its calls over when all is guarded.
+		for (const [index, call] of (answer.toolCalls ?? []).entries()) this.#called(call, index);
+		this.#start();
+		while (this.#blocks.length > 0) this.#next();
+		this.#write('message_delta', {
+			delta: { stop_reason: stopReason(answer.finishReason), stop_sequence: null },
+			usage: messageUsage(answer.usage),
+			plimsoll: extras(this.#envelope, answer),
+		});
+		this.#outlet.end(eventOf('message_stop', {}));
+	}
+
+	/** An error and no `message_stop`, so that no client takes the part for the whole. */
+	fail(error: PlimsollError): void {
+		this.#outlet.fail(eventOf('error', anthropicErrorBody(error, this.#envelope.requestId)));
+	}
+
+	#said(text: string): void | Promise<void> {
+		const last = this.#blocks.at(-1);
+		return this.#append(last?.call === null ? last : this.#add({ call: null, waiting: [] }), text);
+	}
+
+	#called(piece: unknown, at = 0): void | Promise<void> {
+		const { index: said, id, name, args } = functionCall(piece);
+		const index = said ?? at;
+		const last = this.#blocks.findLast(({ call }) => call?.index === index);
+		// Another id under a number that was given already is another call.
+		const known = id === '' || last?.call?.id === id ? last : undefined;
+		return this.#append(known ?? this.#add({ call: { index, id, name }, waiting: [] }), args);
+	}
+
+	#add(block: Block): Block {
+		this.#start();
+		this.#blocks.push(block);
+		// Text is over when something else begins; a call may go on.
+		while (this.#blocks.length > 1 && this.#blocks[0]?.call === null) this.#next();
+		if (this.#blocks[0] === block) this.#open(block);
+		return block;
+	}
+
+	#append(block: Block, piece: string): void | Promise<void> {
+		if (piece === '') return;
+		if (this.#blocks[0] === block) return this.#piece(block, piece);
+		this.#waitingChars += piece.length;
+		if (this.#waitingChars > WAITING_CHARS_MAX) {
+			throw new PlimsollError('upstream_nonsense', `Calls of tools passed ${WAITING_CHARS_MAX} characters.`);
+		}
+		block.waiting.push(piece);
+	}
+
+	/** Ends the first block, and begins the next. */
+	#next(): void {
+		this.#write('content_block_stop', { index: this.#over++ });
+		this.#isOpen = false;
+		this.#blocks.shift();
+		const [next] = this.#blocks;
+		if (next) this.#open(next);
+	}
+
+	#open(block: Block): void {
+		if (this.#isOpen) return;
+		this.#isOpen = true;
+		const { call } = block;
+		const shown =
+			call === null ? { type: 'text', text: '' } : { type: 'tool_use', id: call.id, name: call.name, input: {} };
+		this.#write('content_block_start', { index: this.#over, content_block: shown });
+		for (const piece of block.waiting.splice(0)) {
+			this.#waitingChars -= piece.length;
+			this.#piece(block, piece);
+		}
+	}
+
+	#piece({ call }: Block, piece: string): void | Promise<void> {
+		const delta =
+			call === null ? { type: 'text_delta', text: piece } : { type: 'input_json_delta', partial_json: piece };
+		return this.#write('content_block_delta', { index: this.#over, delta });
+	}
+
+	#start(): void {
+		if (this.#hasStarted) return;
+		this.#hasStarted = true;
+		const message = { ...messageHead(this.#envelope, this.#envelope.model), content: [] };
+		this.#write('message_start', {
+			message: { ...message, stop_reason: null, stop_sequence: null, usage: NOTHING_YET },
+		});
+		this.#write('ping', {});
+	}
+
+	#write(type: string, members: object): void | Promise<void> {
+		return this.#outlet.write(eventOf(type, members));
+	}
+}
+
+function eventOf(type: string, members: object): string {
+	return `event: ${type}\ndata: ${JSON.stringify({ type, ...members })}\n\n`;
+}

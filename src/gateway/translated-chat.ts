@@ -1,0 +1,54 @@
+import type { ChatRequest, Translation } from '../runtime/request.ts';
+import type { ChatMessage } from '../spec/model.ts';
+
+/** A conversation as it is translated into OpenAI's chat messages, with where each came from. */
+export class TranslatedChat {
+	readonly #messages: ChatMessage[] = [];
+	readonly #origins: string[] = [];
+	readonly #hints = new Set<string>();
+
+	get last(): ChatMessage | undefined {
+		return this.#messages.at(-1);
+	}
+
+	/** @param origin the field of the client's body, such as `messages[2]`. */
+	add(message: ChatMessage, origin: string): void {
+		this.#messages.push(message);
+		this.#origins.push(origin);
+	}
+
+	replaceLast(message: ChatMessage): void {
+		this.#messages[this.#messages.length - 1] = message;
+	}
+
+	/** What changes only what an answer costs, and is not passed on: the response and the trace say so. */
+	hint(name: string, value: unknown): void {
+		if (value !== null) this.#hints.add(name);
+	}
+
+	/** @param ask.names by OpenAI's name of a parameter the client's, where they differ. */
+	request(ask: {
+		model: string;
+		parameters: Readonly<Record<string, unknown>>;
+		user: string | null;
+		names: Translation['names'];
+	}): Omit<ChatRequest, 'sink'> {
+		const { model, parameters, user, names } = ask;
+		const said = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null);
+		return {
+			model,
+			messages: this.#messages,
+			variables: {},
+			parameters: Object.fromEntries(said),
+			user,
+			translation: { names, origins: this.#origins, ignored: [...this.#hints] },
+		};
+	}
+}
+
+/** Parts as a content: a lone text as the string that every provider takes, nothing as null. */
+export function contentOf(parts: readonly Readonly<Record<string, unknown>>[]): unknown {
+	const [first] = parts;
+	if (first === undefined) return null;
+	return parts.length === 1 && first.type === 'text' ? first.text : parts;
+}
