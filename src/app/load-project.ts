@@ -32,6 +32,8 @@ export interface LoadedProject extends Project {
 	readonly prompts: ReadonlyMap<string, Prompt>;
 	/** By feature all versions of that prompt, between which a flag may choose. */
 	readonly promptVersions: ReadonlyMap<string, readonly Prompt[]>;
+	/** What its files say that cannot be done as they say it, and what is done instead. */
+	readonly notes: readonly Problem[];
 }
 
 /**
@@ -49,10 +51,12 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 	const releases = new Map<string, Release>();
 	const prompts = new Map<string, Prompt>();
 	const promptVersions = new Map<string, readonly Prompt[]>();
+	const notes: Problem[] = [];
 	for (const name of features) {
 		const folder = join(compiled.featuresDir, name);
 		const loaded = await loadFeature(folder, name, shown(root, folder), compiled);
 		problems.push(...loaded.problems);
+		notes.push(...loaded.notes);
 		if (loaded.release && loaded.prompt) {
 			releases.set(name, loaded.release);
 			prompts.set(name, loaded.prompt);
@@ -68,6 +72,7 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 			releases: frozenMap(releases),
 			prompts: frozenMap(prompts),
 			promptVersions: frozenMap(promptVersions),
+			notes: Object.freeze(notes),
 		}),
 	);
 }
@@ -189,6 +194,7 @@ interface LoadedFeature {
 	readonly prompt: Prompt | null;
 	readonly versions: readonly Prompt[];
 	readonly problems: readonly Problem[];
+	readonly notes: readonly Problem[];
 }
 
 async function loadFeature(
@@ -198,10 +204,10 @@ async function loadFeature(
 	project: CompiledProject,
 ): Promise<LoadedFeature> {
 	const folder = await readFeatureFolder(dir, name, shownAs);
-	if (folder.empty) return { release: null, prompt: null, versions: [], problems: [] };
+	if (folder.empty) return { release: null, prompt: null, versions: [], problems: [], notes: [] };
 	const texts = new Map([...folder.prompts.values()].map(({ file, text }) => [file, text]));
 	const prompts = compilePrompts(texts);
-	const { release, problems } = compileRelease(folder, project, {
+	const { release, problems, notes } = compileRelease(folder, project, {
 		names: prompts.value
 			? [...new Set(prompts.value.list().map((prompt) => prompt.name))]
 			: promptNames(folder.prompts.keys()),
@@ -217,7 +223,7 @@ async function loadFeature(
 	const named = release?.contract.prompt;
 	const prompt = named ? (prompts.value?.get(named.name, named.version) ?? null) : null;
 	const versions = (prompts.value?.list() ?? []).filter((one) => one.name === named?.name);
-	return { release, prompt, versions, problems: [...problems, ...prompts.problems] };
+	return { release, prompt, versions, problems: [...problems, ...prompts.problems], notes };
 }
 
 function promptNames(paths: Iterable<string>): string[] {

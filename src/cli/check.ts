@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { LoadedProject } from '../app/load-project.ts';
 import type { UpstreamConfig } from '../contracts/project.ts';
+import { formatProblem } from '../spec/problem.ts';
 import { reportProblems } from './error-report.ts';
 import { EXIT } from './exit-code.ts';
 import { example, type ProjectOption, withJson, withProject } from './options.ts';
@@ -38,8 +39,9 @@ async function check({ dir }: ProjectOption, terminal: Terminal): Promise<void> 
 	else describe(loaded.value, terminal);
 }
 
-function summary({ config, releases, prompts }: LoadedProject) {
+function summary({ config, releases, prompts, notes }: LoadedProject) {
 	return {
+		notes,
 		features: [...releases.values()].map(({ contract, id, hash }) => ({
 			feature: contract.feature,
 			release: id,
@@ -101,6 +103,10 @@ function describe(project: LoadedProject, terminal: Terminal): void {
 	]);
 	const [, ...lines] = table([{ title: '' }, { title: '' }], upstreams);
 	for (const line of lines) terminal.line(line);
+	if (project.notes.length === 0) return;
+	terminal.line();
+	for (const note of project.notes)
+		terminal.line(`${terminal.paint('yellow', 'note')}  ${oneLine(formatProblem(note))}`);
 }
 
 const FEATURE_COLUMNS = [

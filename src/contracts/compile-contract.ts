@@ -9,7 +9,7 @@ import type { Contract, FailureAction, FailureSituation } from './release.ts';
 export function compileContract(
 	feature: string,
 	raw: RawContract,
-	from: { outputSchema: Contract['guards']['outputSchema']; available: (upstream: string) => boolean },
+	from: Pick<Contract['guards'], 'outputSchema' | 'structured'> & { available: (upstream: string) => boolean },
 ): Contract {
 	const { objective, budget, retrieval, models, guards } = raw;
 	const escalateTo = models.escalate_to !== null && from.available(models.escalate_to) ? models.escalate_to : null;
@@ -53,6 +53,7 @@ export function compileContract(
 		},
 		guards: {
 			outputSchema: from.outputSchema,
+			structured: from.structured,
 			citations: guards.citations ?? (retrieval ? 'valid' : 'off'),
 			abstention: guards.abstention,
 			answerCharsMax: guards.answer_chars_max,

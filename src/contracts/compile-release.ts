@@ -5,7 +5,7 @@ import type { Problem } from '../spec/problem.ts';
 import { compileContract } from './compile-contract.ts';
 import type { CompiledProject } from './compile-project.ts';
 import { checkContract } from './contract-checks.ts';
-import { contractJsonSchema, contractSchema } from './contract-schema.ts';
+import { contractJsonSchema, contractSchema, type RawContract } from './contract-schema.ts';
 import type { FeatureFolder } from './feature-folder.ts';
 import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
 import { deepFreeze } from './freeze.ts';
@@ -14,6 +14,7 @@ import type { CollectionConfig, EmbedderConfig, ProjectConfig, UpstreamConfig } 
 import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release } from './release.ts';
 import { fileProblem } from './source-file.ts';
+import { type Structuring, structuredOutput } from './structured-output.ts';
 import { tidy, validate } from './validation.ts';
 import { parseYaml } from './yaml-document.ts';
 
@@ -25,6 +26,8 @@ interface CompiledRelease {
 	readonly release: Release | null;
 	/** The feature's own problems. */
 	readonly problems: readonly Problem[];
+	/** What stops nothing, and is worth knowing. */
+	readonly notes: readonly Problem[];
 }
 
 /** Compiles a feature's folder, already read, under a compiled project. Pure. */
@@ -39,23 +42,44 @@ export function compileRelease(folder: FeatureFolder, project: CompiledProject, 
 		problems.push(...tidy(checked.problems));
 		schemas.set(path, checked.value);
 	}
-	if (!folder.contract) return { release: null, problems };
+	if (!folder.contract) return { release: null, problems, notes: [] };
 	const document = parseYaml(folder.contract);
-	if (!document.readable) return { release: null, problems: [...problems, ...tidy(document.problems)] };
+	if (!document.readable) return { release: null, problems: [...problems, ...tidy(document.problems)], notes: [] };
 	const subject = { document, tree: document.value, sourceOf: () => null };
 	const { value: raw, problems: invalid } = validate({ zod: contractSchema, json: contractJsonSchema }, subject);
 	const around = { project: project.names, schemas: [...folder.schemas.keys()], prompts };
 	problems.push(...tidy([...document.problems, ...invalid, ...checkContract(document, around)]));
-	if (!raw || !project.config || problems.length > 0) return { release: null, problems };
+	if (!raw || !project.config || problems.length > 0) return { release: null, problems, notes: [] };
 	const { upstreams } = project.config;
+	const outputSchema = raw.guards.output_schema === null ? null : (schemas.get(raw.guards.output_schema) ?? null);
+	const { structured, notes } = structuringOf(folder, { raw, outputSchema, upstreams });
 	const contract = deepFreeze(
 		compileContract(folder.name, raw, {
-			outputSchema: raw.guards.output_schema === null ? null : (schemas.get(raw.guards.output_schema) ?? null),
+			outputSchema,
+			structured,
 			available: (name) => upstreams.get(name)?.available === true,
 		}),
 	);
 	const hash = releaseHash(folder, contract, project.config);
-	return { release: Object.freeze({ contract, hash, id: hash.slice(0, 12) }), problems: [] };
+	return { release: Object.freeze({ contract, hash, id: hash.slice(0, 12) }), problems: [], notes };
+}
+
+/** Of every upstream that the feature may ask, whoever chooses the route. */
+function structuringOf(
+	folder: FeatureFolder,
+	from: {
+		raw: RawContract;
+		outputSchema: Contract['guards']['outputSchema'];
+		upstreams: ProjectConfig['upstreams'];
+	},
+): Structuring {
+	const { output_schema: path, structured_output: mode } = from.raw.guards;
+	if (path === null || from.outputSchema === null) return { structured: null, notes: [] };
+	const { route, routes, escalate_to: escalateTo } = from.raw.models;
+	const names = new Set([...route, ...Object.values(routes).flat(), ...(escalateTo === null ? [] : [escalateTo])]);
+	const upstreams = [...names].flatMap((name) => from.upstreams.get(name) ?? []).filter(({ available }) => available);
+	const source = folder.schemas.get(path) ?? null;
+	return structuredOutput(from.outputSchema, mode, { feature: folder.name, source, upstreams });
 }
 
 /** See `Release.hash`. */
@@ -66,6 +90,7 @@ function releaseHash(folder: FeatureFolder, contract: Contract, config: ProjectC
 	for (const [path, { bytes }] of files) parts.push(path, bytes);
 	const collection = contract.retrieval && config.collections.get(contract.retrieval.collection);
 	if (collection) parts.push(canonicalJson(collectionIdentity(collection, config)));
+	if (contract.guards.structured) parts.push('structured', canonicalJson(contract.guards.structured));
 	const { route, routes, escalateTo } = contract.models;
 	for (const name of [...route, ...Object.values(routes).flat(), escalateTo]) {
 		const upstream = name === null ? undefined : config.upstreams.get(name);

@@ -2,6 +2,7 @@ import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { NO_PRESET, PRESETS, type Preset } from './presets.ts';
 import { listedPrice, type PriceList, priceOf } from './price.ts';
 import type { OpenAiWire, UpstreamConfig } from './project.ts';
+import type { SchemaDialectName } from './schema-dialect.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { breakerOf } from './storm-schema.ts';
 import type { RawUpstream } from './upstream-schema.ts';
@@ -98,9 +99,24 @@ function commonOf(name: string, raw: RawUpstream) {
 			totalMs: timeouts.total_ms,
 		},
 		sideEffects: raw.side_effects,
+		schemaDialect: schemaDialectOf(raw),
 		breaker: breakerOf(raw.breaker),
 	};
 }
+
+/** By family and, among those that speak OpenAI's format, by preset: an endpoint of none is taken for the narrowest. */
+function schemaDialectOf(raw: RawUpstream): SchemaDialectName | null {
+	if (raw.family !== 'openai-compatible') return FAMILY_DIALECTS[raw.family] ?? null;
+	if (!raw.json_schema) return null;
+	return raw.preset === null ? 'openai' : PRESETS[raw.preset].schemaDialect;
+}
+
+/** A family that is not here is asked in the prompt. */
+const FAMILY_DIALECTS: Partial<Record<RawUpstream['family'], SchemaDialectName>> = {
+	anthropic: 'anthropic',
+	google: 'google',
+	vertex: 'google',
+};
 
 function placeOf(raw: RawUpstream): Pick<UpstreamConfig, 'baseUrl' | 'apiKey' | 'connectionsMax' | 'providerOptions'> {
 	if (raw.family === 'extractive') return { baseUrl: null, apiKey: null, connectionsMax: 0, providerOptions: {} };

@@ -168,6 +168,13 @@ const guards = z
 			})
 			.nullable()
 			.default(null),
+		structured_output: z
+			.enum(['auto', 'prompt', 'off'])
+			.meta({
+				description:
+					'How an answer of `output_schema` is asked for. `auto`: upstreams that can be held to the schema are, and the prompt asks the others; `prompt`: the prompt asks; both repair an answer and ask once more when it does not fit. `off`: the answer is only checked.',
+			})
+			.default('auto'),
 		citations: z
 			.enum(['required', 'valid', 'off'])
 			.meta({

@@ -13,6 +13,8 @@ export interface Preset {
 	readonly streamUsage: boolean;
 	/** Whether `response_format: {type: json_schema}` constrains the answer. */
 	readonly jsonSchema: boolean;
+	/** What of JSON Schema it then knows. */
+	readonly schemaDialect: 'openai' | 'grammar';
 	/** Parameters of OpenAI's that it answers with an error, or ignores. */
 	readonly refused: readonly string[];
 	/** Parameters that it knows under another name. */
@@ -24,12 +26,13 @@ const HOSTED: Omit<Preset, 'title' | 'baseUrl' | 'keyVariable'> = {
 	tokensOutParameter: 'max_tokens',
 	streamUsage: true,
 	jsonSchema: true,
+	schemaDialect: 'openai',
 	refused: [],
 	renamed: {},
 };
 
 /** A server on one's own machine: no key, and the port that it listens on by default. */
-const LOCAL = { ...HOSTED, keyVariable: null };
+const LOCAL = { ...HOSTED, keyVariable: null, schemaDialect: 'grammar' } as const;
 
 const LOGPROBS = ['logprobs', 'top_logprobs', 'logit_bias'];
 
@@ -62,6 +65,7 @@ export const PRESETS = {
 		title: 'Together AI',
 		baseUrl: 'https://api.together.xyz/v1',
 		keyVariable: 'TOGETHER_API_KEY',
+		schemaDialect: 'grammar',
 	},
 	mistral: {
 		...HOSTED,
@@ -94,6 +98,7 @@ export const PRESETS = {
 		title: 'Fireworks',
 		baseUrl: 'https://api.fireworks.ai/inference/v1',
 		keyVariable: 'FIREWORKS_API_KEY',
+		schemaDialect: 'grammar',
 	},
 	openrouter: {
 		...HOSTED,

@@ -6,6 +6,7 @@ import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spe
 import type { FlagDefinition } from './flag.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
+import type { SchemaDialectName } from './schema-dialect.ts';
 
 /** The name of a project's first file. */
 export const PROJECT_FILE = 'plimsoll.yaml';
@@ -215,6 +216,8 @@ interface UpstreamBase extends Upstream {
 	readonly priceFrom: 'project' | 'list' | null;
 	/** Null: never left alone by itself. */
 	readonly breaker: BreakerSettings | null;
+	/** What of JSON Schema it can be held to while it answers; null: nothing. */
+	readonly schemaDialect: SchemaDialectName | null;
 	/** What only this provider knows, sent with every call. */
 	readonly providerOptions: Readonly<Record<string, unknown>>;
 }

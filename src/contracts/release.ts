@@ -33,6 +33,14 @@ export const DEFAULT_ROUTE = 'default';
 
 export type FailureSituation = keyof typeof FAILURE_POLICIES;
 
+/** How an upstream is held to a schema while it answers. */
+export interface SchemaFormat {
+	/** OpenAI's `response_format`, which every family knows or translates. */
+	readonly responseFormat: Readonly<Record<string, unknown>>;
+	/** What the schema counts, which providers read as a part of the prompt. */
+	readonly tokens: number;
+}
+
 /** A contract with defaults filled in and nothing left to decide at request time. Frozen all the way down. */
 export interface Contract {
 	readonly feature: string;
@@ -87,6 +95,13 @@ export interface Contract {
 	readonly guards: {
 		/** JSON Schema (2020-12) that the answer must satisfy as JSON; null: free text. */
 		readonly outputSchema: Readonly<Record<string, unknown>> | null;
+		/** How an answer of that schema is asked for, and that it may be repaired; null: it is only checked. */
+		readonly structured: {
+			/** By upstream. */
+			readonly formats: Readonly<Record<string, SchemaFormat>>;
+			/** What the prompt says, for upstreams that no format holds; null: all are held. */
+			readonly instruction: string | null;
+		} | null;
 		/** `required`: at least one valid `[n]`, none invalid; `valid`: none invalid; `off`. */
 		readonly citations: 'required' | 'valid' | 'off';
 		/** An answer of exactly this text says "I do not know", and needs no citation; null: no text does. */

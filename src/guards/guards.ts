@@ -1,6 +1,7 @@
 import { parseCitations } from '../base/citation.ts';
 import type { Contract } from '../contracts/release.ts';
-import type { Guard, GuardContext } from '../spec/guard.ts';
+import type { Guard, GuardContext, RepairedAnswer } from '../spec/guard.ts';
+import { repairJson } from './json-repair.ts';
 import { compileOutputSchema } from './output-schema.ts';
 
 /** Why an answer fails; null when it passes. */
@@ -16,6 +17,7 @@ const COMPLETE = new Set(['stop', 'tool_calls', 'function_call', 'eos', 'eos_tok
  */
 export function createGuards({
 	outputSchema,
+	structured,
 	citations,
 	abstention,
 	answerCharsMax,
@@ -25,10 +27,22 @@ export function createGuards({
 		return (answer, context) =>
 			isLonger(answer, answerCharsMax) ? 'not judged, because the answer is too long' : check(answer, context);
 	};
-	if (outputSchema) guards.push(guard('schema', bounded(compileOutputSchema(outputSchema))));
+	if (outputSchema) {
+		const check = bounded(compileOutputSchema(outputSchema));
+		const schema = guard('schema', check);
+		guards.push(structured === null ? schema : { ...schema, repair: (answer) => repairFor(answer, check) });
+	}
 	if (citations !== 'off') guards.push(guard('citations', bounded(citationsCheck(citations, abstention))));
 	return guards;
 }
+
+/** A repair counts only when what it makes of the answer passes. */
+function repairFor(answer: string, check: Check): RepairedAnswer | null {
+	const repaired = repairJson(answer);
+	return repaired !== null && check(repaired.text, NO_CONTEXT) === null ? repaired : null;
+}
+
+const NO_CONTEXT: GuardContext = { question: '', passages: [], finishReason: 'stop' };
 
 function guard(name: string, check: Check): Guard {
 	return {

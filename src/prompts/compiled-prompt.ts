@@ -56,7 +56,10 @@ class CompiledPrompt implements Prompt {
 		const variables = this.#variables(input.variables);
 		const views = input.passages.map(viewPassage);
 		const render = (passages: number): readonly Section[] =>
-			this.#sections({ ...variables, question: input.question, passages: views.slice(0, passages) });
+			instructed(
+				this.#sections({ ...variables, question: input.question, passages: views.slice(0, passages) }),
+				budget.instruction ?? null,
+			);
 		const fit = this.#fitter.fit(input, budget, render);
 		if (!fit) throw this.#overBudget(render(0), { question: input.question, ...variables }, budget);
 		if (fit.messages.length === 0) {
@@ -135,6 +138,18 @@ class CompiledPrompt implements Prompt {
 				`Its largest part is ${largest.what} with ${largest.tokens} tokens.`,
 		);
 	}
+}
+
+/** At the end of the system part, or as the system part where a prompt has none. */
+function instructed(sections: readonly Section[], instruction: string | null): readonly Section[] {
+	if (instruction === null) return sections;
+	const at = sections.findIndex((section) => section !== 'history' && section.role === 'system');
+	if (at === -1) return [{ role: 'system', text: instruction }, ...sections];
+	return sections.map((section, index) =>
+		index === at && section !== 'history'
+			? { ...section, text: `${section.text.trimEnd()}\n\n${instruction}` }
+			: section,
+	);
 }
 
 function viewPassage({ title, headingPath, text }: Passage, index: number): PassageView {

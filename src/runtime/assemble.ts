@@ -22,6 +22,7 @@ export function assemble(context: RequestContext, feature: Feature, input: Promp
 			trace.retrieval_doc_ids = prompt.passages.map((passage) => passage.chunkId);
 			trace.retrieval_scores = trace.retrieval_scores.slice(0, prompt.passages.length);
 			detail.tokens_in = prompt.tokensIn;
+			if (feature.release.contract.guards.structured?.instruction) detail.schema_in_prompt = true;
 			detail.passages = prompt.passages.length;
 			if (prompt.trimmedPassages > 0) detail.trimmed_passages = prompt.trimmedPassages;
 			if (prompt.trimmedTurns > 0) detail.trimmed_turns = prompt.trimmedTurns;
@@ -60,8 +61,13 @@ function fitToBudget(context: RequestContext, feature: Feature, input: PromptInp
 /** The contract's cap holds for every upstream; a smaller context window lowers it further. */
 function render({ prompt, release }: Feature, input: PromptInput, model: Model): AssembledPrompt {
 	const { tokensInMax, tokensOutMax } = release.contract.budget;
+	const instruction = release.contract.guards.structured?.instruction ?? null;
 	const { tokenizer } = model.upstream;
-	return prompt.assemble(input, { tokensInMax: Math.min(tokensInMax, room(model, tokensOutMax)), tokenizer });
+	return prompt.assemble(input, {
+		tokensInMax: Math.min(tokensInMax, room(model, tokensOutMax)),
+		tokenizer,
+		instruction,
+	});
 }
 
 /** Tokens of a model's window that are left for the prompt. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import type { Contract } from '../contracts/release.ts';
+import type { Contract, SchemaFormat } from '../contracts/release.ts';
 import type { RetryBudgets } from '../policy/retry-budget.ts';
 import type { ChatMessage, Model, ModelRequest } from '../spec/model.ts';
 import type { Produced } from './attempt.ts';
@@ -16,6 +16,8 @@ export interface GenerationPlan {
 	readonly messages: readonly ChatMessage[];
 	readonly countTokensIn: () => number;
 	readonly call: CallParameters;
+	/** By upstream, how it is held to a schema while it answers; null: none is. */
+	readonly formats: Readonly<Record<string, SchemaFormat>> | null;
 	readonly grounding: ModelRequest['grounding'];
 	readonly attemptsMax: number;
 	readonly onFailure: Contract['onFailure'];

@@ -1,3 +1,4 @@
+import type { SchemaFormat } from '../contracts/release.ts';
 import type { Verdict } from '../policy/breaker.ts';
 import { worstCaseCost } from '../policy/cost.ts';
 import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.ts';
@@ -52,7 +53,7 @@ export class Run {
 		const isLimited = this.#context.limits?.limitsCalls ?? false;
 		if (costMicrosMax === null && !isLimited) return { tokens: 0, costMicros: 0 };
 		const { upstream } = this.#model;
-		const tokensIn = countTokensIn();
+		const tokensIn = countTokensIn() + (this.#format()?.tokens ?? 0);
 		const tokensOut = tokensOutOf(call, upstream);
 		return { tokens: tokensIn + tokensOut, costMicros: worstCaseCost(tokensIn, tokensOut, upstream.price) };
 	}
@@ -314,11 +315,23 @@ export class Run {
 		const left = Math.max(1, this.#remainingMs() - RESERVE_MS);
 		return {
 			messages,
-			parameters: call.passThrough ? call.parameters : withCap(call, this.#model),
+			parameters: call.passThrough ? call.parameters : { ...withCap(call, this.#model), ...this.#responseFormat() },
 			grounding,
 			signal: this.#context.signal,
 			timeouts: { ...timeouts, totalMs: Math.min(timeouts.totalMs, left) },
 		};
+	}
+
+	/** A contract that sets a format of its own means it. */
+	#format(): SchemaFormat | null {
+		const { formats, call } = this.#plan;
+		if (formats === null || 'response_format' in call.parameters) return null;
+		return formats[this.#model.upstream.name] ?? null;
+	}
+
+	#responseFormat(): Readonly<Record<string, unknown>> | null {
+		const format = this.#format();
+		return format && { response_format: format.responseFormat };
 	}
 
 	#remainingMs(): number {

@@ -4,23 +4,41 @@ import type { GuardVerdict } from '../spec/trace.ts';
 import type { Feature } from './feature.ts';
 import type { RequestContext } from './request-context.ts';
 
-/** guard: every check of the contract on the whole answer. The first failed verdict, or null when all passed. */
-export function guard(
-	context: RequestContext,
-	{ guards }: Feature,
-	judged: { completion: Completion; question: string; passages: readonly Passage[] },
-): Promise<GuardVerdict | null> {
+interface Judged {
+	readonly completion: Completion;
+	readonly question: string;
+	readonly passages: readonly Passage[];
+	/** Nothing of the answer has been sent, so that it may be another one that passes. */
+	readonly mayRepair: boolean;
+}
+
+interface Judgement {
+	/** The first failed verdict; null when all passed. */
+	readonly failed: GuardVerdict | null;
+	/** As it passed. */
+	readonly completion: Completion;
+}
+
+/** guard: every check of the contract on the whole answer, or on what a guard could make of it. */
+export function guard(context: RequestContext, { guards }: Feature, judged: Judged): Promise<Judgement> {
 	return context.step('guard', ({ detail }) => {
-		const { completion, question, passages } = judged;
+		const { question, passages, mayRepair } = judged;
+		let { completion } = judged;
 		const verdicts: GuardVerdict[] = [];
 		for (const check of guards) {
-			const verdict = check.check(completion.text, { question, passages, finishReason: completion.finishReason });
+			let verdict = check.check(completion.text, { question, passages, finishReason: completion.finishReason });
+			const repaired = verdict.verdict === 'fail' && mayRepair ? check.repair?.(completion.text) : null;
+			if (repaired) {
+				completion = { ...completion, text: repaired.text, raw: null };
+				verdict = { guard: check.name, verdict: 'pass', reason: null, repaired: repaired.how };
+				detail.repaired = repaired.how;
+			}
 			verdicts.push(verdict);
 			detail[verdict.guard] = verdict.verdict;
 			// Later guards may rely on what earlier ones hold, such as a bounded length.
 			if (verdict.verdict === 'fail') break;
 		}
 		context.trace.guard_verdicts = [...context.trace.guard_verdicts, ...verdicts];
-		return verdicts.find(({ verdict }) => verdict === 'fail') ?? null;
+		return { failed: verdicts.find(({ verdict }) => verdict === 'fail') ?? null, completion };
 	});
 }

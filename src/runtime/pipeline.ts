@@ -1,21 +1,23 @@
 import { canonicalJson } from '../base/canonical-json.ts';
 import { parseCitations } from '../base/citation.ts';
 import { countTokens } from '../base/tokens.ts';
-import type { FailureAction } from '../contracts/release.ts';
-import { PlimsollError } from '../spec/errors.ts';
+import type { Contract, FailureAction } from '../contracts/release.ts';
+import { type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { AssembledPrompt, PromptInput } from '../spec/prompt.ts';
 import type { Retriever } from '../spec/retrieval.ts';
+import type { GuardVerdict } from '../spec/trace.ts';
 import { fallbackAnswer, markDegraded, producedAnswer } from './answer.ts';
 import { assemble } from './assemble.ts';
 import { assign } from './assign.ts';
 import { lastUserText, readConversation } from './conversation.ts';
 import type { Feature, Snapshot } from './feature.ts';
 import { generate } from './generate.ts';
-import type { GenerationParts, GenerationPlan } from './generation-plan.ts';
+import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import { guard } from './guard.ts';
 import { bareParameters, type CallParameters, featureParameters, translatedParameters } from './parameters.ts';
 import type { Places } from './places.ts';
+import { reAskPlan } from './re-ask.ts';
 import type { Answer, AnswerSink, ChatRequest, Translation } from './request.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
@@ -124,6 +126,7 @@ function featurePlan(ask: {
 		messages: ask.prompt.messages,
 		countTokensIn: () => ask.prompt.tokensIn,
 		call: ask.call,
+		formats: contract.guards.structured?.formats ?? null,
 		grounding: { question: ask.question, passages: ask.prompt.passages, abstention: contract.guards.abstention },
 		attemptsMax: contract.models.attemptsMax,
 		onFailure: contract.onFailure,
@@ -141,16 +144,30 @@ async function generateGuarded(
 	ask: { plan: GenerationPlan; prompt: AssembledPrompt; question: string; parts: PipelineParts },
 ): Promise<Answer> {
 	const { passages } = ask.prompt;
+	const { contract } = feature.release;
 	let { plan } = ask;
+	let mayReAsk = contract.guards.structured !== null && plan.sink === null;
 	for (;;) {
-		const generation = await generate(context, plan, ask.parts);
+		let generation = await generate(context, plan, ask.parts);
 		markDegraded(context, generation.degraded);
 		if (generation.kind === 'fallen_back') return fallbackAnswer(context, generation.answer, generation.degraded);
-		const { completion } = generation;
-		const failed = await guard(context, feature, { completion, question: ask.question, passages });
-		if (failed === null) return producedAnswer(context, generation, parseCitations(completion.text, passages).cited);
+		const judge = ({ completion }: ProducedGeneration) =>
+			guard(context, feature, { completion, question: ask.question, passages, mayRepair: plan.sink === null });
+		let { failed, completion } = await judge(generation);
+		if (failed?.guard === 'schema' && mayReAsk) {
+			mayReAsk = false;
+			const again = await reAsk(context, { ...ask, plan, generation, failed, contract });
+			if (again !== null) {
+				generation = again;
+				({ failed, completion } = await judge(again));
+			}
+		}
+		if (failed === null) {
+			const { cited } = parseCitations(completion.text, passages);
+			return producedAnswer(context, { ...generation, completion }, cited);
+		}
 
-		const policy = feature.release.contract.onFailure.invalid_output;
+		const policy = contract.onFailure.invalid_output;
 		if (policy.action === 'fall_back' && plan.sink === null) {
 			return fallbackAnswer(context, policy.answer, 'invalid_output: fall_back');
 		}
@@ -163,6 +180,41 @@ async function generateGuarded(
 		plan = again;
 	}
 }
+
+type ProducedGeneration = Extract<Generation, { kind: 'produced' }>;
+
+/**
+ * Asks the model of a misfit answer once more and tells it why. Null where the contract leaves no room for it, or where that
+ * failed: the first answer's failure then stands, and the contract's policy for it.
+ */
+async function reAsk(
+	context: RequestContext,
+	ask: {
+		plan: GenerationPlan;
+		generation: ProducedGeneration;
+		failed: GuardVerdict;
+		contract: Contract;
+		parts: PipelineParts;
+	},
+): Promise<ProducedGeneration | null> {
+	const { generation, failed, contract, parts } = ask;
+	const { model, completion } = generation;
+	const misfit = { model, text: completion.text, failed, tokensInMax: contract.budget.tokensInMax };
+	const plan = reAskPlan(context, { ...ask.plan, onFailure: NO_POLICIES }, misfit);
+	if (plan === null || !mayStart(context, plan, parts)) return null;
+	try {
+		const again = await generate(context, plan, parts);
+		return again.kind === 'produced' ? again : null;
+	} catch (error) {
+		context.throwIfOver();
+		// What was refused is not routed around, and what may have acted is not done over.
+		const isFinal = !(error instanceof PlimsollError) || error.category === 'internal' || FINAL.has(error.code);
+		if (isFinal) throw error;
+		return null;
+	}
+}
+
+const FINAL: ReadonlySet<ErrorCode> = new Set(['upstream_content_filtered', 'upstream_outcome_unknown']);
 
 /** Whether the first upstream of a plan may be asked: for the first time always, again within the retry budgets. */
 function mayStart(context: RequestContext, { candidates }: GenerationPlan, { retries }: PipelineParts): boolean {
@@ -199,6 +251,7 @@ async function answerAsUpstream(
 			messages: request.messages,
 			countTokensIn: () => countTokens(canonicalJson(sentAsInput(request)), model.upstream.tokenizer),
 			call,
+			formats: null,
 			grounding: { question: lastUserText(request.messages), passages: [], abstention: null },
 			attemptsMax: bare.attemptsMax,
 			onFailure: BARE_POLICIES,
@@ -223,9 +276,10 @@ function sentAsInput({ messages, parameters }: ChatRequest): unknown {
 }
 
 const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
-const BARE_POLICIES: GenerationPlan['onFailure'] = {
+/** What fails is not tried in another way. */
+const NO_POLICIES: GenerationPlan['onFailure'] = {
 	upstream_timeout: FAIL_CLOSED,
-	upstream_outage: { action: 'retry' },
+	upstream_outage: FAIL_CLOSED,
 	upstream_quota: FAIL_CLOSED,
 	empty_retrieval: FAIL_CLOSED,
 	budget_exceeded: FAIL_CLOSED,
@@ -233,6 +287,7 @@ const BARE_POLICIES: GenerationPlan['onFailure'] = {
 	stream_broken: FAIL_CLOSED,
 	feature_disabled: FAIL_CLOSED,
 };
+const BARE_POLICIES: GenerationPlan['onFailure'] = { ...NO_POLICIES, upstream_outage: { action: 'retry' } };
 
 /** respond: hands over what was held back until it was whole and guarded. */
 function respond(context: RequestContext, sink: AnswerSink | null, final: Answer): Promise<Answer> {

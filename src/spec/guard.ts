@@ -8,8 +8,16 @@ export interface GuardContext {
 	readonly finishReason: string;
 }
 
+/** An answer made of another one that failed a guard, and how. */
+export interface RepairedAnswer {
+	readonly text: string;
+	readonly how: NonNullable<GuardVerdict['repaired']>;
+}
+
 /** A check of a complete answer. Pure: the same answer and context give the same verdict. Never throws. */
 export interface Guard {
 	readonly name: string;
 	check(answer: string, context: GuardContext): GuardVerdict;
+	/** What this guard would let pass in the place of an answer that it did not; null: nothing. Pure, and never throws. */
+	readonly repair?: (answer: string) => RepairedAnswer | null;
 }

@@ -16,6 +16,8 @@ export interface PromptBudget {
 	/** The assembled messages must not count more tokens than this. */
 	readonly tokensInMax: number;
 	readonly tokenizer: TokenizerName;
+	/** Stands at the end of the system part, and counts like the rest; null or left out: nothing does. */
+	readonly instruction?: string | null;
 }
 
 /** A prompt as it will be sent. */

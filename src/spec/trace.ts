@@ -10,6 +10,8 @@ export interface GuardVerdict {
 	readonly verdict: 'pass' | 'fail';
 	/** Why it failed; null when it passed. */
 	readonly reason: string | null;
+	/** How the answer was made to pass: `unwrapped` of what stood around it, or its `syntax` repaired; left out: it was as it is. */
+	readonly repaired?: 'unwrapped' | 'syntax' | undefined;
 }
 
 /** One record for each request that entered. */

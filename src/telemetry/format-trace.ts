@@ -191,10 +191,10 @@ function documents(trace: RequestTrace, { paint, width }: Page): string[] {
 }
 
 function verdicts(trace: RequestTrace, { paint, width }: Page): string[] {
-	return trace.guard_verdicts.map(({ guard, verdict, reason }, index) => {
+	return trace.guard_verdicts.map(({ guard, verdict, reason, repaired }, index) => {
 		const name = paint('dim', (index === 0 ? 'guards' : '').padEnd(LABEL));
 		const mark = verdict === 'pass' ? paint('green', 'pass') : paint('red', 'fail');
-		return `${name} ${mark}  ${cut(clean(reason === null ? guard : `${guard}: ${reason}`), width - LABEL - 7)}`;
+		return `${name} ${mark}  ${cut(clean(`${guard}${reason === null ? '' : `: ${reason}`}${repaired === undefined ? '' : `: repaired (${repaired})`}`), width - LABEL - 7)}`;
 	});
 }
 

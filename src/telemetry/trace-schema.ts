@@ -68,7 +68,14 @@ export const requestSummary = z.object({
 	retrieval_generation: text.nullable(),
 	retrieval_doc_ids: z.array(text),
 	retrieval_scores: z.array(z.number()),
-	guard_verdicts: z.array(z.object({ guard: text, verdict: z.enum(['pass', 'fail']), reason: text.nullable() })),
+	guard_verdicts: z.array(
+		z.object({
+			guard: text,
+			verdict: z.enum(['pass', 'fail']),
+			reason: text.nullable(),
+			repaired: z.enum(['unwrapped', 'syntax']).optional(),
+		}),
+	),
 	escalated_from: text.nullable(),
 	degraded: z.boolean(),
 	degraded_reason: text.nullable(),

@@ -88,6 +88,7 @@ test('models that did not change are kept by a reload, and one that cannot be ma
 			apiKey: null,
 			connectionsMax: 1,
 			breaker: null,
+			schemaDialect: null,
 			providerOptions: {},
 			wire: {
 				chatPath: '/chat/completions',

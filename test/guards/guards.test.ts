@@ -7,7 +7,13 @@ import type { GuardContext } from '../../src/spec/guard.ts';
 import type { Passage } from '../../src/spec/retrieval.ts';
 import { growth } from '../support/cpu.ts';
 
-const OPEN: Contract['guards'] = { outputSchema: null, citations: 'off', abstention: null, answerCharsMax: 1_000 };
+const OPEN: Contract['guards'] = {
+	outputSchema: null,
+	structured: null,
+	citations: 'off',
+	abstention: null,
+	answerCharsMax: 1_000,
+};
 
 function passages(count: number): readonly Passage[] {
 	return Array.from({ length: count }, (_, index) => ({

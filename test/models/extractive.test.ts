@@ -22,6 +22,7 @@ const config: UpstreamConfig = {
 	apiKey: null,
 	connectionsMax: 1,
 	breaker: null,
+	schemaDialect: null,
 	providerOptions: {},
 	contextTokensMax: 100_000,
 	tokensOutMax: 1000,

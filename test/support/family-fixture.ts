@@ -22,6 +22,7 @@ const COMMON = {
 	timeouts: TIMEOUTS,
 	sideEffects: false,
 	breaker: null,
+	schemaDialect: null,
 	price: null,
 	priceFrom: null,
 	apiKey: KEY,

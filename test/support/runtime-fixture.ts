@@ -78,7 +78,14 @@ export function contract(change: Change = {}): Contract {
 			attemptsMax: 3,
 			...change.models,
 		},
-		guards: { outputSchema: null, citations: 'off', abstention: null, answerCharsMax: 10_000, ...change.guards },
+		guards: {
+			outputSchema: null,
+			structured: null,
+			citations: 'off',
+			abstention: null,
+			answerCharsMax: 10_000,
+			...change.guards,
+		},
 		onFailure: { ...ON_FAILURE, ...change.onFailure },
 		flags: change.flags ? { enabled: null, route: null, promptVersion: null, variables: {}, ...change.flags } : null,
 	};

@@ -180,7 +180,15 @@ export const anyTrace: fc.Arbitrary<RequestTrace> = fc.record({
 	retrieval_doc_ids: fc.array(text),
 	retrieval_scores: fc.array(real),
 	guard_verdicts: fc.array(
-		fc.record({ guard: text, verdict: fc.constantFrom('pass' as const, 'fail' as const), reason: textOrNull }),
+		fc.record(
+			{
+				guard: text,
+				verdict: fc.constantFrom('pass' as const, 'fail' as const),
+				reason: textOrNull,
+				repaired: fc.constantFrom('unwrapped' as const, 'syntax' as const),
+			},
+			{ requiredKeys: ['guard', 'verdict', 'reason'] },
+		),
 	),
 	escalated_from: textOrNull,
 	degraded: fc.boolean(),

@@ -1,0 +1,60 @@
+import { jsonrepair } from 'jsonrepair';
+import type { RepairedAnswer } from '../spec/guard.ts';
+
+/** Longer text is not repaired: the work grows with its square, and this much takes 20 ms at worst. */
+const REPAIR_CHARS_MAX = 16_384;
+
+/**
+ * JSON from an answer that is not: what stands around it is taken off, and its syntax repaired. Null when there is none, or
+ * when the repair would have to guess what is missing: an answer that broke off is not made whole, nor one that elides a part.
+ */
+export function repairJson(answer: string): RepairedAnswer | null {
+	const text = answer.trim();
+	const fenced = insideFence(text);
+	const core = fenced ?? text;
+	if (isJson(core)) return fenced === null ? null : { text: core, how: 'unwrapped' };
+	const found = betweenBrackets(core);
+	if (found !== core && isJson(found)) return { text: found, how: 'unwrapped' };
+	if (core.length > REPAIR_CHARS_MAX || !/^[{[]/.test(core)) return null;
+	const repaired = repairedSyntax(core);
+	return repaired === null ? null : { text: repaired, how: 'syntax' };
+}
+
+/** The only fenced block of a text; null when it has none, or several. */
+function insideFence(text: string): string | null {
+	const [, block, ...more] = text.split('```');
+	if (block === undefined || more.length !== 1) return null;
+	return block.replace(/^[\w+-]*[ \t]*\r?\n?/, '').trim();
+}
+
+function betweenBrackets(text: string): string {
+	const start = text.search(/[{[]/);
+	const end = Math.max(text.lastIndexOf('}'), text.lastIndexOf(']'));
+	return start === -1 || end < start ? text : text.slice(start, end + 1);
+}
+
+function repairedSyntax(text: string): string | null {
+	let repaired: string;
+	try {
+		repaired = jsonrepair(text);
+	} catch {
+		// Beyond repair, or nested too deeply for it.
+		return null;
+	}
+	const isCompleted = count(repaired, /[}\]]/g) > count(text, /[}\]]/g);
+	const isElided = count(repaired, /\.{3}|…/g) < count(text, /\.{3}|…/g);
+	return isCompleted || isElided || !isJson(repaired) ? null : repaired;
+}
+
+function count(text: string, pattern: RegExp): number {
+	return text.match(pattern)?.length ?? 0;
+}
+
+function isJson(text: string): boolean {
+	try {
+		JSON.parse(text);
+		return true;
+	} catch {
+		return false;
+	}
+}
