@@ -44,7 +44,9 @@ function pathOf(text: string): [string, ...string[]] | null {
 function valueIn(text: string): Assignment['value'] {
 	if (text === '') return undefined;
 	if (text === 'null' || text === 'none') return null;
-	return /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+	const number = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
+	// JSON makes null of infinity, which would take the limit away.
+	return Number.isFinite(number) ? number : text;
 }
 
 function memberOf(holder: Record<string, unknown>, name: string): Record<string, unknown> {

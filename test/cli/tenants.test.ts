@@ -72,6 +72,14 @@ describe('an assignment', () => {
 		expect(before.keys['a.b']).toEqual({ requests_per_minute: 3, tokens_per_minute: 1 });
 	});
 
+	test('of a number that JSON has not is left to be refused, and never means no limit', () => {
+		const [limit] = assignments('limits.requests_per_minute=1e999');
+		expect(JSON.parse(JSON.stringify(limit))).toEqual({
+			path: ['limits', 'requests_per_minute'],
+			value: '1e999',
+		});
+	});
+
 	test('of another form is refused, and no name reaches an object’s prototype', () => {
 		for (const text of [
 			'limits',
