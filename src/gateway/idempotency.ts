@@ -109,13 +109,24 @@ function keyedAsk(request: FastifyRequest, caller: Caller): KeyedAsk | null {
 			'The Idempotency-Key must be one header with 1 to 255 characters of printable ASCII.',
 		);
 	}
-	const path = request.url.split('?', 1)[0] ?? '';
 	return {
 		tenantId: caller.tenantId,
 		// Whoever may see other features, or is another user, could not have got the answer that is on record.
 		keyHash: sha256Of([key, canonicalJson(caller.features && [...caller.features].sort()), caller.user ?? '']),
-		fingerprint: sha256Of([request.method, path, canonicalJson(request.body)]),
+		fingerprint: fingerprintOf(request),
 	};
+}
+
+/** What makes two requests the same. Throws `request_invalid` for a body of which that cannot be said. */
+function fingerprintOf({ method, url, body }: FastifyRequest): string {
+	const path = url.split('?', 1)[0] ?? '';
+	try {
+		// A body that was left out is refused by the route, in its own words.
+		return sha256Of([method, path, canonicalJson(body ?? null)]);
+	} catch (thrown) {
+		// 1e999 is JSON, and no number that anything can hold.
+		throw new PlimsollError('request_invalid', 'The body has a number that is too large.', { cause: thrown });
+	}
 }
 
 /** The IETF draft writes a key as a quoted string; most clients send it bare. Both mean the same key. */

@@ -233,6 +233,18 @@ describe('an Idempotency-Key', () => {
 		expect(gateway.double.requests).toBe(1);
 	});
 
+	it('with a body that is missing, or has a number beyond all numbers, is refused as the client’s mistake', async () => {
+		const gateway = await start();
+		const missing = await fetch(`${gateway.url}/v1/chat/completions`, {
+			method: 'POST',
+			headers: { authorization: `Bearer ${KEY}`, 'idempotency-key': 'none' },
+		});
+		expect([missing.status, await codeOf(missing)]).toEqual([400, 'request_invalid']);
+		const huge = await send(gateway, { body: JSON.stringify(ASK).replace('}', ',"top_k":1e999}') });
+		expect([huge.status, await codeOf(huge)]).toEqual([400, 'request_invalid']);
+		expect(gateway.double.requests).toBe(0);
+	});
+
 	it('in quotes, as the IETF draft writes it, is the same as without', async () => {
 		const gateway = await start();
 		await send(gateway, { key: '"abc"' });
