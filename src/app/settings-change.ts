@@ -49,13 +49,19 @@ export function withoutDeclared<S extends object>(
 	return own;
 }
 
-export function managedByFile(at: { kind: SettingsKind; name: string; field: string; line: number }): PlimsollError {
-	const what = `${at.field} of the ${at.kind} ${at.name}`;
+export function managedByFile(at: {
+	kind: SettingsKind;
+	name: string;
+	/** Null: the whole. */
+	field: string | null;
+	line: number;
+}): PlimsollError {
+	const what = at.field === null ? `The ${at.kind} ${at.name}` : `${at.field} of the ${at.kind} ${at.name}`;
 	return new PlimsollError(
 		'managed_by_file',
 		`${what} is declared in ${PROJECT_FILE}, line ${at.line}: edit it there.`,
 		{
-			param: at.field,
+			...(at.field === null ? {} : { param: at.field }),
 		},
 	);
 }

@@ -100,7 +100,7 @@ export class TenantAdmin {
 		const keys = await this.#keysByTenant();
 		if (!this.#names(kind, keys).has(name)) throw notFound(kind, name);
 		const declared = own(this.#declared.lines[SECTION[kind]], name);
-		if (declared) throw managedByFile({ ...target, field: 'the entry', line: declared.entry });
+		if (declared) throw managedByFile({ ...target, field: null, line: declared.entry });
 		this.#refuseInUse(kind, name);
 		const revoked = kind === 'tenant' ? (keys.get(name) ?? []) : [];
 		const before = this.#records.get(idOf(target))?.settings ?? null;
@@ -157,7 +157,8 @@ export class TenantAdmin {
 		const members = kind === 'organisation' ? this.#members(name) : [];
 		if (members.length === 0) return;
 		const some = members.slice(0, 10).join(', ');
-		const message = `The organisation ${name} still has ${members.length} tenants: ${some}${members.length > 10 ? ', …' : ''}.`;
+		const counted = members.length === 1 ? '1 tenant' : `${members.length} tenants`;
+		const message = `The organisation ${name} still has ${counted}: ${some}${members.length > 10 ? ', …' : ''}.`;
 		throw new PlimsollError('organisation_in_use', message);
 	}
 

@@ -98,9 +98,8 @@ async function findTrace(exchange: Exchange): Promise<unknown> {
 	return trace;
 }
 
-const ListQuery = z.object({
-	limit: z.coerce.number('expected a whole number from 1 to 500').int().min(1).max(500),
-});
+const REQUESTS = 'expected a whole number from 1 to 500';
+const ListQuery = z.object({ limit: z.coerce.number(REQUESTS).int(REQUESTS).min(1, REQUESTS).max(500, REQUESTS) });
 
 async function listTraces(exchange: Exchange): Promise<unknown> {
 	const { request, parts } = exchange;

@@ -4,6 +4,9 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { Route } from './route.ts';
 import { STATUS } from './status.ts';
 
+/** Of a name in a path, percent-encoding undone. */
+export const NAME_CHARS_MAX = 300;
+
 /** OpenAI's error shape, with our stable `code`. Holds nothing that is not meant for the client. */
 export function errorBody(error: PlimsollError, requestId: string | null) {
 	return {
@@ -55,6 +58,8 @@ function mayRepeat({ retryable, category }: PlimsollError): boolean {
 }
 
 export function sendError(reply: FastifyReply, error: PlimsollError, body: object): FastifyReply {
+	// RFC 9110 wants to know from whoever refuses a stranger how to introduce oneself.
+	if (error.category === 'unauthenticated') reply.header('www-authenticate', 'Bearer');
 	return reply.code(statusOf(error)).headers(retryHeaders(error)).send(body);
 }
 
@@ -74,6 +79,8 @@ export function fromFastify(thrown: unknown): PlimsollError | null {
 			return new PlimsollError('client_closed', 'The client left before its body had arrived.');
 		case 'FST_ERR_BAD_URL':
 			return new PlimsollError('request_invalid', 'The path is not a valid URL path.');
+		case 'FST_ERR_MAX_PARAM_LENGTH':
+			return new PlimsollError('request_invalid', `A name in the path is longer than ${NAME_CHARS_MAX} characters.`);
 		default:
 			return null;
 	}

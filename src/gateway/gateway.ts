@@ -9,7 +9,7 @@ import { countBody } from './body-bytes.ts';
 import { clientRetries, patienceOf } from './client-patience.ts';
 import { authorizationOf } from './credential.ts';
 import { DATA_ROUTES } from './data-routes.ts';
-import { errorBody, errorBodyFor, fromFastify, refuseMalformed, sendError } from './error-response.ts';
+import { errorBody, errorBodyFor, fromFastify, NAME_CHARS_MAX, refuseMalformed, sendError } from './error-response.ts';
 import { answerOnce, requestIdHeaders } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { limitHeaders } from './limit-headers.ts';
@@ -59,7 +59,7 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		requestTimeout: receiveMsMax,
 		connectionTimeout: SILENT_MS_MAX,
 		logger: false,
-		routerOptions: { maxParamLength: 300 },
+		routerOptions: { maxParamLength: NAME_CHARS_MAX },
 		http: {
 			maxHeaderSize: options.headerBytesMax,
 			// Node ignores a requestTimeout below its headersTimeout, which is a minute unless it is set here,
@@ -70,12 +70,18 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 		// A client that leaves must not wait for the drain, and a keep-alive socket is not a request.
 		forceCloseConnections: 'idle',
 		clientErrorHandler: refuseMalformed,
+		// Paths that never come as far as a route.
+		frameworkErrors: (thrown, _request, reply) => {
+			const error = fromFastify(thrown) ?? asPlimsollError(thrown);
+			sendError(reply, error, errorBody(error, null));
+		},
 	});
 	app.removeAllContentTypeParsers();
 	app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
 		try {
 			refuseEncoded(request.headers['content-encoding']);
-			done(null, parseJsonBody(body as string));
+			// Some clients name the type of a body that they do not send; a route that needs one misses it.
+			done(null, body === '' ? undefined : parseJsonBody(body as string));
 		} catch (thrown) {
 			done(thrown as Error);
 		}

@@ -15,7 +15,7 @@ export function refuseEncoded(contentEncoding: string | undefined): void {
 
 /** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
 export function parseJsonBody(text: string): unknown {
-	if (text.trim() === '') throw new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');
+	if (text.trim() === '') throw emptyBody();
 	if (depthOf(text) > DEPTH_MAX) {
 		throw new PlimsollError('body_too_large', `The body is nested deeper than ${DEPTH_MAX} levels.`);
 	}
@@ -32,6 +32,7 @@ export function parseJsonBody(text: string): unknown {
 
 /** Checks a parsed body against its schema. Throws `request_invalid` naming the first field at fault. */
 export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+	if (body === undefined) throw emptyBody();
 	const result = schema.safeParse(body);
 	if (result.success) return result.data;
 	const issue = result.error.issues[0];
@@ -42,6 +43,10 @@ export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
 	const param = issue ? dotted(issue.path) : null;
 	const message = `${param ? `${param}: ` : ''}${issue?.message ?? 'The body is not valid'}.`;
 	throw new PlimsollError('request_invalid', message, param ? { param } : {});
+}
+
+function emptyBody(): PlimsollError {
+	return new PlimsollError('request_invalid', 'The body is empty; a JSON object was expected.');
 }
 
 function dotted(path: readonly PropertyKey[]): string {

@@ -83,8 +83,11 @@ async function rotateKey(exchange: Exchange): Promise<unknown> {
 	return { ...keyRow(key), secret };
 }
 
+const ENTRIES = 'expected a whole number from 1 to 1000';
+const AuditQuery = z.object({ limit: z.coerce.number(ENTRIES).int(ENTRIES).min(1, ENTRIES).max(1000, ENTRIES) });
+
 async function listAudit({ request, parts }: Exchange): Promise<unknown> {
-	const limit = checkBody(z.coerce.number().int().min(1).max(1000), queryParameter(request, 'limit') ?? '100');
+	const { limit } = checkBody(AuditQuery, { limit: queryParameter(request, 'limit') ?? '100' });
 	return { entries: (await parts.operator.listAudit(limit)).map(auditEntryRow) };
 }
 

@@ -116,13 +116,66 @@ describe('bad input', () => {
 		expect((await post(path, body)).body.error.message).toBe(message);
 	});
 
-	it('names a query parameter that is wrong', async () => {
-		const response = await fetch(`${gateway.url}/admin/traces?limit=all`, {
-			headers: { authorization: `Bearer ${KEY}` },
-		});
+	it.each([
+		['/admin/traces?limit=all', 500],
+		['/admin/traces?limit=501', 500],
+		['/admin/audit?limit=all', 1000],
+		['/admin/audit?limit=0', 1000],
+	])('names the query parameter that is wrong in %s', async (path, most) => {
+		const response = await fetch(gateway.url + path, { headers: { authorization: `Bearer ${KEY}` } });
 		expect(await response.json()).toMatchObject({
-			error: { code: 'request_invalid', param: 'limit', message: 'limit: expected a whole number from 1 to 500.' },
+			error: {
+				code: 'request_invalid',
+				param: 'limit',
+				message: `limit: expected a whole number from 1 to ${most}.`,
+			},
 		});
+	});
+
+	it('answers paths that reach no route in its own shape', async () => {
+		for (const [path, says] of [
+			['/v1/models/%zz', 'The path is not a valid URL path.'],
+			[`/v1/models/${'m'.repeat(400)}`, 'A name in the path is longer than 300 characters.'],
+		] as const) {
+			const response = await fetch(gateway.url + path, { headers: { authorization: `Bearer ${KEY}` } });
+			expect([response.status, await response.json()]).toEqual([
+				400,
+				{
+					error: {
+						message: says,
+						type: 'invalid_request_error',
+						param: null,
+						code: 'request_invalid',
+						request_id: null,
+					},
+				},
+			]);
+		}
+	});
+
+	it('misses a body only where one is needed, whatever type is named', async () => {
+		const ask = (path: string, method: string) =>
+			fetch(gateway.url + path, {
+				method,
+				headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+			});
+		expect(await (await ask('/admin/keys/unknown', 'DELETE')).json()).toEqual({ id: 'unknown', revoked: true });
+		for (const [path, method] of [
+			['/v1/chat/completions', 'POST'],
+			['/admin/keys', 'POST'],
+		] as const) {
+			const missing = await ask(path, method);
+			expect([path, missing.status, await missing.json()]).toMatchObject([
+				path,
+				400,
+				{ error: { code: 'request_invalid', message: 'The body is empty; a JSON object was expected.' } },
+			]);
+		}
+	});
+
+	it('tells a stranger how to introduce itself', async () => {
+		const response = await fetch(`${gateway.url}/v1/models`);
+		expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
 	});
 
 	it('refuses another content type', async () => {
