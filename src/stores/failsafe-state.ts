@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { ticketFor } from '../policy/limits.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type {
+	Claim,
 	Counter,
 	CounterUsage,
 	Reservation,
@@ -25,7 +26,9 @@ export interface FailsafePolicy {
 const FAILURES_MAX = 3;
 const PROBE_EVERY_MS = 250;
 const SETTLEMENTS_KEPT = 10_000;
-const PROBE: readonly Counter[] = [{ scope: 'probe', limit: 'requests_per_minute' }];
+/** A probe takes a place and gives it back: a Redis that is full still reads, and counts nothing. */
+const PROBE: readonly Claim[] = [{ scope: 'probe', limit: 'concurrent_requests', max: 1_000_000, amount: 1 }];
+const PROBE_LIFE_MS = 10_000;
 
 /** A settlement that could not be sent. */
 interface Kept {
@@ -183,7 +186,10 @@ export class FailsafeState implements SharedState {
 	/** Only one probe is under way at a time, however long its answer takes. */
 	async #probe(): Promise<void> {
 		try {
-			await this.#shared.usage('probe', PROBE, this.#clock.now());
+			const now = this.#clock.now();
+			const ask = { tenantId: 'probe', claims: PROBE, now, expiresAt: now + PROBE_LIFE_MS };
+			const reservation = await this.#shared.reserve(ask);
+			if (reservation.granted) await this.#shared.release(reservation.ticket, this.#clock.now());
 			this.#isProbing = false;
 			this.#failures = 0;
 			await this.#flush();

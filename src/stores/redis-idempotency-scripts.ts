@@ -69,8 +69,11 @@ keep(ends)
 return { 'claimed' }
 `);
 
-/** ARGV: request, then `lease`, `begin`, `void` or `release`, and its value. Reply: 1 when the key is still held. */
-export const HOLD = redisScript(`${PRELUDE}
+/**
+ * ARGV: request, then `lease`, `begin`, `void` or `release`, and its value. Reply: 1 when the key is still held. A Redis that
+ * is full may run it too: what is under way must not lose its key for that.
+ */
+export const HOLD = redisScript(`#!lua flags=allow-oom${PRELUDE}
 local request, act, value = ARGV[4], ARGV[5], ARGV[6]
 if not is_held(request) then return 0 end
 local effects = redis.call('HGET', record, 'effects')

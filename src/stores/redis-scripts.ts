@@ -94,8 +94,11 @@ end
 return reply
 `);
 
-/** ARGV: now, expires, then for each key amount, until, actual, 1 when it is final. Reply: used and reset of each. */
-export const SETTLE = script(`
+/**
+ * ARGV: now, expires, then for each key amount, until, actual, 1 when it is final. Reply: used and reset of each. It puts
+ * one number in the place of another, so that a Redis that is full may run it too: places would else stay taken.
+ */
+export const SETTLE = redisScript(`#!lua flags=allow-oom${PRELUDE}
 local expires = ARGV[2]
 local reply = {}
 for i, key in ipairs(KEYS) do

@@ -1,3 +1,4 @@
+import { Redis } from 'ioredis';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sleep, systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
@@ -5,6 +6,7 @@ import type { SharedState } from '../../src/spec/shared-state.ts';
 import { FailsafeState } from '../../src/stores/failsafe-state.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
 import { RedisLink } from '../../src/stores/redis-link.ts';
+import { USAGE } from '../../src/stores/redis-scripts.ts';
 import { RedisState } from '../../src/stores/redis-state.ts';
 import { NO_REDIS, portOf, startRedis } from '../support/redis-server.ts';
 import { claim } from './shared-state.suite.ts';
@@ -228,5 +230,41 @@ describe.skipIf(NO_REDIS !== null)(
 			},
 			120_000,
 		);
+
+		it('that is full counts as down until it has room, and what was taken before is given back', async () => {
+			const server = await startRedis();
+			onTestFinished(() => server.kill());
+			const admin = new Redis(server.url);
+			onTestFinished(() => admin.disconnect());
+			const link = new RedisLink({ url: server.url, clock: systemClock, onTrouble: () => {} });
+			onTestFinished(() => link.close());
+			await link.connect();
+			const clock = new VirtualClock();
+			const policy = { onFailure: 'fail_open' as const, localShare: 0.5, timeoutMs: 500 };
+			const state = new FailsafeState({ shared: new RedisState(link), local: new MemoryState(), clock, policy });
+			const ask = () => {
+				const claims = [claim('concurrent_requests', 10)];
+				return state.reserve({ tenantId: 'acme', claims, now: clock.now(), expiresAt: clock.now() + 60_000 });
+			};
+			/** As long as a probe may want. */
+			const probed = async () => {
+				await clock.advance(250);
+				await admin.ping();
+				await link.run(USAGE, ['probe'], [0]);
+			};
+			const before = await ask();
+			await admin.config('SET', 'maxmemory-policy', 'noeviction');
+			await admin.config('SET', 'maxmemory', '1');
+			if (before.granted) await state.release(before.ticket, clock.now());
+			expect(state.health()).toMatchObject({ status: 'up', unsettled: 0 });
+			for (let n = 0; n < 3; n++) expect(await ask()).toMatchObject({ ticket: { heldBy: 'nobody' } });
+			for (let n = 0; n < 5; n++) await probed();
+			expect(state.health().status).toBe('down');
+			await admin.config('SET', 'maxmemory', '0');
+			await expect.poll(() => probed().then(() => state.health().status), { timeout: 20_000 }).toBe('up');
+			const [places] = await state.usage('acme', [claim('concurrent_requests', 10)], clock.now());
+			expect(places).toEqual({ settled: 0, reserved: 0 });
+			await state.close();
+		}, 120_000);
 	},
 );
