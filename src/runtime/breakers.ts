@@ -140,10 +140,14 @@ export class Breakers {
 		this.#move(upstream, entry, next, { byHand: why === 'hand' });
 	}
 
-	/** Lets calls through again, and forgets what was counted. */
+	isClosed(upstream: string): boolean {
+		return this.#entries.get(upstream)?.state.phase === 'closed';
+	}
+
+	/** Lets calls through again, and forgets what was counted. Told also of one that is closed: elsewhere it may be open. */
 	close(upstream: string): void {
 		const entry = this.#entries.get(upstream);
-		if (!entry || entry.state.phase === 'closed') return;
+		if (!entry) return;
 		this.#move(upstream, entry, closedBreaker(this.#clock.monotonic(), entry.state.epoch + 1), { byHand: true });
 	}
 

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import pino from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BreakerHints } from '../../src/app/breaker-hints.ts';
@@ -67,21 +68,36 @@ describe('the upstreams of a project', () => {
 describe.skipIf(NO_REDIS !== null)(
 	`hints between replicas${NO_REDIS === null ? '' : ` (skipped where ${NO_REDIS})`}`,
 	() => {
-		/** Two replicas on one Redis, each with a clock of its own that stands still. */
+		/** Two replicas on one Redis, each with a clock of its own that moves only when somebody gives an order. */
 		async function replicas() {
 			const redis = await startRedis();
 			onTestFinished(() => redis.kill());
+			const admin = new Redis(redis.url);
+			onTestFinished(() => admin.disconnect());
+			const wall = { now: 1_800_000_000_000 };
 			const make = async () => {
 				const link = new RedisLink({ url: redis.url, clock: systemClock, onTrouble: () => {} });
 				onTestFinished(() => link.close());
 				await link.connect();
 				const clock = new VirtualClock();
+				clock.now = () => wall.now;
 				const breakers = new Breakers(clock);
 				breakers.update(new Map([['a/1', BREAKER]]));
 				const hints = new RedisHints(link);
 				return { breakers, hints, told: new BreakerHints({ hints, breakers, clock }) };
 			};
-			return { redis, one: await make(), two: await make() };
+			const [one, two] = [await make(), await make()];
+			/** Waits until Redis has what was said, and lets both hear of it. */
+			const spread = async (word: RegExp) => {
+				await expect
+					.poll(async () => (await one.hints.read(['a/1']))[0]?.ordered?.word ?? '', { timeout: 20_000 })
+					.toMatch(word);
+				wall.now++;
+				await one.told.poll();
+				await two.told.poll();
+				return [one.breakers.whyOpen('a/1'), two.breakers.whyOpen('a/1')];
+			};
+			return { redis, admin, one, two, spread };
 		}
 
 		function fail(breakers: Breakers): void {
@@ -91,29 +107,55 @@ describe.skipIf(NO_REDIS !== null)(
 			}
 		}
 
-		it('an outage that one found is known to the other, and so is its end by hand', async () => {
-			const { one, two } = await replicas();
+		it('an outage that one found is known to the other, and so is what a hand says, to whichever of them', async () => {
+			const { one, two, spread } = await replicas();
 			fail(one.breakers);
-			await expect.poll(() => one.hints.read(['a/1']), { timeout: 20_000 }).toMatchObject([{ word: 'failures' }]);
+			const found = async () => (await one.hints.read(['a/1']))[0]?.found?.word;
+			await expect.poll(found, { timeout: 20_000 }).toBe('failures');
 			await two.told.poll();
 			expect(two.breakers.whyOpen('a/1')).toBe('failures');
 			one.breakers.open('a/1', 'hand', 60_000);
-			await expect.poll(() => one.hints.read(['a/1']), { timeout: 20_000 }).toMatchObject([{ word: 'hand' }]);
-			await two.told.poll();
-			expect(two.breakers.whyOpen('a/1')).toBe('hand');
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
 			two.breakers.close('a/1');
-			await expect.poll(() => one.hints.read(['a/1']), { timeout: 20_000 }).toEqual([null]);
-			expect(one.breakers.whyOpen('a/1')).toBe('hand');
+			expect(await spread(/^closed/)).toEqual([null, null]);
+			expect(await found()).toBeUndefined();
+			one.breakers.open('a/1', 'hand', 60_000);
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
 		});
 
-		it('what a hand wrote is not overwritten by what a call found', async () => {
-			const { one, two } = await replicas();
-			await one.hints.put('a/1', 'hand', 60_000);
-			await two.hints.put('a/1', 'failures', 60_000);
-			await two.hints.drop('a/1', false);
-			expect(await one.hints.read(['a/1'])).toMatchObject([{ word: 'hand' }]);
-			await two.hints.drop('a/1', true);
-			expect(await one.hints.read(['a/1'])).toEqual([null]);
+		it('what a hand says reaches those who found an outage, also from one that found none', async () => {
+			const { one, two, spread } = await replicas();
+			fail(one.breakers);
+			const found = async () => (await one.hints.read(['a/1']))[0]?.found?.word;
+			await expect.poll(found, { timeout: 20_000 }).toBe('failures');
+			two.breakers.close('a/1');
+			expect(await spread(/^closed/)).toEqual([null, null]);
+		});
+
+		it('what calls find changes nothing of what a hand said', async () => {
+			const { one, two, spread } = await replicas();
+			one.breakers.open('a/1', 'hand', 60_000);
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
+			await two.hints.find('a/1', { word: 'failures', forMs: 60_000 });
+			await two.hints.find('a/1', null);
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
+		});
+
+		it('what a hand said holds on when Redis forgets it, or did not hear it', async () => {
+			const { admin, one, spread } = await replicas();
+			one.breakers.open('a/1', 'hand', 60_000);
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
+			await admin.flushall();
+			expect(await spread(/^/)).toEqual(['hand', 'hand']);
+			expect(await spread(/^open/)).toEqual(['hand', 'hand']);
+			await admin.config('SET', 'maxmemory', '1');
+			one.breakers.close('a/1');
+			await admin.ping();
+			await one.hints.find('a/1', null);
+			expect(await spread(/^open/)).toEqual([null, 'hand']);
+			await admin.config('SET', 'maxmemory', '0');
+			await one.told.poll();
+			expect(await spread(/^closed/)).toEqual([null, null]);
 		});
 
 		it('are missed by nobody when Redis is gone: each replica finds out for itself', async () => {
