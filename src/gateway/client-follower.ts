@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import type { HeldBytes } from '../runtime/buffered-bytes.ts';
 import type { Follower, ResponseHead } from '../runtime/recording.ts';
 import { roomIn } from './outlet.ts';
 
@@ -6,11 +7,20 @@ import { roomIn } from './outlet.ts';
 export class ClientFollower implements Follower {
 	readonly #reply: FastifyReply;
 	readonly #headers: () => Readonly<Record<string, string>>;
+	readonly #held: HeldBytes | null;
+	#unsentBytes = 0;
 
-	/** @param headers those of the request itself, which are not recorded: its id, its limits. */
-	constructor(reply: FastifyReply, headers: () => Readonly<Record<string, string>>) {
+	/**
+	 * @param options.headers those of the request itself, which are not recorded: its id, its limits.
+	 * @param options.held where what the client does not take is counted.
+	 */
+	constructor(
+		reply: FastifyReply,
+		options: { headers: () => Readonly<Record<string, string>>; held: HeldBytes | null },
+	) {
 		this.#reply = reply;
-		this.#headers = headers;
+		this.#headers = options.headers;
+		this.#held = options.held;
 	}
 
 	whole({ status, headers }: ResponseHead, body: string): void {
@@ -18,6 +28,7 @@ export class ClientFollower implements Follower {
 		const length = { 'content-length': String(Buffer.byteLength(body)) };
 		this.#reply.raw.writeHead(status, { ...this.#headers(), ...headers, ...length });
 		this.#reply.raw.end(body);
+		this.#count();
 	}
 
 	head({ status, headers }: ResponseHead): void {
@@ -26,7 +37,9 @@ export class ClientFollower implements Follower {
 	}
 
 	piece(text: string): void {
-		if (!this.#hasLeft()) this.#reply.raw.write(text);
+		if (this.#hasLeft()) return;
+		this.#reply.raw.write(text);
+		this.#count();
 	}
 
 	end(): void {
@@ -41,6 +54,18 @@ export class ClientFollower implements Follower {
 	room(signal: AbortSignal): Promise<void> | undefined {
 		const { raw } = this.#reply;
 		return raw.destroyed || !raw.writableNeedDrain ? undefined : roomOrGone(raw, signal);
+	}
+
+	/** Nobody waits for a slow client, so that one for whom there is no room is cut off. */
+	#count(): void {
+		const { raw } = this.#reply;
+		const { writableLength } = raw;
+		try {
+			this.#held?.grow(writableLength - this.#unsentBytes);
+			this.#unsentBytes = writableLength;
+		} catch {
+			raw.destroy();
+		}
 	}
 
 	/** From the first delivery on the response is ours to end, and Fastify's no more. */

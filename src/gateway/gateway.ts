@@ -118,6 +118,7 @@ function register(
 			contexts.set(request, context);
 			reply.headers(requestIdHeaders(route, context.id));
 			reply.raw.once('close', () => {
+				context.held?.close();
 				if (reply.raw.writableFinished) return;
 				context.clientLeft();
 				if (!handled.has(request)) context.end(asPlimsollError(context.signal.reason));
@@ -127,6 +128,8 @@ function register(
 			context.patience = patienceOf(request.headers);
 			const header = authorizationOf(request.headers);
 			await parts.runtime.admit(context, { kind: 'authorization', header, scope: route.scope });
+			// A response that its client does not take is in memory for as long, although its request has ended.
+			context.held?.share();
 		},
 		preParsing: (request, _reply, payload, done) => {
 			const held = contexts.get(request)?.held;

@@ -38,10 +38,11 @@ export async function answerOnce(route: TracedRoute, exchange: TracedExchange): 
 		return answerDirectly(route, exchange);
 	}
 	const original = entry.kind === 'stored' ? entry.requestId : entry.execution.context.id;
-	const client = new ClientFollower(reply, () => ({
+	const headers = () => ({
 		...ownHeaders(route, context),
 		...(entry.kind === 'first' ? {} : { 'idempotency-replayed': 'true', 'idempotency-replay-of': original }),
-	}));
+	});
+	const client = new ClientFollower(reply, { headers, held: context.held });
 	if (entry.kind !== 'first') await parts.idempotency.repeat(context, entry, client);
 	else {
 		reply.raw.once('close', () => entry.execution.recording.leave(client));

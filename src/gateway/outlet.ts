@@ -114,18 +114,19 @@ export class RecordedOutlet implements Outlet {
 	}
 
 	end(text: string): void {
+		this.#held?.add(Buffer.byteLength(text));
 		this.#recording.finish(text);
 	}
 
 	fail(text: string): void {
-		this.#recording.finish(text);
+		this.end(text);
 	}
 
 	/** A response that is complete at once. */
 	whole(status: number, headers: Readonly<Record<string, string>>, body: unknown): void {
 		const type = { 'content-type': 'application/json; charset=utf-8' };
 		this.#recording.start({ status, headers: { ...type, ...this.#headers, ...headers } });
-		this.#recording.finish(typeof body === 'string' ? body : JSON.stringify(body));
+		this.end(typeof body === 'string' ? body : JSON.stringify(body));
 	}
 }
 

@@ -46,12 +46,12 @@ export class BufferedBytes {
 	}
 }
 
-/** The part of one request, until it ends. */
+/** The part of one request, until it has ended and whoever shares it needs it no more. */
 export class HeldBytes {
 	readonly #all: BufferedBytes;
 	readonly #tenantId: string;
 	#bytes = 0;
-	#closed = false;
+	#holders = 1;
 
 	constructor(all: BufferedBytes, tenantId: string) {
 		this.#all = all;
@@ -64,23 +64,33 @@ export class HeldBytes {
 		this.add(bytes);
 	}
 
-	/** For an answer that is on its way: only the cap itself stops it. Throws `overloaded`. */
+	/** Throws `overloaded` where so much more would pass the cap. */
+	requireRoom(bytes: number): void {
+		if (bytes > 0 && this.#all.held + bytes > this.#all.max) throw full();
+	}
+
+	/** For an answer that is on its way: only the cap itself stops it. Throws `overloaded`; negative: what is gone again. */
 	grow(bytes: number): void {
-		if (this.#all.held + bytes > this.#all.max) throw full();
+		this.requireRoom(bytes);
 		this.add(bytes);
 	}
 
 	/** What is there already, and cannot be refused any more; negative: what is gone again. */
 	add(bytes: number): void {
-		if (this.#closed) return;
+		if (this.#holders === 0) return;
 		this.#bytes += bytes;
 		this.#all.count(this.#tenantId, bytes);
 	}
 
-	/** Gives everything back. Only the first call counts. */
+	/** One more that has to close it: what is written for a request outlives it. */
+	share(): void {
+		if (this.#holders > 0) this.#holders++;
+	}
+
+	/** Gives everything back when the last one closes it. */
 	close(): void {
-		this.add(-this.#bytes);
-		this.#closed = true;
+		if (this.#holders === 1) this.add(-this.#bytes);
+		if (this.#holders > 0) this.#holders--;
 	}
 }
 

@@ -167,6 +167,7 @@ function joined(execution: KeyedExecution, { fingerprint }: KeyedAsk): Entry {
 function replay(context: RequestContext, { response }: Extract<Entry, { kind: 'stored' }>, client: Follower) {
 	const { feature, release, degradedReason, errorCode } = response.origin;
 	inherit(context, { feature, release, degradedReason });
+	context.held?.requireRoom(Buffer.byteLength(response.body));
 	client.whole(response, response.body);
 	// The trace of a replayed refusal says what the client was told.
 	return errorCode === null

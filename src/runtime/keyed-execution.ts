@@ -38,6 +38,8 @@ export class KeyedExecution implements EffectLedger {
 		this.#holder = { tenantId: ask.tenantId, keyHash: ask.keyHash, requestId: context.id };
 		context.outlivesClient = true;
 		context.effects = this;
+		// What is recorded is kept until it is stored, although the request has ended.
+		context.held?.share();
 		this.recording = new Recording({
 			bytesMax: parts.responseBytesMax,
 			abandoned: () => context.cancel(new PlimsollError('client_closed', 'Nobody waits for the answer any more.')),
@@ -60,6 +62,7 @@ export class KeyedExecution implements EffectLedger {
 			this.#parts.onFault(thrown);
 		} finally {
 			this.#cancelRenewal();
+			this.context.held?.close();
 			this.recording.close(this.#error?.category === 'cancelled');
 		}
 	}

@@ -13,7 +13,7 @@ import { MemoryState } from '../../src/stores/memory-state.ts';
 import { RedisIdempotency } from '../../src/stores/redis-idempotency.ts';
 import { RedisLink } from '../../src/stores/redis-link.ts';
 import { openSqliteIdempotency } from '../../src/stores/sqlite-idempotency.ts';
-import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
+import { NO_STORE, type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
 import { NO_REDIS, portOf, startRedis } from '../support/redis-server.ts';
 import { feature, hit, KEY, keyRecord, NO_LIMITS, retrieverOf, UNLIMITED } from '../support/runtime-fixture.ts';
 
@@ -161,6 +161,36 @@ describe('an Idempotency-Key', () => {
 		const joined = await send(gateway, { body, headers: { 'x-stainless-timeout': '0.2' } });
 		expect(await joined.text()).toMatch(/data: \[DONE\]\n\n$/);
 		expect(gateway.double.requests).toBe(1);
+	});
+
+	it('counts a replay that its client does not read as held in memory, until the client is gone', async () => {
+		const keyed: IdempotencyStore = {
+			...NO_STORE,
+			claim: async () => ({
+				kind: 'stored',
+				requestId: 'req_first',
+				response: {
+					status: 200,
+					headers: {},
+					body: 'x'.repeat(40_000_000),
+					origin: { feature: null, release: null, degradedReason: null, errorCode: null },
+				},
+			}),
+		};
+		const gateway = await startGateway({ keys: KEYS, keyed, admission: { bufferedBytesMax: 60_000_000 } });
+		closers.push(() => gateway.close());
+		const held = async () => {
+			const response = await fetch(`${gateway.url}/admin/admission`, { headers: { authorization: `Bearer ${KEY}` } });
+			return ((await response.json()) as { server: { buffered_bytes: number } }).server.buffered_bytes;
+		};
+		const leaving = new AbortController();
+		const unread = await send(gateway, { body: BARE, signal: leaving.signal });
+		expect(unread.status).toBe(200);
+		await expect.poll(held, { timeout: 30_000 }).toBeGreaterThan(20_000_000);
+		const refused = await send(gateway, { body: BARE });
+		expect([refused.status, await codeOf(refused)]).toEqual([503, 'overloaded']);
+		leaving.abort();
+		await expect.poll(held, { timeout: 30_000 }).toBe(0);
 	});
 
 	it('is executed once, however many ask at once', async () => {

@@ -87,7 +87,7 @@ export interface RunningGateway {
 
 const gone = () => Promise.reject(new PlimsollError('idempotency_unavailable', 'there is no store'));
 
-const NO_STORE: IdempotencyStore = {
+export const NO_STORE: IdempotencyStore = {
 	isUp: () => false,
 	claim: gone,
 	renew: gone,
