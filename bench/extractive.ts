@@ -64,6 +64,7 @@ const model = createExtractiveModel({
 	tokensOutParameter: 'max_tokens',
 	tokenizer: 'o200k_base',
 	sideEffects: false,
+	continuesTurn: false,
 	timeouts,
 	price: flatPrice('local', 0, 0),
 });

@@ -1,4 +1,4 @@
-import { PRESETS, type Preset } from '../../src/contracts/presets.ts';
+import { type Continuation, PRESETS, type Preset } from '../../src/contracts/presets.ts';
 import { SDK_FAMILIES, type SdkFamily } from '../../src/models/ai-sdk/families.ts';
 import { cell, GENERATED } from './page.ts';
 
@@ -25,6 +25,7 @@ export function familyPage(): string {
 		...presetTable(),
 		'',
 		'What is refused is refused by name before anything is sent, unless it asks for nothing (`logprobs: false`); `user` is left out.',
+		'*Continues* is the default of `continues_assistant_turn`: whether a [broken stream](../concepts/streams.md) can be continued there.',
 	];
 	return `${lines.join('\n')}\n`;
 }
@@ -76,12 +77,19 @@ function capabilityTable(): string[] {
 	];
 }
 
+const CONTINUATIONS: Readonly<Record<Continuation, string>> = {
+	place: 'yes',
+	prefix: 'yes, by `prefix`',
+	final_message: 'yes, by `continue_final_message`',
+};
+
 function presetTable(): string[] {
 	return [
-		'| preset | vendor | `base_url` | key | output cap | stream usage | JSON schema | refused | renamed |',
-		'|---|---|---|---|---|---|---|---|---|',
+		'| preset | vendor | `base_url` | key | output cap | stream usage | JSON schema | continues | refused | renamed |',
+		'|---|---|---|---|---|---|---|---|---|---|',
 		...Object.entries<Preset>(PRESETS).map(([name, preset]) => {
 			const { title, baseUrl, keyVariable, tokensOutParameter, streamUsage, jsonSchema, refused, renamed } = preset;
+			const { continuation } = preset;
 			const names = refused.map((one) => `\`${one}\``).join(', ');
 			const others = Object.entries(renamed).map(([from, to]) => `\`${from}\` to \`${to}\``);
 			const cells = [
@@ -92,6 +100,7 @@ function presetTable(): string[] {
 				`\`${tokensOutParameter}\``,
 				streamUsage ? 'asked for' : 'unasked',
 				jsonSchema ? 'yes' : 'no',
+				continuation === null ? 'no' : CONTINUATIONS[continuation],
 				names,
 				others.join(', '),
 			];

@@ -58,7 +58,9 @@ export function compileContract(
 			abstention: guards.abstention,
 			answerCharsMax: guards.answer_chars_max,
 		},
-		stream: raw.stream,
+		// JSON is right or wrong as a whole: there is nothing to look at in a part of it.
+		stream: raw.stream === 'held' && from.outputSchema !== null ? 'buffered' : raw.stream,
+		streamWindowChars: raw.stream_window_chars,
 		onFailure: failurePolicies(raw.on_failure, escalateTo),
 		flags: flagUses(raw.flags),
 	};

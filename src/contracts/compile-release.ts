@@ -109,6 +109,7 @@ function upstreamIdentity(upstream: UpstreamConfig): object {
 		...dialectOf(upstream),
 		// What is younger is left out where it says nothing, so that older releases keep their hashes.
 		...(sideEffects && { sideEffects }),
+		...(upstream.continuesTurn && { continuesTurn: true }),
 		...(Object.keys(providerOptions).length > 0 && { providerOptions }),
 	};
 }

@@ -100,6 +100,7 @@ function commonOf(name: string, raw: RawUpstream) {
 		},
 		sideEffects: raw.side_effects,
 		schemaDialect: schemaDialectOf(raw),
+		continuesTurn: 'continues_assistant_turn' in raw && raw.continues_assistant_turn,
 		breaker: breakerOf(raw.breaker),
 	};
 }
@@ -170,12 +171,14 @@ function familyOf(raw: RawUpstream) {
 }
 
 function wireOf(raw: Extract<RawUpstream, { family: 'openai-compatible' }>): OpenAiWire {
-	const { refused, renamed }: typeof NO_PRESET = raw.preset === null ? NO_PRESET : (PRESETS[raw.preset] as Preset);
+	const { refused, renamed, continuation }: typeof NO_PRESET =
+		raw.preset === null ? NO_PRESET : (PRESETS[raw.preset] as Preset);
 	return {
 		chatPath: raw.preset === 'azure' ? azurePath(raw) : '/chat/completions',
 		keyHeader: raw.api_key_header,
 		streamUsage: raw.stream_usage,
 		jsonSchema: raw.json_schema,
+		continuation: continuation ?? 'place',
 		refused,
 		renamed,
 	};

@@ -211,7 +211,7 @@ const SITUATIONS: Readonly<Record<FailureSituation, string>> = {
 	budget_exceeded:
 		'The prompt does not fit `budget.tokens_in_max`, or the call could cost more than `budget.cost_usd_max`.',
 	invalid_output: 'The answer failed a guard.',
-	stream_broken: 'The answer broke off before its end and nothing was sent to the client yet.',
+	stream_broken: 'The answer broke off, or fell silent, before its end.',
 	feature_disabled: 'The flag of `flags.enabled` switched the feature off.',
 };
 
@@ -239,7 +239,7 @@ const onFailure = z
 	.prefault({})
 	.meta({
 		description:
-			'What to do when something goes wrong: `retry` the same upstream, `fail_over` to the next one of the route, `escalate` to `models.escalate_to`, `degrade` (go on without), `fall_back` to a fixed answer, or `fail_closed` with the error. Each situation allows some of them.',
+			'What to do when something goes wrong: `retry` the same upstream, `fail_over` to the next one of the route, `continue` what the client has seen at another one, `escalate` to `models.escalate_to`, `degrade` (go on without), `fall_back` to a fixed answer, or `fail_closed` with the error. Each situation allows some of them.',
 	});
 
 const flagName = nameKey.meta({ 'x-expected': 'the name of a flag, such as answer-route' });
@@ -306,12 +306,17 @@ export const contractSchema = z
 		models,
 		guards,
 		stream: z
-			.enum(['immediate', 'buffered'])
+			.enum(['immediate', 'held', 'buffered'])
 			.meta({
 				description:
-					'`buffered`: a streaming client gets nothing before the guards passed; `immediate`: it gets tokens as they come, and a failed guard ends the stream with an error.',
+					'`buffered`: a streaming client gets nothing before the guards passed; `held`: the guards that can look at a part do so before it is sent, and the others at the end; `immediate`: it gets tokens as they come, and a failed guard ends the stream with an error.',
 			})
 			.default('buffered'),
+		stream_window_chars: integer(16, 100_000, {
+			description:
+				'How much of a `held` stream is kept back: nothing that a guard finds in so few characters is ever sent.',
+			'x-unit': 'characters',
+		}).default(200),
 		on_failure: onFailure,
 		flags,
 	})

@@ -1,5 +1,8 @@
 import { isMapping } from './schema-node.ts';
 
+/** How an endpoint is told to continue the last message: by its place, by its `prefix: true`, or by vLLM’s parameter. */
+export type Continuation = 'place' | 'prefix' | 'final_message';
+
 /** What is known of one vendor that speaks OpenAI's chat completions, so that a file need not say it. */
 export interface Preset {
 	readonly title: string;
@@ -15,6 +18,8 @@ export interface Preset {
 	readonly jsonSchema: boolean;
 	/** What of JSON Schema it then knows. */
 	readonly schemaDialect: 'openai' | 'grammar';
+	/** How it is asked to go on with the last message, an answer's beginning; null: it begins a new turn, or is not known to. */
+	readonly continuation: Continuation | null;
 	/** Parameters of OpenAI's that it answers with an error, or ignores. */
 	readonly refused: readonly string[];
 	/** Parameters that it knows under another name. */
@@ -27,6 +32,7 @@ const HOSTED: Omit<Preset, 'title' | 'baseUrl' | 'keyVariable'> = {
 	streamUsage: true,
 	jsonSchema: true,
 	schemaDialect: 'openai',
+	continuation: null,
 	refused: [],
 	renamed: {},
 };
@@ -57,6 +63,7 @@ export const PRESETS = {
 		title: 'Groq',
 		baseUrl: 'https://api.groq.com/openai/v1',
 		keyVariable: 'GROQ_API_KEY',
+		continuation: 'place',
 		tokensOutParameter: 'max_completion_tokens',
 		refused: LOGPROBS,
 	},
@@ -72,6 +79,7 @@ export const PRESETS = {
 		title: 'Mistral',
 		baseUrl: 'https://api.mistral.ai/v1',
 		keyVariable: 'MISTRAL_API_KEY',
+		continuation: 'prefix',
 		streamUsage: false,
 		refused: [...LOGPROBS, 'user', 'store', 'service_tier'],
 		renamed: { seed: 'random_seed', max_completion_tokens: 'max_tokens' },
@@ -106,14 +114,14 @@ export const PRESETS = {
 		baseUrl: 'https://openrouter.ai/api/v1',
 		keyVariable: 'OPENROUTER_API_KEY',
 	},
-	vllm: { ...LOCAL, title: 'vLLM', baseUrl: 'http://127.0.0.1:8000/v1' },
+	vllm: { ...LOCAL, title: 'vLLM', baseUrl: 'http://127.0.0.1:8000/v1', continuation: 'final_message' },
 	ollama: {
 		...LOCAL,
 		title: 'Ollama',
 		baseUrl: 'http://127.0.0.1:11434/v1',
 		refused: [...LOGPROBS, 'tool_choice', 'user'],
 	},
-	'llama.cpp': { ...LOCAL, title: 'llama.cpp', baseUrl: 'http://127.0.0.1:8080/v1' },
+	'llama.cpp': { ...LOCAL, title: 'llama.cpp', baseUrl: 'http://127.0.0.1:8080/v1', continuation: 'place' },
 	tgi: { ...LOCAL, title: 'Text Generation Inference', baseUrl: 'http://127.0.0.1:3000/v1', jsonSchema: false },
 } as const satisfies Record<string, Preset>;
 
@@ -121,7 +129,11 @@ export type PresetName = keyof typeof PRESETS;
 export const PRESET_NAMES = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 
 /** What an endpoint of no preset is taken for. */
-export const NO_PRESET: Pick<Preset, 'refused' | 'renamed'> = { refused: [], renamed: {} };
+export const NO_PRESET: Pick<Preset, 'refused' | 'renamed' | 'continuation'> = {
+	refused: [],
+	renamed: {},
+	continuation: null,
+};
 
 /**
  * plimsoll.yaml as parsed, with everything that its upstreams' presets say and the file does not. An unknown preset says
@@ -152,5 +164,6 @@ function said({ baseUrl, keyVariable, ...preset }: Preset): Readonly<Record<stri
 		tokens_out_parameter: preset.tokensOutParameter,
 		stream_usage: preset.streamUsage,
 		json_schema: preset.jsonSchema,
+		continues_assistant_turn: preset.continuation !== null,
 	};
 }

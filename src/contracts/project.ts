@@ -4,6 +4,7 @@ import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
 import type { FlagDefinition } from './flag.ts';
+import type { Continuation } from './presets.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
 import type { SchemaDialectName } from './schema-dialect.ts';
@@ -229,6 +230,8 @@ export interface OpenAiWire {
 	readonly keyHeader: 'authorization' | 'api-key';
 	readonly streamUsage: boolean;
 	readonly jsonSchema: boolean;
+	/** How it is asked to go on with the last message. */
+	readonly continuation: Continuation;
 	readonly refused: readonly string[];
 	readonly renamed: Readonly<Record<string, string>>;
 }

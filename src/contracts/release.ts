@@ -5,6 +5,8 @@ import type { SearchMode } from '../spec/retrieval.ts';
 export type FailureAction =
 	/** Try the same upstream again, within the attempts and the deadline. */
 	| { readonly action: 'retry' }
+	/** Go on with what the client has seen at an upstream that continues turns; where it has seen nothing, as `retry`. */
+	| { readonly action: 'continue' }
 	/** Go to the next upstream of the route. The answer is marked degraded. */
 	| { readonly action: 'fail_over' }
 	/** Answer with a fixed text. The answer is marked degraded. */
@@ -24,7 +26,7 @@ export const FAILURE_POLICIES = {
 	empty_retrieval: ['fail_closed', 'degrade', 'fall_back'],
 	budget_exceeded: ['fail_closed', 'escalate', 'fall_back'],
 	invalid_output: ['fail_closed', 'retry', 'escalate', 'fall_back'],
-	stream_broken: ['fail_closed', 'retry', 'fail_over', 'fall_back'],
+	stream_broken: ['continue', 'retry', 'fail_over', 'fall_back', 'fail_closed'],
 	feature_disabled: ['fail_closed', 'fall_back'],
 } as const satisfies Record<string, readonly FailureAction['action'][]>;
 
@@ -111,9 +113,12 @@ export interface Contract {
 	};
 	/**
 	 * What a streaming client is promised. `immediate`: tokens as they come, guards judge after the fact and a failed
-	 * one ends the stream with an error; `buffered`: nothing is sent before the guards passed.
+	 * one ends the stream with an error; `held`: so many characters are kept back and looked at before they are sent;
+	 * `buffered`: nothing is sent before the guards passed.
 	 */
-	readonly stream: 'immediate' | 'buffered';
+	readonly stream: 'immediate' | 'held' | 'buffered';
+	/** Of a `held` stream. */
+	readonly streamWindowChars: number;
 	readonly onFailure: Readonly<Record<FailureSituation, FailureAction>>;
 	/** Names of the flags that decide something; null: none does. */
 	readonly flags: {

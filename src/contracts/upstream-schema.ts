@@ -87,8 +87,22 @@ const providerOptions = z
 	})
 	.default({});
 
+const continuesTurn = z
+	.boolean()
+	.meta({
+		description:
+			'Whether the model goes on with an answer whose beginning is the last message of its request, so that a stream that broke elsewhere can be continued here. Many do, OpenAI’s and Anthropic’s newest do not.',
+	})
+	.default(false);
+
 /** What every family behind a provider's package has. */
-const behind = { connections_max: connections, provider_options: providerOptions, ...limits, price };
+const behind = {
+	continues_assistant_turn: continuesTurn,
+	connections_max: connections,
+	provider_options: providerOptions,
+	...limits,
+	price,
+};
 
 /** Of families whose provider has one address, and no use without a key. */
 const vendor = (settings: { base: string; key: string; model: string }) => ({
@@ -156,6 +170,7 @@ const openAiCompatible = z.strictObject({
 		.boolean()
 		.meta({ description: 'Whether the endpoint takes `stream_options`; false asks for no usage report of a stream.' })
 		.default(true),
+	continues_assistant_turn: continuesTurn,
 	json_schema: z
 		.boolean()
 		.meta({ description: 'Whether the endpoint takes `response_format` with a JSON schema; false refuses it by name.' })

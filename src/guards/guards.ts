@@ -22,7 +22,11 @@ export function createGuards({
 	abstention,
 	answerCharsMax,
 }: Contract['guards']): readonly Guard[] {
-	const guards = [guard('answer_length', answerLength(answerCharsMax)), guard('not_truncated', notTruncated)];
+	const length = answerLength(answerCharsMax);
+	const guards = [
+		guard('answer_length', length, (beginning) => length(beginning)),
+		guard('not_truncated', notTruncated),
+	];
 	const bounded = (check: Check): Check => {
 		return (answer, context) =>
 			isLonger(answer, answerCharsMax) ? 'not judged, because the answer is too long' : check(answer, context);
@@ -32,7 +36,10 @@ export function createGuards({
 		const schema = guard('schema', check);
 		guards.push(structured === null ? schema : { ...schema, repair: (answer) => repairFor(answer, check) });
 	}
-	if (citations !== 'off') guards.push(guard('citations', bounded(citationsCheck(citations, abstention))));
+	if (citations !== 'off') {
+		const check = bounded(citationsCheck(citations, abstention));
+		guards.push(guard('citations', check, (beginning, context) => unknownCitation(beginning, abstention, context)));
+	}
 	return guards;
 }
 
@@ -44,9 +51,19 @@ function repairFor(answer: string, check: Check): RepairedAnswer | null {
 
 const NO_CONTEXT: GuardContext = { question: '', passages: [], finishReason: 'stop' };
 
-function guard(name: string, check: Check): Guard {
+function guard(
+	name: string,
+	check: Check,
+	checkBeginning?: (beginning: string, context: Pick<GuardContext, 'passages'>) => string | null,
+): Guard {
 	return {
 		name,
+		...(checkBeginning && {
+			checkBeginning(beginning, context) {
+				const reason = checkBeginning(beginning, context);
+				return reason === null ? null : { guard: name, verdict: 'fail', reason };
+			},
+		}),
 		check(answer, context) {
 			const reason = check(answer, context);
 			return { guard: name, verdict: reason === null ? 'pass' : 'fail', reason };
@@ -54,7 +71,7 @@ function guard(name: string, check: Check): Guard {
 	};
 }
 
-function answerLength(charsMax: number): Check {
+function answerLength(charsMax: number): (answer: string) => string | null {
 	return (answer) => (isLonger(answer, charsMax) ? `the answer is longer than ${charsMax} characters` : null);
 }
 
@@ -80,10 +97,24 @@ function citationsCheck(wanted: 'required' | 'valid', abstention: string | null)
 	return (answer, { passages }) => {
 		if (answer.trim() === abstention) return null;
 		const { cited, unknown } = parseCitations(answer, passages);
-		if (unknown.length > 0) {
-			const numbers = unknown.slice(0, 3).map((number) => `[${number}]`);
-			return `the answer cites ${numbers.join(', ')}, and the prompt held ${passages.length} passages`;
-		}
+		if (unknown.length > 0) return unknownText(unknown, passages.length);
 		return wanted === 'required' && cited.length === 0 ? 'the answer cites no passage' : null;
 	};
+}
+
+function unknownText(unknown: readonly number[], passages: number): string {
+	const numbers = unknown.slice(0, 3).map((number) => `[${number}]`);
+	return `the answer cites ${numbers.join(', ')}, and the prompt held ${passages} passages`;
+}
+
+/** JSON has its citations in strings, and says only as a whole where those are; code that has not ended may hold brackets. */
+function unknownCitation(
+	beginning: string,
+	abstention: string | null,
+	{ passages }: Pick<GuardContext, 'passages'>,
+): string | null {
+	if (/^\s*[{[]/.test(beginning) || abstention?.startsWith(beginning.trim())) return null;
+	const code = beginning.indexOf('`', beginning.lastIndexOf('\n') + 1);
+	const { unknown } = parseCitations(code === -1 ? beginning : beginning.slice(0, code), passages);
+	return unknown.length > 0 ? unknownText(unknown, passages.length) : null;
 }

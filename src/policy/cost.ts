@@ -115,3 +115,16 @@ function exactTotal(terms: readonly Term[]): number {
 function isCount(value: number): boolean {
 	return Number.isSafeInteger(value) && value >= 0;
 }
+
+/** What several upstreams used for one answer; null: neither used anything. */
+export function summedUsage(first: Usage | null, second: Usage | null): Usage | null {
+	if (first === null || second === null) return first ?? second;
+	return {
+		tokensIn: first.tokensIn + second.tokensIn,
+		tokensOut: first.tokensOut + second.tokensOut,
+		tokensCached: first.tokensCached + second.tokensCached,
+		tokensCacheWritten: first.tokensCacheWritten + second.tokensCacheWritten,
+		tokensReasoning: first.tokensReasoning + second.tokensReasoning,
+		source: first.source === 'reported' ? second.source : 'estimated',
+	};
+}

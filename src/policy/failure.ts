@@ -16,8 +16,10 @@ export interface FailedAttempt {
 	readonly canEscalate: boolean;
 	/** Whether the retry budgets and the breaker allow to ask the same upstream again. */
 	readonly mayRetry: boolean;
-	/** Whether any of the answer has reached the client: then nothing may start again. */
+	/** Whether any of the answer has reached the client: then nothing may start again, and only be gone on with. */
 	readonly answerStarted: boolean;
+	/** The place in the route of the next upstream that can go on with what has reached the client; null: none can. */
+	readonly nextToContinue: number | null;
 	/** Whether an upstream with side effects got the request: then no upstream may get it again. */
 	readonly mayHaveActed: boolean;
 	readonly remainingMs: number;
@@ -27,7 +29,7 @@ export interface FailedAttempt {
 
 export type Recovery =
 	| { readonly action: 'retry'; readonly afterMs: number }
-	| { readonly action: 'fail_over'; readonly to: number }
+	| { readonly action: 'fail_over' | 'continue'; readonly to: number }
 	| { readonly action: 'escalate' }
 	| { readonly action: 'fall_back'; readonly answer: string }
 	| { readonly action: 'fail' };
@@ -53,8 +55,10 @@ export function decideRecovery(
 	attempt: FailedAttempt,
 	onFailure: Readonly<Record<FailureSituation, FailureAction>>,
 ): Decision {
-	const { situation, code: known, uncertain } = FAILURES[attempt.failure];
+	const { situation: own, code: known, uncertain, next } = FAILURES[attempt.failure];
 	const code = attempt.mayHaveActed && uncertain ? 'upstream_outcome_unknown' : known;
+	// Whatever ends a stream of which the client has seen a part has broken it; but what was refused is not routed around.
+	const situation = attempt.answerStarted && next !== 'none' ? 'stream_broken' : own;
 	return { recovery: situation === null ? FAIL : recover(attempt, onFailure[situation]), situation, code };
 }
 
@@ -85,22 +89,26 @@ export function clientWaitMs(state: {
 }
 
 function recover(attempt: FailedAttempt, policy: FailureAction): Recovery {
-	if (attempt.answerStarted) return FAIL;
 	const { again, next } = FAILURES[attempt.failure];
 	const mayAsk =
 		!attempt.mayHaveActed && attempt.attempts < attempt.attemptsMax && attempt.remainingMs >= ATTEMPT_MS_MIN;
+	if (attempt.answerStarted) {
+		const mayContinue = policy.action === 'continue' && mayAsk && attempt.nextToContinue !== null;
+		return mayContinue ? { action: 'continue', to: attempt.nextToContinue } : FAIL;
+	}
 	// Policies are for a prompt that fits nowhere: one that has a larger context in its route does.
 	if (next === 'larger' && mayAsk && attempt.next !== null) return { action: 'fail_over', to: attempt.next };
 	if (policy.action === 'fall_back') return { action: 'fall_back', answer: policy.answer };
 	if (!mayAsk) return FAIL;
 	if (policy.action === 'escalate') return attempt.canEscalate ? { action: 'escalate' } : FAIL;
-	if (policy.action === 'retry' && again && attempt.mayRetry && attempt.failuresHere < 2) {
+	const mayRepeat = policy.action === 'retry' || policy.action === 'continue';
+	if (mayRepeat && again && attempt.mayRetry && attempt.failuresHere < 2) {
 		// Full jitter (Brooker, "Exponential Backoff and Jitter", 2015), on top of what the provider asks for, so that those
 		// who were sent away together do not come back together.
 		const jitterMs = attempt.draw * BACKOFF_BASE_MS * 2 ** (attempt.failuresHere - 1);
 		const afterMs = (attempt.retryAfterMs ?? 0) + jitterMs;
 		if (afterMs + ATTEMPT_MS_MIN < attempt.remainingMs) return { action: 'retry', afterMs };
 	}
-	const mayMoveOn = policy.action === 'retry' || policy.action === 'fail_over';
+	const mayMoveOn = mayRepeat || policy.action === 'fail_over';
 	return mayMoveOn && attempt.next !== null ? { action: 'fail_over', to: attempt.next } : FAIL;
 }

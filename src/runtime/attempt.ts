@@ -10,6 +10,7 @@ import {
 	type Usage,
 } from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
+import { outgoingOf } from './outgoing-stream.ts';
 import type { AnswerSink } from './request.ts';
 import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
 
@@ -58,9 +59,9 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 	const startedMs = context.elapsedMs();
 	const progress = new Progress(context, startedMs);
 	try {
-		const completion = plan.sink ? await streamTo(plan.sink, plan, progress) : await plan.model.complete(plan.request);
+		const completion = plan.sink ? await streamTo(context, plan, progress) : await plan.model.complete(plan.request);
 		if (plan.sink === null) context.held?.add(completion.text.length);
-		const usage = completion.usage ?? estimatedUsage(plan, completion.text);
+		const usage = completion.usage ?? estimatedUsage(plan, progress.text || completion.text);
 		const { micros, source } = costOf(usage, upstream.price);
 		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
 		Object.assign(notes.detail, completion.served.details);
@@ -117,7 +118,6 @@ class Progress {
 		if (text === '') return;
 		if (this.firstTokenMs === null) {
 			this.firstTokenMs = this.#context.sinceMs(this.#startedMs);
-			this.#context.markFirstToken();
 		}
 		this.#context.held?.grow(text.length);
 		this.text += text;
@@ -144,7 +144,11 @@ class Progress {
 }
 
 /** Passes a stream on, chunk by chunk, at the client's pace, and returns the whole of it. */
-async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress): Promise<Completion> {
+async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Progress): Promise<Completion> {
+	const sink = plan.sink as AnswerSink;
+	const outgoing = outgoingOf(sink);
+	outgoing?.begin();
+	progress.sent = outgoing?.started ?? false;
 	const whole = { finishReason: '', usage: null as Usage | null, confidence: null as number | null };
 	let served: Completion['served'] = { model: null, responseId: null, fingerprint: null };
 	for await (const chunk of await plan.model.stream(plan.request)) {
@@ -160,11 +164,15 @@ async function streamTo(sink: AnswerSink, plan: AttemptPlan, progress: Progress)
 		whole.finishReason = chunk.finishReason ?? whole.finishReason;
 		whole.usage = chunk.usage ?? whole.usage;
 		whole.confidence = chunk.confidence ?? whole.confidence;
-		progress.sent ||= plan.passThrough || chunk.text !== '' || chunk.toolCalls !== undefined;
+		if (!outgoing) progress.sent ||= plan.passThrough || chunk.text !== '' || chunk.toolCalls !== undefined;
 		const written = sink.chunk(chunk);
+		progress.sent ||= outgoing?.started ?? false;
+		if (outgoing ? outgoing.started : chunk.text !== '') context.markFirstToken();
 		if (written) await written;
+		// What follows could not make it right.
+		if (outgoing?.failed) break;
 	}
-	return { ...whole, text: progress.text, toolCalls: null, served, raw: null };
+	return { ...whole, text: outgoing?.text ?? progress.text, toolCalls: null, served, raw: null };
 }
 
 function estimatedUsage(plan: AttemptPlan, text: string): Usage {

@@ -38,6 +38,8 @@ export function generate(context: RequestContext, plan: GenerationPlan, parts: G
 
 /** Follows the contract's policy for a call that could cost too much. Null: go on with who was escalated to. */
 function afterOverBudget(run: Run, { onFailure }: GenerationPlan, tooDear: PlimsollError): Generation | null {
+	const broken = run.brokenFailure();
+	if (broken !== null) throw broken;
 	const policy = onFailure.budget_exceeded;
 	if (policy.action === 'fall_back') {
 		return { kind: 'fallen_back', answer: policy.answer, degraded: 'budget_exceeded: fall_back' };

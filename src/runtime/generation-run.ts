@@ -1,16 +1,16 @@
-import type { SchemaFormat } from '../contracts/release.ts';
 import type { Verdict } from '../policy/breaker.ts';
-import { worstCaseCost } from '../policy/cost.ts';
+import { summedUsage, worstCaseCost } from '../policy/cost.ts';
 import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.ts';
 import { FAILURES, type Setback, successorOf } from '../policy/failure-table.ts';
 import { ERRORS, PlimsollError } from '../spec/errors.ts';
-import type { Model, ModelRequest } from '../spec/model.ts';
+import type { Model, ModelRequest, Usage } from '../spec/model.ts';
 import { type AttemptResult, attempt, beginEffect, type Produced } from './attempt.ts';
 import type { Closure, Passage } from './breakers.ts';
 import { type Failing, failureError } from './generation-failure.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import type { CallAmounts } from './limits.ts';
-import { type CallParameters, tokensOutOf } from './parameters.ts';
+import { beginningIn, formatFor, requestOf, sentTokens } from './model-request.ts';
+import { tokensOutOf } from './parameters.ts';
 import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
 
 /** Time kept back from attempts, so that what follows a time-out still fits before the deadline. */
@@ -21,6 +21,11 @@ const FAIR_SHARE = 0.5;
 
 /** An upstream that the run may not ask now; `budget`: not once more. */
 type Obstacle = (Closure & { readonly kind: 'breaker' }) | { readonly kind: 'budget' };
+
+interface Broken {
+	readonly why: Failing;
+	readonly usage: Usage | null;
+}
 
 /** Where a generation stands between its attempts. */
 export class Run {
@@ -38,6 +43,8 @@ export class Run {
 	#degraded: string | null = null;
 	#last: Failing | null = null;
 	#skippedMs: number | null = null;
+	/** Why the stream broke that is gone on with, and what its upstreams counted; null: it is whole so far. */
+	#broken: Broken | null = null;
 
 	constructor(context: RequestContext, plan: GenerationPlan, ask: { parts: GenerationParts; notes: StepNotes }) {
 		this.#context = context;
@@ -53,7 +60,8 @@ export class Run {
 		const isLimited = this.#context.limits?.limitsCalls ?? false;
 		if (costMicrosMax === null && !isLimited) return { tokens: 0, costMicros: 0 };
 		const { upstream } = this.#model;
-		const tokensIn = countTokensIn() + (this.#format()?.tokens ?? 0);
+		const tokensIn =
+			countTokensIn() + sentTokens(this.#plan, upstream) + (formatFor(this.#plan, upstream)?.tokens ?? 0);
 		const tokensOut = tokensOutOf(call, upstream);
 		return { tokens: tokensIn + tokensOut, costMicros: worstCaseCost(tokensIn, tokensOut, upstream.price) };
 	}
@@ -111,10 +119,11 @@ export class Run {
 	}
 
 	/** What follows a failed attempt. */
-	decide({ error, answerStarted }: Extract<AttemptResult, { ok: false }>): Decision {
+	decide({ error, answerStarted, usage }: Extract<AttemptResult, { ok: false }>): Decision {
 		this.#failuresHere++;
 		const { retryAfterMs } = error;
 		this.#last = { setback: error.kind, message: error.message, error, retryAfterMs };
+		if (answerStarted) return this.#decideBroken(this.#last, usage);
 		const { name } = this.#model.upstream;
 		const isOpen = this.#parts.breakers.waitMs(name) > (retryAfterMs ?? 0);
 		const mayRetry = !isOpen && this.#parts.retries.allows(name, this.#tenant);
@@ -144,7 +153,20 @@ export class Run {
 				retryAfterMs: null,
 			};
 		}
+		if (this.#broken !== null) return this.#decideBroken(this.#last, null);
 		return this.#decide({ setback: this.#last.setback, retryAfterMs: null, answerStarted: false, mayRetry: false });
+	}
+
+	/**
+	 * What follows when a stream ends of which the client has seen a part. Who was to go on with it and would not, or could
+	 * not, changes nothing about why it broke; only its content filter is heard.
+	 */
+	#decideBroken(failing: Failing, usage: Usage | null): Decision {
+		const isFinal = failing.setback === 'content_filter' || failing.setback === 'cancelled';
+		const why = isFinal ? failing : (this.#broken?.why ?? failing);
+		this.#broken = { why, usage: summedUsage(this.#broken?.usage ?? null, usage) };
+		this.#last = why;
+		return this.#decide({ setback: why.setback, retryAfterMs: null, answerStarted: true, mayRetry: false });
 	}
 
 	/** False when asking once more cannot be paid for. */
@@ -158,7 +180,8 @@ export class Run {
 			case 'escalate':
 				return this.escalate();
 			case 'fail_over':
-				this.#degraded = `${situation}: fail_over`;
+			case 'continue':
+				this.#degraded = `${situation}: ${recovery.action}`;
 				this.#index = recovery.to;
 				this.#moveTo(this.#plan.candidates[recovery.to] as Model);
 				return true;
@@ -177,11 +200,12 @@ export class Run {
 	}
 
 	produced(result: Produced): Generation {
-		return { kind: 'produced', model: this.#model, degraded: this.#degraded, ...result };
+		const usage = summedUsage(this.#broken?.usage ?? null, result.usage) ?? result.usage;
+		return { kind: 'produced', model: this.#model, degraded: this.#degraded, ...result, usage };
 	}
 
 	/** The error that the request ends with, and how long its client should stay away. */
-	failure({ code }: Decision): PlimsollError {
+	failure({ code }: Pick<Decision, 'code'>): PlimsollError {
 		const last = this.#last;
 		const { name } = this.#model.upstream;
 		const waitMs = ERRORS[code].retryable
@@ -194,6 +218,11 @@ export class Run {
 				})
 			: null;
 		return failureError(code, { upstream: name, last, waitMs });
+	}
+
+	/** Why the stream broke that cannot be gone on with; null: it did not. */
+	brokenFailure(): PlimsollError | null {
+		return this.#broken && this.failure({ code: FAILURES[this.#broken.why.setback].code });
 	}
 
 	/** No call is made that could push the request above its cap, whatever the upstream then answers. */
@@ -226,6 +255,7 @@ export class Run {
 				attempts: this.#context.attempts,
 				attemptsMax: this.#plan.attemptsMax,
 				next: successorOf(setback, this.#model.upstream, { seats: this.#seats, index: this.#index }),
+				nextToContinue: this.#nextToContinue(),
 				canEscalate: this.#canEscalate(setback),
 				mayHaveActed: this.#context.mayHaveActed,
 				remainingMs: this.#remainingMs(),
@@ -238,9 +268,10 @@ export class Run {
 	async #call(request: ModelRequest, effect: BegunEffect | null): Promise<AttemptResult> {
 		this.#context.attempts++;
 		const { countTokensIn, sink, call } = this.#plan;
+		const count = () => countTokensIn() + (request.continues ? sentTokens(this.#plan, this.#model.upstream) : 0);
 		const tokensOutMax = tokensOutOf(call, this.#model.upstream);
 		const { passThrough } = call;
-		const ask = { model: this.#model, request, effect, countTokensIn, tokensOutMax, sink, passThrough };
+		const ask = { model: this.#model, request, effect, countTokensIn: count, tokensOutMax, sink, passThrough };
 		const result = await attempt(this.#context, ask, this.#notes);
 		this.#settle(result);
 		return result;
@@ -303,35 +334,22 @@ export class Run {
 		trace.provider = this.#model.upstream.provider;
 		trace.model_name = result.completion.served.model ?? this.#model.upstream.model;
 		trace.provider_fingerprint = result.completion.served.fingerprint;
-		trace.tokens_in = result.usage.tokensIn;
-		trace.tokens_out = result.usage.tokensOut;
-		trace.tokens_cached = result.usage.tokensCached;
+		const usage = summedUsage(this.#broken?.usage ?? null, result.usage) ?? result.usage;
+		trace.tokens_in = usage.tokensIn;
+		trace.tokens_out = usage.tokensOut;
+		trace.tokens_cached = usage.tokensCached;
 		trace.finish_reason = result.completion.finishReason;
 	}
 
 	#request(): ModelRequest {
-		const { messages, call, grounding } = this.#plan;
-		const { timeouts } = this.#model.upstream;
-		const left = Math.max(1, this.#remainingMs() - RESERVE_MS);
-		return {
-			messages,
-			parameters: call.passThrough ? call.parameters : { ...withCap(call, this.#model), ...this.#responseFormat() },
-			grounding,
-			signal: this.#context.signal,
-			timeouts: { ...timeouts, totalMs: Math.min(timeouts.totalMs, left) },
-		};
+		const msMax = Math.max(1, this.#remainingMs() - RESERVE_MS);
+		return requestOf(this.#plan, this.#model.upstream, { signal: this.#context.signal, msMax });
 	}
 
-	/** A contract that sets a format of its own means it. */
-	#format(): SchemaFormat | null {
-		const { formats, call } = this.#plan;
-		if (formats === null || 'response_format' in call.parameters) return null;
-		return formats[this.#model.upstream.name] ?? null;
-	}
-
-	#responseFormat(): Readonly<Record<string, unknown>> | null {
-		const format = this.#format();
-		return format && { response_format: format.responseFormat };
+	#nextToContinue(): number | null {
+		if (beginningIn(this.#plan) === '') return null;
+		const place = this.#seats.findIndex(({ continuesTurn }, at) => at > this.#index && continuesTurn);
+		return place === -1 ? null : place;
 	}
 
 	#remainingMs(): number {
@@ -349,13 +367,6 @@ const REASONS: Readonly<Record<Closure['why'], string>> = {
 /** What a call used, as the trace has it too; null: nothing. */
 function usedBy({ usage, costMicros }: AttemptResult): CallAmounts | null {
 	return usage === null ? null : { tokens: usage.tokensIn + usage.tokensOut, costMicros };
-}
-
-function withCap({ parameters, tokensOutMax }: CallParameters, { upstream }: Model): Record<string, unknown> {
-	return {
-		...parameters,
-		[upstream.tokensOutParameter]: Math.min(tokensOutMax ?? upstream.tokensOutMax, upstream.tokensOutMax),
-	};
 }
 
 function usd(micros: number): string {

@@ -10,6 +10,8 @@ interface Judged {
 	readonly passages: readonly Passage[];
 	/** Nothing of the answer has been sent, so that it may be another one that passes. */
 	readonly mayRepair: boolean;
+	/** What was wrong already in its beginning, after which nothing more was asked for. */
+	readonly found: GuardVerdict | null;
 }
 
 interface Judgement {
@@ -22,10 +24,11 @@ interface Judgement {
 /** guard: every check of the contract on the whole answer, or on what a guard could make of it. */
 export function guard(context: RequestContext, { guards }: Feature, judged: Judged): Promise<Judgement> {
 	return context.step('guard', ({ detail }) => {
-		const { question, passages, mayRepair } = judged;
+		const { question, passages, mayRepair, found } = judged;
 		let { completion } = judged;
-		const verdicts: GuardVerdict[] = [];
-		for (const check of guards) {
+		const verdicts: GuardVerdict[] = found ? [found] : [];
+		if (found) detail[found.guard] = found.verdict;
+		for (const check of found ? [] : guards) {
 			let verdict = check.check(completion.text, { question, passages, finishReason: completion.finishReason });
 			const repaired = verdict.verdict === 'fail' && mayRepair ? check.repair?.(completion.text) : null;
 			if (repaired) {

@@ -15,6 +15,7 @@ import type { Feature, Snapshot } from './feature.ts';
 import { generate } from './generate.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import { guard } from './guard.ts';
+import { OutgoingStream, outgoingOf } from './outgoing-stream.ts';
 import { bareParameters, type CallParameters, featureParameters, translatedParameters } from './parameters.ts';
 import type { Places } from './places.ts';
 import { reAskPlan } from './re-ask.ts';
@@ -69,13 +70,14 @@ async function answerAsFeature(
 	const { prompt, candidates } = assembly;
 	// A feature's stream carries text: calls of tools are handed over whole, like what is held for the guards.
 	const held = contract.stream === 'buffered' || request.sink === null || 'tools' in call.parameters;
+	const outgoing = held ? null : outgoingStream(feature, request.sink, prompt);
 	const plan = featurePlan({
 		feature,
 		prompt,
 		candidates,
 		call,
 		question: input.question,
-		sink: held ? null : request.sink,
+		sink: outgoing,
 		startsMs: context.elapsedMs(),
 		deadlineMs: context.deadlineMs,
 	});
@@ -137,6 +139,20 @@ function featurePlan(ask: {
 	};
 }
 
+/** A feature's stream; what is looked at before it is sent, its contract says. */
+function outgoingStream({ release, guards }: Feature, sink: AnswerSink, { passages }: AssembledPrompt): OutgoingStream {
+	const { stream, streamWindowChars: windowChars } = release.contract;
+	if (stream !== 'held') return new OutgoingStream(sink, null);
+	const judge = (beginning: string) => {
+		for (const one of guards) {
+			const verdict = one.checkBeginning?.(beginning, { passages }) ?? null;
+			if (verdict !== null) return verdict;
+		}
+		return null;
+	};
+	return new OutgoingStream(sink, { windowChars, judge });
+}
+
 /** generate and guard, again where the contract's policy for an invalid output says so. */
 async function generateGuarded(
 	context: RequestContext,
@@ -145,6 +161,7 @@ async function generateGuarded(
 ): Promise<Answer> {
 	const { passages } = ask.prompt;
 	const { contract } = feature.release;
+	const outgoing = outgoingOf(ask.plan.sink);
 	let { plan } = ask;
 	let mayReAsk = contract.guards.structured !== null && plan.sink === null;
 	for (;;) {
@@ -152,7 +169,13 @@ async function generateGuarded(
 		markDegraded(context, generation.degraded);
 		if (generation.kind === 'fallen_back') return fallbackAnswer(context, generation.answer, generation.degraded);
 		const judge = ({ completion }: ProducedGeneration) =>
-			guard(context, feature, { completion, question: ask.question, passages, mayRepair: plan.sink === null });
+			guard(context, feature, {
+				completion,
+				question: ask.question,
+				passages,
+				mayRepair: plan.sink === null,
+				found: outgoing?.failed ?? null,
+			});
 		let { failed, completion } = await judge(generation);
 		if (failed?.guard === 'schema' && mayReAsk) {
 			mayReAsk = false;
@@ -163,15 +186,17 @@ async function generateGuarded(
 			}
 		}
 		if (failed === null) {
+			await outgoing?.release();
 			const { cited } = parseCitations(completion.text, passages);
 			return producedAnswer(context, { ...generation, completion }, cited);
 		}
 
 		const policy = contract.onFailure.invalid_output;
-		if (policy.action === 'fall_back' && plan.sink === null) {
+		const isUnseen = outgoing === null || !outgoing.started;
+		if (policy.action === 'fall_back' && isUnseen) {
 			return fallbackAnswer(context, policy.answer, 'invalid_output: fall_back');
 		}
-		const mayAsk = plan.sink === null && !context.mayHaveActed && context.attempts < plan.attemptsMax;
+		const mayAsk = isUnseen && !context.mayHaveActed && context.attempts < plan.attemptsMax;
 		const again = mayAsk ? nextPlan(plan, policy, generation.model) : null;
 		if (again === null || !mayStart(context, again, ask.parts)) {
 			throw new PlimsollError('guard_rejected', `The answer failed the guard "${failed.guard}": ${failed.reason}.`);

@@ -20,4 +20,6 @@ export interface Guard {
 	check(answer: string, context: GuardContext): GuardVerdict;
 	/** What this guard would let pass in the place of an answer that it did not; null: nothing. Pure, and never throws. */
 	readonly repair?: (answer: string) => RepairedAnswer | null;
+	/** What is wrong with every answer that begins so; null: nothing yet. Left out: only the whole can be judged. */
+	readonly checkBeginning?: (beginning: string, context: Pick<GuardContext, 'passages'>) => GuardVerdict | null;
 }

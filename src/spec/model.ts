@@ -61,6 +61,8 @@ export interface Upstream {
 	readonly timeouts: AttemptTimeouts;
 	/** It acts on the world, so that asking it twice is not like asking it once. */
 	readonly sideEffects: boolean;
+	/** It goes on with an answer whose beginning is the last message of its request. */
+	readonly continuesTurn: boolean;
 	/** Null: unknown; the cost is then estimated by the configured rule and marked so. */
 	readonly price: Price | null;
 }
@@ -96,6 +98,8 @@ export interface ModelRequest {
 	readonly parameters: Readonly<Record<string, unknown>>;
 	/** What the answer must rest on, for models that read passages directly. Language models see them in the prompt. */
 	readonly grounding: Grounding | null;
+	/** The last message is the beginning of the answer, to be gone on with. */
+	readonly continues?: boolean;
 	/** Aborts when the deadline is reached or the client left; the call to the provider is then cancelled. */
 	readonly signal: AbortSignal;
 	readonly timeouts: AttemptTimeouts;

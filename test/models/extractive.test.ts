@@ -29,6 +29,7 @@ const config: UpstreamConfig = {
 	tokensOutParameter: 'max_tokens',
 	tokenizer: 'o200k_base',
 	sideEffects: false,
+	continuesTurn: false,
 	timeouts,
 	price: flatPrice('local', 0, 0),
 	priceFrom: null,

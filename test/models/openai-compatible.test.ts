@@ -39,6 +39,7 @@ function modelAt(baseUrl: string, clock = systemClock as VirtualClock | typeof s
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
 			sideEffects: false,
+			continuesTurn: false,
 			timeouts: TIMEOUTS,
 			price: null,
 		},
@@ -204,54 +205,6 @@ describe.each(MODES)('an upstream that refuses (%s)', (mode) => {
 	it('with a message that is far too long', async () => {
 		const { model } = await start({ plan: { status: 400, error: { message: 'y'.repeat(100_000) } } });
 		expect((await failure(ask(model, mode))).message.length).toBeLessThan(500);
-	});
-});
-
-describe('an event that cannot be read', () => {
-	const event = (text: string, reason: string | null = null) =>
-		`data: {"choices":[{"index":0,"delta":{"content":"${text}"},"finish_reason":${JSON.stringify(reason)}}]}\n\n`;
-	const BROKEN = 'data: {"choices":[{"ind\n\n';
-	const DONE = 'data: [DONE]\n\n';
-	const stream = async (...events: string[]) => {
-		const { model } = await start({ plan: { body: events.join('') } });
-		return collect(await model.stream(request()));
-	};
-
-	it('is left out and counted where the rest is sound', async () => {
-		const chunks = await stream(event('One '), BROKEN, event('three.'), event('', 'stop'), DONE);
-		expect(chunks.map(({ text }) => text).join('')).toBe('One three.');
-		expect(chunks.at(-1)).toMatchObject({ finishReason: 'stop', served: { details: { skipped_events: '1' } } });
-	});
-
-	it.each<[string, string[]]>([
-		['no end mark follows', [event('One '), BROKEN, event('', 'stop')]],
-		['no finish reason follows', [event('One '), BROKEN, DONE]],
-		['the answer ends at its token limit', [event('One '), BROKEN, event('', 'length'), DONE]],
-		[
-			'a tool is called',
-			[
-				'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"f"}}]}}]}\n\n',
-				...[BROKEN, event('', 'stop'), DONE],
-			],
-		],
-	])('makes the answer a cut one where %s', async (_name, events) => {
-		expect(await failure(stream(...events))).toMatchObject({ kind: 'cut' });
-	});
-
-	it('is no accident when there are many, or nothing else', async () => {
-		const many = Array.from({ length: 9 }, () => BROKEN);
-		expect(await failure(stream(event('One '), ...many, event('', 'stop'), DONE))).toMatchObject({ kind: 'nonsense' });
-		expect(await failure(stream(BROKEN))).toMatchObject({ kind: 'nonsense' });
-	});
-
-	it('breaks a plain answer', async () => {
-		const { model } = await start({ plan: { fault: 'malformed_chunk' } });
-		expect(await failure(ask(model, 'plain'))).toMatchObject({ kind: 'nonsense' });
-	});
-
-	it('takes nothing from an answer that had its last word', async () => {
-		const chunks = await stream(event('All.', 'stop'), BROKEN);
-		expect(chunks.map(({ text }) => text).join('')).toBe('All.');
 	});
 });
 

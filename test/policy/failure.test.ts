@@ -2,30 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
 import { clientWaitMs, decideRecovery, type FailedAttempt } from '../../src/policy/failure.ts';
-import { successorOf } from '../../src/policy/failure-table.ts';
-import type { UpstreamFailure } from '../../src/spec/model.ts';
-
-const FAILURES: readonly UpstreamFailure[] = [
-	'connect',
-	'timeout_connect',
-	'timeout_first_token',
-	'timeout_idle',
-	'timeout_total',
-	'rate_limited',
-	'quota',
-	'server_error',
-	'bad_request',
-	'context_length',
-	'authentication',
-	'content_filter',
-	'cut',
-	'nonsense',
-	'cancelled',
-];
+import { FAILURES, type Setback, successorOf } from '../../src/policy/failure-table.ts';
 
 const ACTIONS: Readonly<Record<FailureAction['action'], FailureAction>> = {
 	retry: { action: 'retry' },
 	fail_over: { action: 'fail_over' },
+	continue: { action: 'continue' },
 	fall_back: { action: 'fall_back', answer: 'Sorry.' },
 	escalate: { action: 'escalate' },
 	degrade: { action: 'degrade' },
@@ -44,7 +26,7 @@ function policies(pick: (allowed: readonly string[]) => number): Record<FailureS
 
 const anyPolicies = fc.infiniteStream(fc.nat(10)).map((draws) => policies(() => draws.next().value ?? 0));
 
-const SETBACKS = [...FAILURES, 'breaker_open', 'quota_open'] as const;
+const SETBACKS = Object.keys(FAILURES) as Setback[];
 
 const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
 	failure: fc.constantFrom(...SETBACKS),
@@ -56,6 +38,7 @@ const anyAttempt: fc.Arbitrary<FailedAttempt> = fc.record({
 	canEscalate: fc.boolean(),
 	mayRetry: fc.boolean(),
 	answerStarted: fc.boolean(),
+	nextToContinue: fc.option(fc.nat(5)),
 	mayHaveActed: fc.boolean(),
 	remainingMs: fc.nat(60_000),
 	draw: fc.double({ min: 0, max: 0.999_999, noNaN: true }),
@@ -72,6 +55,7 @@ function failed(change: Partial<FailedAttempt>): FailedAttempt {
 		canEscalate: false,
 		mayRetry: true,
 		answerStarted: false,
+		nextToContinue: null,
 		mayHaveActed: false,
 		remainingMs: 10_000,
 		draw: 0.5,
@@ -80,10 +64,18 @@ function failed(change: Partial<FailedAttempt>): FailedAttempt {
 }
 
 describe('what follows a failed attempt', () => {
-	it('never starts again once the client has seen a part of the answer', () => {
+	it('never starts again once the client has seen a part of the answer, and goes on with it only where it may', () => {
 		fc.assert(
 			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
-				expect(decideRecovery({ ...attempt, answerStarted: true }, onFailure).recovery.action).toBe('fail');
+				const { recovery } = decideRecovery({ ...attempt, answerStarted: true }, onFailure);
+				if (recovery.action !== 'continue') {
+					expect(recovery.action).toBe('fail');
+					return;
+				}
+				expect(onFailure.stream_broken.action).toBe('continue');
+				expect(recovery.to).toBe(attempt.nextToContinue);
+				expect(attempt.mayHaveActed).toBe(false);
+				expect(FAILURES[attempt.failure].next).not.toBe('none');
 			}),
 		);
 	});
@@ -174,7 +166,8 @@ describe('who is asked instead', () => {
 	it('never gets a prompt that did not fit where it cannot fit either, whatever the contract says', () => {
 		fc.assert(
 			fc.property(anyAttempt, anyPolicies, (attempt, onFailure) => {
-				const { recovery } = decideRecovery({ ...attempt, failure: 'context_length', next: null }, onFailure);
+				const misfit = { failure: 'context_length', next: null, answerStarted: false } as const;
+				const { recovery } = decideRecovery({ ...attempt, ...misfit }, onFailure);
 				expect(['fail', 'fall_back', 'escalate']).toContain(recovery.action);
 			}),
 		);

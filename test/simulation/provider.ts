@@ -160,6 +160,7 @@ export class ProviderModel implements Model {
 			tokensOutParameter: 'max_tokens',
 			tokenizer: 'o200k_base',
 			sideEffects: acts,
+			continuesTurn: false,
 			timeouts: TIMEOUTS,
 			price,
 		};

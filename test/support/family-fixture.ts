@@ -21,6 +21,7 @@ const COMMON = {
 	tokenizer: 'o200k_base',
 	timeouts: TIMEOUTS,
 	sideEffects: false,
+	continuesTurn: false,
 	breaker: null,
 	schemaDialect: null,
 	price: null,

@@ -34,6 +34,7 @@ export const UPSTREAM: Upstream = {
 	tokenizer: 'o200k_base',
 	timeouts: { connectMs: 1000, firstTokenMs: 5000, idleMs: 5000, totalMs: 8000 },
 	sideEffects: false,
+	continuesTurn: false,
 	price: null,
 };
 

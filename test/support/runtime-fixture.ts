@@ -55,6 +55,7 @@ export function contract(change: Change = {}): Contract {
 		exampleQuestion: null,
 		priority: 'interactive',
 		stream: 'immediate',
+		streamWindowChars: 20,
 		...change,
 		objective: { latencyMsP95: 1000, timeToFirstTokenMsP95: null, availability: 0.99, ...change.objective },
 		budget: {

@@ -56,6 +56,7 @@ export class ScriptedModel implements Model {
 			tokenizer: 'o200k_base',
 			timeouts: { connectMs: 1000, firstTokenMs: 5000, idleMs: 5000, totalMs: 20_000 },
 			sideEffects: false,
+			continuesTurn: false,
 			price: PRICE,
 			...upstream,
 		};

@@ -28,6 +28,7 @@ const OPENAI: OpenAiWire = {
 	keyHeader: 'authorization',
 	streamUsage: true,
 	jsonSchema: true,
+	continuation: 'place',
 	refused: [],
 	renamed: {},
 };
@@ -51,8 +52,9 @@ export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): M
 	const sent = parametersFor({ wire, own, namespaces: ['openai-compatible', upstream.provider] });
 	const usage = wire.streamUsage ? { stream_options: { include_usage: true } } : {};
 	/** Throws UpstreamError for what the endpoint cannot be asked. */
-	const body = ({ parameters, messages }: ModelRequest, stream: boolean) => {
-		const mine = { model: upstream.model, messages, stream, ...(stream ? usage : {}) };
+	const body = ({ parameters, messages, continues }: ModelRequest, stream: boolean) => {
+		const turns = continues ? continued(messages, wire.continuation) : { messages };
+		const mine = { model: upstream.model, ...turns, stream, ...(stream ? usage : {}) };
 		try {
 			return JSON.stringify({ ...sent(parameters), ...mine });
 		} catch (error) {
@@ -77,4 +79,16 @@ export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): M
 			}),
 		close: () => origin.close(),
 	};
+}
+
+/** How an endpoint is asked to go on with its last message. */
+function continued(messages: ModelRequest['messages'], how: OpenAiWire['continuation']): Json {
+	switch (how) {
+		case 'place':
+			return { messages };
+		case 'prefix':
+			return { messages: [...messages.slice(0, -1), { ...messages.at(-1), prefix: true }] };
+		case 'final_message':
+			return { messages, continue_final_message: true, add_generation_prompt: false };
+	}
 }
