@@ -11,6 +11,9 @@ import { checkBody } from './json-body.ts';
 import { MessagesBody, readMessagesBody } from './messages-body.ts';
 import { messageOf } from './messages-response.ts';
 import { MessagesStream } from './messages-stream.ts';
+import { ResponsesBody, readResponsesBody } from './responses-body.ts';
+import { wholeResponse } from './responses-response.ts';
+import { ResponsesStream } from './responses-stream.ts';
 import { callerOf, type Exchange, pathParameter, type Route, type TracedExchange } from './route.ts';
 import { searchResponse } from './search-response.ts';
 
@@ -25,6 +28,15 @@ export const DATA_ROUTES: readonly Route[] = [
 			'Ask a feature or a bare upstream, by its name as the model. OpenAI’s chat completions, streamed or whole.',
 		body: ChatBody,
 		handle: chat,
+	},
+	{
+		method: 'POST',
+		path: '/v1/responses',
+		scope: 'invoke',
+		traced: true,
+		summary: 'The same in the format of OpenAI’s Responses API, streamed or whole. Nothing is stored.',
+		body: ResponsesBody,
+		handle: responses,
 	},
 	{
 		method: 'POST',
@@ -105,6 +117,17 @@ function messages(exchange: TracedExchange): Promise<unknown> {
 	return converse(exchange, readMessagesBody(body), {
 		events: body.stream ? new MessagesStream(outlet, envelope) : null,
 		whole: (answer) => messageOf(envelope, answer),
+	});
+}
+
+function responses(exchange: TracedExchange): Promise<unknown> {
+	const { request, context, outlet } = exchange;
+	const body = checkBody(ResponsesBody, request.body);
+	const { ask, echo } = readResponsesBody(body);
+	const envelope = envelopeOf(context, body.model);
+	return converse(exchange, ask, {
+		events: body.stream ? new ResponsesStream(outlet, envelope, echo) : null,
+		whole: (answer) => wholeResponse(envelope, echo, answer),
 	});
 }
 

@@ -186,7 +186,8 @@ function toolOf(chat: TranslatedChat, raw: unknown, at: string): Block {
 	const tool = new Members(raw, at);
 	const type = tool.optionalText('type') ?? 'custom';
 	if (type !== 'custom') throw unsupported(at, `is a tool of Anthropic’s own (${type.slice(0, 50)})`);
-	chat.hint('cache_control', tool.any('cache_control'));
+	// The AI SDK always sends the second; providers stream the input of tools as they do.
+	for (const hint of ['cache_control', 'eager_input_streaming']) chat.hint(hint, tool.any(hint));
 	const [name, description] = [tool.text('name'), tool.optionalText('description')];
 	const [parameters, strict] = [tool.object('input_schema'), tool.optionalBoolean('strict')];
 	tool.end();

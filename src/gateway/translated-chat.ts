@@ -21,7 +21,7 @@ export class TranslatedChat {
 		this.#messages[this.#messages.length - 1] = message;
 	}
 
-	/** What changes only what an answer costs, and is not passed on: the response and the trace say so. */
+	/** What cannot change an answer, only its price or pace, and is not passed on: the response and the trace say so. */
 	hint(name: string, value: unknown): void {
 		if (value !== null) this.#hints.add(name);
 	}

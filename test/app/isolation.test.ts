@@ -38,6 +38,11 @@ const ROWS: Readonly<Record<string, Row>> = {
 		body: () => ({ input: { question: 'What is a load line?' }, user: 'acme-user' }),
 		hears: 200,
 	},
+	'POST /v1/responses': {
+		scope: 'invoke',
+		body: () => ({ model: 'ask', input: 'What is a load line?', user: 'acme-user' }),
+		hears: 200,
+	},
 	'POST /v1/messages': {
 		scope: 'invoke',
 		body: () => ({ ...ASKING, max_tokens: 100, metadata: { user_id: 'acme-user' } }),

@@ -87,6 +87,7 @@ describe('an Idempotency-Key', () => {
 			'/v1/chat/completions': ASK,
 			'/v1/features/{feature}/invoke': { input: { question: 'hello' } },
 			'/v1/collections/{collection}/search': { query: 'ships' },
+			'/v1/responses': { model: 'greet', input: 'hello' },
 			'/v1/messages': { ...ASK, max_tokens: 10 },
 			'/v1/embeddings': { model: 'words', input: 'ships' },
 		};

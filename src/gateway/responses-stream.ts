@@ -1,0 +1,151 @@
+import type { Answer } from '../runtime/request.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { CompletionChunk } from '../spec/model.ts';
+import type { Envelope } from './chat-response.ts';
+import type { AnswerEvents } from './converse.ts';
+import { functionCall } from './function-call.ts';
+import type { Outlet } from './outlet.ts';
+import type { Echo } from './responses-body.ts';
+import {
+	begunResponse,
+	type CallItem,
+	callItem,
+	callItemId,
+	endedResponse,
+	ending,
+	failedResponse,
+	messageItem,
+	outputText,
+} from './responses-response.ts';
+
+/** The arguments of all calls may grow to so many characters: no model calls tools at such length. */
+const ARGUMENT_CHARS_MAX = 4_000_000;
+
+/** An item of the output, at its place in the list. */
+type Item =
+	| { readonly kind: 'message' }
+	| { readonly kind: 'call'; readonly index: number; readonly call: Omit<CallItem, 'arguments'>; args: string };
+
+/**
+ * Writes an answer as the events of OpenAI's Responses API. Items grow side by side, and each is done when the whole answer
+ * is: what breaks off before leaves none behind that looks finished.
+ */
+export class ResponsesStream implements AnswerEvents {
+	readonly #outlet: Outlet;
+	readonly #envelope: Envelope;
+	readonly #echo: Echo;
+	readonly #items: Item[] = [];
+	#events = 0;
+	#argumentChars = 0;
+
+	constructor(outlet: Outlet, envelope: Envelope, echo: Echo) {
+		this.#outlet = outlet;
+		this.#envelope = envelope;
+		this.#echo = echo;
+	}
+
+	/** Resolves when the client has room for more. */
+	chunk({ text, toolCalls }: CompletionChunk): void | Promise<void> {
+		let room = text === '' ? undefined : this.#said(text);
+		for (const call of toolCalls ?? []) room = this.#called(call) ?? room;
+		return room;
+	}
+
+	end(answer: Answer): void {
+		// A feature hands its calls over when all is guarded.
+		for (const [index, call] of (answer.toolCalls ?? []).entries()) this.#called(call, index);
+		this.#start();
+		if (this.#items.length === 0) this.#message();
+		const { status } = ending(answer.finishReason);
+		const output = this.#items.map((item, at) => {
+			const done = item.kind === 'message' ? this.#spoken(answer.text, status, at) : this.#complete(item, status, at);
+			this.#write('response.output_item.done', { output_index: at, item: done });
+			return done;
+		});
+		const response = endedResponse(this.#envelope, this.#echo, { answer, output });
+		this.#outlet.end(this.#event(`response.${status}`, { response }));
+	}
+
+	/** The official client throws for `error` alone, and others look for `response.failed`; nothing follows them. */
+	fail(error: PlimsollError): void {
+		const { code, message, param } = error;
+		const failed = this.#event('response.failed', { response: failedResponse(this.#envelope, this.#echo, error) });
+		this.#outlet.fail(failed + this.#event('error', { code, message, param }));
+	}
+
+	#said(delta: string): void | Promise<void> {
+		const known = this.#items.findIndex(({ kind }) => kind === 'message');
+		const at = known === -1 ? this.#message() : known;
+		return this.#write('response.output_text.delta', { ...this.#part(at), delta, logprobs: [] });
+	}
+
+	/** Begins the message, and says where it stands. */
+	#message(): number {
+		this.#start();
+		const at = this.#items.push({ kind: 'message' }) - 1;
+		const item = messageItem(this.#envelope.requestId, '', 'in_progress');
+		this.#write('response.output_item.added', { output_index: at, item });
+		this.#write('response.content_part.added', { ...this.#part(at), part: outputText('') });
+		return at;
+	}
+
+	#called(piece: unknown, ordinal = 0): void | Promise<void> {
+		const { index: said, id, name, args } = functionCall(piece);
+		const index = said ?? ordinal;
+		const known = this.#items.findLastIndex((item) => item.kind === 'call' && item.index === index);
+		const last = this.#items[known];
+		// Another id under a number that was given already is another call.
+		const isKnown = last?.kind === 'call' && (id === '' || last.call.call_id === id);
+		const at = isKnown ? known : this.#call({ index, call_id: id, name });
+		const item = this.#items[at];
+		if (args === '' || item?.kind !== 'call') return;
+		this.#argumentChars += args.length;
+		if (this.#argumentChars > ARGUMENT_CHARS_MAX) {
+			throw new PlimsollError('upstream_nonsense', `Calls of tools passed ${ARGUMENT_CHARS_MAX} characters.`);
+		}
+		item.args += args;
+		const place = { item_id: item.call.id, output_index: at };
+		return this.#write('response.function_call_arguments.delta', { ...place, delta: args });
+	}
+
+	#call({ index, ...named }: { index: number; call_id: string; name: string }): number {
+		this.#start();
+		const ordinal = this.#items.filter(({ kind }) => kind === 'call').length;
+		const call = { id: callItemId(this.#envelope.requestId, ordinal), ...named };
+		const at = this.#items.push({ kind: 'call', index, call, args: '' }) - 1;
+		const item = callItem({ ...call, arguments: '' }, 'in_progress');
+		this.#write('response.output_item.added', { output_index: at, item });
+		return at;
+	}
+
+	#spoken(text: string, status: 'completed' | 'incomplete', at: number) {
+		this.#write('response.output_text.done', { ...this.#part(at), text, logprobs: [] });
+		this.#write('response.content_part.done', { ...this.#part(at), part: outputText(text) });
+		return messageItem(this.#envelope.requestId, text, status);
+	}
+
+	#complete({ call, args }: Extract<Item, { kind: 'call' }>, status: 'completed' | 'incomplete', at: number) {
+		const place = { item_id: call.id, output_index: at };
+		this.#write('response.function_call_arguments.done', { ...place, name: call.name, arguments: args });
+		return callItem({ ...call, arguments: args }, status);
+	}
+
+	#part(at: number) {
+		return { item_id: `msg_${this.#envelope.requestId}`, output_index: at, content_index: 0 };
+	}
+
+	#start(): void {
+		if (this.#events > 0) return;
+		const response = begunResponse(this.#envelope, this.#echo);
+		this.#write('response.created', { response });
+		this.#write('response.in_progress', { response });
+	}
+
+	#write(type: string, members: object): void | Promise<void> {
+		return this.#outlet.write(this.#event(type, members));
+	}
+
+	#event(type: string, members: object): string {
+		return `event: ${type}\ndata: ${JSON.stringify({ type, sequence_number: this.#events++, ...members })}\n\n`;
+	}
+}
