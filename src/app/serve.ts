@@ -8,6 +8,7 @@ import type { Problem } from '../spec/problem.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import { asListenError } from './listen-error.ts';
 import { loadProject } from './load-project.ts';
+import { settingsNeedingRestart } from './restart-settings.ts';
 import { openServices, type Services } from './services.ts';
 import { version } from './version.ts';
 import { watchProject } from './watch-project.ts';
@@ -102,28 +103,6 @@ export async function serve(
 			return stopped;
 		},
 	};
-}
-
-/** Settings that are read once, when everything is opened: those that differ from what was started with. */
-function settingsNeedingRestart(started: ProjectConfig, next: ProjectConfig): string[] {
-	const readOnce: Readonly<Record<string, (config: ProjectConfig) => string | number>> = {
-		data_dir: ({ dataDir }) => dataDir,
-		'server.host': ({ server }) => server.host,
-		'server.port': ({ server }) => server.port,
-		'server.body_bytes_max': ({ server }) => server.bodyBytesMax,
-		'server.header_bytes_max': ({ server }) => server.headerBytesMax,
-		'server.drain_ms': ({ server }) => server.drainMs,
-		'idempotency.retention_hours': ({ idempotency }) => idempotency.retentionMs,
-		'idempotency.response_bytes_max': ({ idempotency }) => idempotency.responseBytesMax,
-		'idempotency.records_max': ({ idempotency }) => idempotency.recordsMax,
-		'idempotency.bytes_max': ({ idempotency }) => idempotency.bytesMax,
-		'idempotency.on_failure': ({ idempotency }) => idempotency.onFailure,
-		'identity.session_secret': ({ identity }) => identity.sessionSecret ?? '',
-		'identity.session_life_s': ({ identity }) => identity.sessionLifeMs,
-		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
-	};
-	const settings = Object.entries(readOnce);
-	return settings.filter(([, read]) => read(started) !== read(next)).map(([name]) => name);
 }
 
 function gatewayTo(services: Services, server: ProjectConfig['server'], log: Logger): ReturnType<typeof createGateway> {
