@@ -75,9 +75,10 @@ function enter(
 	context.onLeave(door.enter(tenantId));
 	context.limits = limits;
 	context.onLeave(() => {
-		const scopes = limits.placeScopes;
-		const left = limits.leave().catch(onFault);
-		if (scopes.length > 0) void left.then(() => places.freed(tenantId, scopes));
+		void limits
+			.leave()
+			?.catch(onFault)
+			.then(() => places.freed(tenantId, limits.placeScopes));
 	});
 }
 

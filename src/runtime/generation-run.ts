@@ -93,7 +93,7 @@ export class Run {
 		let used: CallAmounts | null = null;
 		let end: Parameters<Passage['end']>[0] = { verdict: 'nothing', tookMs: 0, error: null };
 		try {
-			ticket = (await limits?.reserveCall(most, this.#remainingMs(), this.#notes)) ?? null;
+			if (limits?.limitsCalls) ticket = await limits.reserveCall(most, this.#remainingMs(), this.#notes);
 			this.#context.throwIfOver();
 			const effect = await beginEffect(this.#context, this.#model.upstream);
 			this.#earn();
@@ -107,7 +107,7 @@ export class Run {
 			return result;
 		} finally {
 			passage.end(end);
-			await limits?.settleCall(ticket, used).catch(this.#parts.onFault);
+			if (ticket !== null) await limits?.settleCall(ticket, used).catch(this.#parts.onFault);
 		}
 	}
 

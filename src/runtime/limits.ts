@@ -78,12 +78,12 @@ export class RequestLimits {
 	}
 
 	/** admit: one request of the organisation, the tenant and the key. Throws `rate_limited`. */
-	async enter(notes: StepNotes): Promise<void> {
-		await this.#count(this.#rules, notes);
+	enter(notes: StepNotes): Promise<unknown> | null {
+		return this.#count(this.#rules, notes);
 	}
 
 	/** assign: one request of the feature and the user, once they are known. */
-	async assigned(target: { feature: string | null; userHash: string | null }, notes: StepNotes): Promise<void> {
+	assigned(target: { feature: string | null; userHash: string | null }, notes: StepNotes): Promise<unknown> | null {
 		const { feature, userHash } = target;
 		const { features, eachUser } = this.#tenant;
 		const more = [
@@ -92,15 +92,15 @@ export class RequestLimits {
 				: []),
 			...(userHash === null ? [] : [{ scope: `user:${userHash}`, limits: eachUser }]),
 		];
+		if (more.length === 0) return null;
 		this.#rules = [...this.#rules, ...more];
-		await this.#count(more, notes);
+		return this.#count(more, notes);
 	}
 
 	/** Scopes that limit how many requests run at once. */
 	get placeScopes(): readonly string[] {
-		return this.#rules.flatMap(({ scope, limits }) =>
-			limits.some(({ limit }) => limit === 'concurrent_requests') ? [scope] : [],
-		);
+		const limited = this.#rules.filter(({ limits }) => limits.some(({ limit }) => limit === 'concurrent_requests'));
+		return limited.map(({ scope }) => scope);
 	}
 
 	/**
@@ -154,19 +154,25 @@ export class RequestLimits {
 		);
 	}
 
-	/** Gives the request's places back. Only the first call counts. */
-	async leave(): Promise<void> {
-		if (this.#left) return;
+	/** Gives the request's places back; null when it holds none. Only the first call counts. */
+	leave(): Promise<void> | null {
 		this.#left = true;
+		return this.#leases.length === 0 ? null : this.#giveBack(this.#leases.splice(0));
+	}
+
+	async #giveBack(leases: readonly Ticket[]): Promise<void> {
 		const { state, clock } = this.#parts;
-		const given = this.#leases.splice(0).map((ticket) => state.release(ticket, clock.now()));
+		const given = leases.map((ticket) => state.release(ticket, clock.now()));
 		for (const standings of await Promise.all(given)) this.#note(standings);
 	}
 
-	/** A request that was counted stays counted. Tokens are asked for with nothing, so that any answer can say how many are left. */
-	async #count(rules: readonly { scope: string; limits: LimitSet }[], notes: StepNotes): Promise<void> {
+	/**
+	 * A request that was counted stays counted. Tokens are asked for with nothing, so that any answer can say how many are
+	 * left. Null when nothing is limited, which most requests should not wait to hear.
+	 */
+	#count(rules: readonly { scope: string; limits: LimitSet }[], notes: StepNotes): Promise<unknown> | null {
 		const claims = claimsOf(rules, isOfRequests, (limit) => (limit === 'tokens_per_minute' ? 0 : 1));
-		await this.#reserve(claims, this.#parts.requestMsMax, notes);
+		return claims.length === 0 ? null : this.#reserve(claims, this.#parts.requestMsMax, notes);
 	}
 
 	async #reserve(claims: readonly Claim[], msMax: number, notes: StepNotes): Promise<Ticket | null> {
@@ -217,11 +223,11 @@ function claimsOf(
 	isWanted: (limit: LimitName) => boolean,
 	amount: (limit: LimitName) => number,
 ): readonly Claim[] {
-	return rules.flatMap(({ scope, limits }) =>
-		limits
-			.filter(({ limit }) => isWanted(limit))
-			.map(({ limit, max }) => ({ scope, limit, max, amount: amount(limit) })),
-	);
+	const claims: Claim[] = [];
+	for (const { scope, limits } of rules) {
+		for (const { limit, max } of limits) if (isWanted(limit)) claims.push({ scope, limit, max, amount: amount(limit) });
+	}
+	return claims;
 }
 
 function isOfRequests(limit: LimitName): boolean {

@@ -37,12 +37,15 @@ export class Pressure {
 		this.#sinceMs = now;
 	}
 
-	#add({ upstream, outcome, latency_ms: latencyMs, ...attempt }: AttemptTrace): void {
-		if (!TELLING.has(outcome)) return;
-		const { time_to_first_token_ms: firstTokenMs, tokens_out: tokensOut } = attempt;
+	#add(attempt: AttemptTrace): void {
+		if (!TELLING.has(attempt.outcome)) return;
+		const { upstream, latency_ms: latencyMs, time_to_first_token_ms: firstTokenMs, tokens_out: tokensOut } = attempt;
 		const { name, ms } = signalOf({ upstream, latencyMs, firstTokenMs, tokensOut });
-		const signal = this.#signals.get(name) ?? { sumMs: 0, count: 0 };
-		this.#signals.set(name, { sumMs: signal.sumMs + ms, count: signal.count + 1 });
+		const signal = this.#signals.get(name);
+		if (signal) {
+			signal.sumMs += ms;
+			signal.count++;
+		} else this.#signals.set(name, { sumMs: ms, count: 1 });
 		this.#samples++;
 	}
 
