@@ -46,6 +46,7 @@ export function compileContract(
 			routes: Object.fromEntries(
 				Object.entries(models.routes).map(([name, upstreams]) => [name, upstreams.filter(from.available)]),
 			),
+			equals: models.equals.map(({ upstreams, by }) => ({ weights: upstreams, by })),
 			escalateTo,
 			parameters: models.parameters,
 			clientParameters: models.client_parameters,

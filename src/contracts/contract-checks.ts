@@ -64,6 +64,7 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 			if (name === DEFAULT_ROUTE) report(['models', 'routes', name], { message: 'is the name of models.route' });
 			checkRoute(other, ['models', 'routes', name], { known, report });
 		}
+		checkEquals(valueAt(contract, ['models']), { known, report });
 		if (typeof escalateTo === 'string' && !project.upstreams.has(escalateTo)) {
 			report(['models', 'escalate_to'], dangling('upstream', escalateTo, known));
 		}
@@ -96,6 +97,24 @@ function checkRoute(
 		if (typeof name !== 'string') continue;
 		if (!known.includes(name)) report([...path, index], dangling('upstream', name, known));
 		if (names.indexOf(name) !== index) report([...path, index], { message: `${name} stands twice in the route` });
+	}
+}
+
+function checkEquals(models: unknown, { known, report }: { known: readonly string[]; report: Report }): void {
+	const groups = valueAt(models, ['equals']);
+	const routes = valueAt(models, ['routes']);
+	const asked = [valueAt(models, ['route']), ...Object.values(isMapping(routes) ? routes : {})].flat();
+	const seen = new Set<string>();
+	for (const [index, group] of (Array.isArray(groups) ? groups : []).entries()) {
+		const upstreams = valueAt(group, ['upstreams']);
+		for (const name of Object.keys(isMapping(upstreams) ? upstreams : {})) {
+			const path = ['models', 'equals', index, 'upstreams', name];
+			if (!known.includes(name)) report(path, dangling('upstream', name, known));
+			else if (!asked.includes(name))
+				report(path, { message: `${name} stands in no route`, hint: 'add it to models.route' });
+			if (seen.has(name)) report(path, { message: `${name} stands twice in models.equals` });
+			seen.add(name);
+		}
 	}
 }
 

@@ -126,6 +126,33 @@ const models = z
 				examples: [{ careful: ['local/extractive'] }],
 			})
 			.default({}),
+		equals: z
+			.array(
+				z.strictObject({
+					upstreams: z
+						.record(upstreamName, integer(1, 1_000, { description: 'How much of the traffic, against the others.' }))
+						.refine((weights) => Object.keys(weights).length >= 2, 'names fewer than two upstreams')
+						.meta({
+							description: 'The upstreams, each with its weight.',
+							'x-expected': 'a mapping of at least two upstreams to weights',
+							'x-names': ['openai/default'],
+						}),
+					by: z
+						.enum(['load', 'weight'])
+						.meta({
+							description:
+								'`weight`: drawn by weight; `load`: of two so drawn, the one with fewer calls under way for its weight.',
+						})
+						.default('load'),
+				}),
+			)
+			.max(16)
+			.meta({
+				description:
+					'Upstreams that are as good as one another: in every route they change places, so that each request begins with any of them.',
+				examples: [[{ upstreams: { 'openai/default': 3, 'local/extractive': 1 } }]],
+			})
+			.default([]),
 		escalate_to: upstreamName
 			.meta({ description: 'A stronger upstream for `escalate`; null when there is none.' })
 			.nullable()

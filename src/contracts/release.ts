@@ -43,6 +43,14 @@ export interface SchemaFormat {
 	readonly tokens: number;
 }
 
+/** Upstreams that are as good as one another, so that each request begins with any of them. */
+export interface EqualUpstreams {
+	/** By upstream, above zero. */
+	readonly weights: Readonly<Record<string, number>>;
+	/** By their weights alone, or by how many calls are under way at each for its weight. */
+	readonly by: 'weight' | 'load';
+}
+
 /** A contract with defaults filled in and nothing left to decide at request time. Frozen all the way down. */
 export interface Contract {
 	readonly feature: string;
@@ -86,6 +94,8 @@ export interface Contract {
 		readonly route: readonly string[];
 		/** Other routes by name, from which a flag chooses; each without what is switched off, and maybe empty. */
 		readonly routes: Readonly<Record<string, readonly string[]>>;
+		/** Upstreams that change places among themselves in every route; none stands in two of them. */
+		readonly equals: readonly EqualUpstreams[];
 		readonly escalateTo: string | null;
 		/** Sent with every call, e.g. `temperature`. */
 		readonly parameters: Readonly<Record<string, unknown>>;

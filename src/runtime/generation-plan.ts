@@ -7,6 +7,7 @@ import type { Produced } from './attempt.ts';
 import type { Breakers } from './breakers.ts';
 import type { CallParameters } from './parameters.ts';
 import type { AnswerSink } from './request.ts';
+import type { UpstreamLoad } from './upstream-load.ts';
 
 /** Everything that generation needs to know, whatever asked for it. */
 export interface GenerationPlan {
@@ -36,6 +37,7 @@ export interface GenerationParts {
 	readonly random: Random;
 	readonly retries: RetryBudgets;
 	readonly breakers: Breakers;
+	readonly load: UpstreamLoad;
 	/** Told about faults that must not cost the client an answer that it can have. */
 	readonly onFault: (error: unknown) => void;
 }

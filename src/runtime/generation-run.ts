@@ -92,6 +92,8 @@ export class Run {
 		let ticket: Awaited<ReturnType<NonNullable<typeof limits>['reserveCall']>> | null = null;
 		let used: CallAmounts | null = null;
 		let end: Parameters<Passage['end']>[0] = { verdict: 'nothing', tookMs: 0, error: null };
+		const { name } = this.#model.upstream;
+		this.#parts.load.begin(name);
 		try {
 			if (limits?.limitsCalls) ticket = await limits.reserveCall(most, this.#remainingMs(), this.#notes);
 			this.#context.throwIfOver();
@@ -106,6 +108,7 @@ export class Run {
 			if (!result.ok && result.fault !== null) throw result.fault;
 			return result;
 		} finally {
+			this.#parts.load.end(name);
 			passage.end(end);
 			if (ticket !== null) await limits?.settleCall(ticket, used).catch(this.#parts.onFault);
 		}

@@ -22,6 +22,7 @@ import { reAskPlan } from './re-ask.ts';
 import type { Answer, AnswerSink, ChatRequest, Translation } from './request.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
+import { spread } from './spread.ts';
 
 export interface PipelineParts extends GenerationParts {
 	readonly retriever: Retriever;
@@ -50,9 +51,11 @@ export async function answer(
 async function answerAsFeature(
 	context: RequestContext,
 	request: ChatRequest,
-	{ feature, parts }: { feature: Feature; parts: PipelineParts },
+	{ feature: given, parts }: { feature: Feature; parts: PipelineParts },
 ): Promise<Answer> {
-	const { contract } = feature.release;
+	const { contract } = given.release;
+	const { equals } = contract.models;
+	const feature = equals.length === 0 ? given : { ...given, route: spread(given.route, equals, parts) };
 	const { call, input } = await route(context, request, feature);
 
 	const found = contract.retrieval

@@ -21,6 +21,7 @@ import type { Answer, ChatRequest } from './request.ts';
 import { RequestContext } from './request-context.ts';
 import { note, searchWithin } from './retrieve.ts';
 import { takePlace } from './take-place.ts';
+import { UpstreamLoad } from './upstream-load.ts';
 
 export interface RuntimeParts {
 	readonly clock: Clock;
@@ -55,6 +56,7 @@ export class Runtime {
 	readonly #parts: RuntimeParts & {
 		readonly retries: RetryBudgets;
 		readonly breakers: Breakers;
+		readonly load: UpstreamLoad;
 		readonly places: Places;
 	};
 	readonly #door = new Door();
@@ -67,7 +69,7 @@ export class Runtime {
 		const places = new Places({ clock: parts.clock, isShared }, snapshot.admission);
 		this.breakers = new Breakers(parts.clock);
 		this.retries = new RetryBudgets(snapshot.retries);
-		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers };
+		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers, load: new UpstreamLoad() };
 		this.#bytes = new BufferedBytes(snapshot.admission.bufferedBytesMax);
 		this.#pressure = new Pressure(parts.clock, places);
 		this.#snapshot = snapshot;

@@ -306,3 +306,15 @@ test('a flood of mistakes is cut, and says how many were left out', async () => 
 	expect(problems).toHaveLength(100);
 	expect(problems.at(-1)).toContain('and 19901 more problems in this file');
 });
+
+test('equal upstreams are known, stand in a route, and in one group only', async () => {
+	const groups = 'equals: [{upstreams: {local/extractive: 1, local/else: 2}}, {upstreams: {local/extractive: 1}}]';
+	const problems = await problemsWith(edited('parameters: {temperature: 0}', groups));
+	for (const what of [
+		/there is no upstream local\/else/,
+		/stands twice in models\.equals/,
+		/fewer than two upstreams/,
+	]) {
+		expect(problems).toContainEqual(expect.stringMatching(what));
+	}
+});

@@ -13,6 +13,8 @@ import { keysBelow, type SchemaNode, valueAt } from '../../src/contracts/schema-
 import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
 
 const MINIMAL_CONTRACT = { owner: 'x', retrieval: { collection: 'docs' }, models: { route: ['local/extractive'] } };
+/** What a list is filled with to be compared, by its path. */
+const ENTRIES = { equals: [{ upstreams: { 'a/a': 1, 'b/b': 1 } }] };
 const MINIMAL_PROJECT = {
 	upstreams: { '*': { family: 'openai-compatible', base_url: 'http://h', model: 'm', price: null } },
 	collections: { '*': { sources: { '*': { kind: 'folder', path: 'docs' } } } },
@@ -32,7 +34,12 @@ test('every default that the manual states is the one that applies in a contract
 	const applied = contractSchema.parse(MINIMAL_CONTRACT);
 	const defaults = documentedDefaults(contractJsonSchema).filter(([path]) => path.join('.') !== 'retrieval');
 	expect(defaults.length).toBeGreaterThan(25);
-	for (const [path, value] of defaults) expect(valueAt(applied, path), path.join('.')).toEqual(value);
+	const models = contractSchema.parse({ ...MINIMAL_CONTRACT, models: { ...MINIMAL_CONTRACT.models, ...ENTRIES } });
+	for (const [path, value] of defaults) {
+		const at = path.indexOf('[]');
+		const place = path.map((key, depth) => (depth === at ? 0 : key));
+		expect(valueAt(at === -1 ? applied : models, place), path.join('.')).toEqual(value);
+	}
 });
 
 test('every default that the manual states is the one that applies in plimsoll.yaml', () => {

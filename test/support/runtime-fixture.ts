@@ -73,6 +73,7 @@ export function contract(change: Change = {}): Contract {
 		models: {
 			route: ['test/primary'],
 			routes: {},
+			equals: [],
 			escalateTo: null,
 			parameters: {},
 			clientParameters: [],
