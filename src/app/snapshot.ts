@@ -1,6 +1,8 @@
 import { countTokens } from '../base/tokens.ts';
 import type { EmbedderConfig, LimitTable } from '../contracts/project.ts';
+import type { Contract } from '../contracts/release.ts';
 import { createGuards } from '../guards/guards.ts';
+import { createPartCheck } from '../guards/part-check.ts';
 import { EMBEDDING_TOKENIZER } from '../runtime/embed.ts';
 import type { EmbedderTarget, Feature, Snapshot } from '../runtime/feature.ts';
 import type { FlagSource } from '../spec/flags.ts';
@@ -28,6 +30,7 @@ export function createSnapshot(
 				release,
 				prompt,
 				guards: createGuards(contract.guards),
+				partCheck: partCheckOf(contract),
 				route: contract.models.route.flatMap((upstream) => models.get(upstream) ?? []),
 				escalateTo: contract.models.escalateTo === null ? null : (models.get(contract.models.escalateTo) ?? null),
 				flags: featureFlags(contract, {
@@ -77,3 +80,7 @@ function embedderTarget(config: EmbedderConfig): EmbedderTarget {
 }
 
 const IN_PROCESS = Object.freeze({ version: 'in-process', inputMicrosPerMillion: 0 });
+
+function partCheckOf({ guards, stream }: Contract): Feature['partCheck'] {
+	return guards.outputSchema === null || stream === 'buffered' ? null : createPartCheck(guards.outputSchema);
+}

@@ -1,5 +1,6 @@
 import type { SchemaDialect } from './schema-dialect.ts';
 import { isMapping } from './schema-node.ts';
+import { targetOf } from './schema-reference.ts';
 import type { FieldPath } from './yaml-document.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -167,22 +168,4 @@ function refersToItself(root: Schema): boolean {
 		return circular;
 	};
 	return visit(root, new Set());
-}
-
-/** What a reference within a schema points at; undefined when there is nothing. */
-function targetOf(root: unknown, ref: string): unknown {
-	if (ref === '#') return root;
-	if (!ref.startsWith('#/')) return undefined;
-	let node: unknown = root;
-	for (const raw of ref.slice(2).split('/')) {
-		let part = raw.replaceAll('~1', '/').replaceAll('~0', '~');
-		try {
-			part = decodeURIComponent(part);
-		} catch {
-			return undefined;
-		}
-		if (typeof node !== 'object' || node === null || !Object.hasOwn(node, part)) return undefined;
-		node = (node as Readonly<Record<string, unknown>>)[part];
-	}
-	return node;
 }

@@ -1,6 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import type { Checked, Problem } from '../spec/problem.ts';
+import { schemaFaults } from './schema-limits.ts';
 import { isMapping } from './schema-node.ts';
 import { accepted, fileProblem, refused, type SourceFile } from './source-file.ts';
 import { fieldName } from './validation.ts';
@@ -38,6 +39,7 @@ function compileProblem(schema: Readonly<Record<string, unknown>>): ((source: So
 		strictTypes: false,
 		strictTuples: false,
 		strictRequired: false,
+		allowMatchingProperties: true,
 		allErrors: true,
 		logger: false,
 	});
@@ -46,6 +48,10 @@ function compileProblem(schema: Readonly<Record<string, unknown>>): ((source: So
 		if (ajv.validateSchema(schema) !== true) {
 			const errors = (ajv.errors ?? []).map((error) => [pointer(error.instancePath), error.message ?? ''] as const);
 			return (source) => errors.map(([path, message]) => at(source, path, `is not valid JSON Schema: ${message}`));
+		}
+		const faults = schemaFaults(schema);
+		if (faults.length > 0) {
+			return (source) => faults.map(({ path, message, hint }) => ({ ...at(source, path, message), hint }));
 		}
 		ajv.compile(schema);
 		return null;

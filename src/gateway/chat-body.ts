@@ -27,6 +27,7 @@ export const InvokeBody = z.strictObject({
 		.default([]),
 	max_tokens: z.int().min(1).optional(),
 	user: z.string().max(512).optional(),
+	stream: z.boolean('expected true or false').optional(),
 });
 
 /** `POST /v1/collections/{collection}/search`. */

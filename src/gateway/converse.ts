@@ -44,7 +44,7 @@ export async function converse(
 }
 
 /** Headers that say how the answer came to be, for clients that never look into the body's extras. */
-export function noteAnswer({ outlet }: Pick<TracedExchange, 'outlet'>, answer: Answer): void {
+function noteAnswer({ outlet }: Pick<TracedExchange, 'outlet'>, answer: Answer): void {
 	if (answer.upstream !== null) outlet.header('x-plimsoll-upstream', answer.upstream);
 	if (answer.degraded !== null) outlet.header('x-plimsoll-degraded', answer.degraded);
 }

@@ -4,9 +4,10 @@ import { PlimsollError } from '../spec/errors.ts';
 import { ChatBody, InvokeBody, readChatBody, SearchBody } from './chat-body.ts';
 import { chatCompletion, type Envelope, invokeResponse } from './chat-response.ts';
 import { ChatStream } from './chat-stream.ts';
-import { converse, noteAnswer } from './converse.ts';
+import { converse } from './converse.ts';
 import { EmbeddingsBody, readEmbeddingsBody } from './embeddings-body.ts';
 import { embeddingsResponse } from './embeddings-response.ts';
+import { InvokeStream } from './invoke-stream.ts';
 import { checkBody } from './json-body.ts';
 import { MessagesBody, readMessagesBody } from './messages-body.ts';
 import { messageOf } from './messages-response.ts';
@@ -62,7 +63,8 @@ export const DATA_ROUTES: readonly Route[] = [
 		path: '/v1/features/{feature}/invoke',
 		scope: 'invoke',
 		traced: true,
-		summary: 'Ask a feature with typed input; the output is JSON where its contract has an output schema.',
+		summary:
+			'Ask a feature with typed input, whole or as a stream of parts; the output is JSON where its contract has an output schema.',
 		body: InvokeBody,
 		handle: invoke,
 	},
@@ -139,26 +141,30 @@ async function embeddings({ request, parts, context, outlet }: TracedExchange): 
 	return embeddingsResponse(embedding, { model: ask.model, encoding });
 }
 
-async function invoke(exchange: TracedExchange): Promise<unknown> {
+function invoke(exchange: TracedExchange): Promise<unknown> {
 	const { context } = exchange;
 	const name = pathParameter(exchange.request, 'feature');
-	const { input, history, max_tokens: maxTokens, user } = checkBody(InvokeBody, exchange.request.body);
+	const { input, history, max_tokens: maxTokens, user, stream } = checkBody(InvokeBody, exchange.request.body);
 	const { question = '', ...variables } = input;
 	const { runtime } = exchange.parts;
 	requireFeature(context.caller, name);
 	const feature = runtime.snapshot.features.get(name);
 	if (!feature)
 		throw new PlimsollError('model_not_found', `No feature is named "${name.slice(0, 100)}".`, { param: 'feature' });
-	const answer = await runtime.chat(context, {
+	const envelope = envelopeOf(context, name);
+	const isJson = feature.release.contract.guards.outputSchema !== null;
+	const ask = {
 		model: name,
 		messages: [...history, { role: 'user', content: question }],
 		variables,
 		parameters: maxTokens === undefined ? {} : { max_tokens: maxTokens },
-		sink: null,
 		user: user ?? null,
+	};
+	const { partCheck } = feature;
+	return converse(exchange, ask, {
+		events: stream ? new InvokeStream(exchange.outlet, envelope, { context, isJson, partCheck }) : null,
+		whole: (answer) => invokeResponse(envelope, answer, isJson),
 	});
-	noteAnswer(exchange, answer);
-	return invokeResponse(envelopeOf(context, name), answer, feature.release.contract.guards.outputSchema !== null);
 }
 
 async function search(exchange: TracedExchange): Promise<unknown> {

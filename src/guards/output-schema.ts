@@ -21,7 +21,7 @@ export function compileOutputSchema(schema: Readonly<Record<string, unknown>>): 
 			return 'the answer is not JSON';
 		}
 		try {
-			return validate(value) ? null : describe(validate.errors ?? []);
+			return validate(value) ? null : describeErrors(validate.errors ?? []);
 		} catch (error) {
 			return `the answer could not be checked: ${error instanceof RangeError ? 'it is nested too deeply' : 'the schema failed on it'}`;
 		}
@@ -30,7 +30,8 @@ export function compileOutputSchema(schema: Readonly<Record<string, unknown>>): 
 
 function compile(schema: Readonly<Record<string, unknown>>) {
 	// One error ends the check: a hostile answer could otherwise hold a hundred thousand of them.
-	const ajv = new Ajv2020({ strict: false, allErrors: false, logger: false });
+	// Members are the answer's own: no answer has a `toString` or a `constructor` by itself.
+	const ajv = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true });
 	formats.default(ajv);
 	try {
 		return ajv.compile<unknown>(schema);
@@ -46,12 +47,11 @@ function compile(schema: Readonly<Record<string, unknown>>) {
 	}
 }
 
-function describe(errors: readonly ErrorObject[]): string {
+/** @param within JSON pointer of the value that was judged. */
+export function describeErrors(errors: readonly ErrorObject[], within = ''): string {
 	const shown = errors.slice(0, ERRORS_SHOWN).map(({ instancePath, message }) => {
-		const pointer =
-			instancePath.length > POINTER_CHARS_MAX
-				? `${instancePath.slice(0, POINTER_CHARS_MAX)}…`
-				: instancePath || 'the whole';
+		const place = within + instancePath;
+		const pointer = place.length > POINTER_CHARS_MAX ? `${place.slice(0, POINTER_CHARS_MAX)}…` : place || 'the whole';
 		return `${pointer} ${message ?? 'does not fit'}`;
 	});
 	return `the answer does not satisfy the schema: ${shown.join('; ')}`;

@@ -2,7 +2,7 @@ import type { AdmissionConfig, LimitTable, RetrySettings } from '../contracts/pr
 import type { Release } from '../contracts/release.ts';
 import type { FlagUse } from '../policy/flags.ts';
 import type { FlagSource } from '../spec/flags.ts';
-import type { Guard } from '../spec/guard.ts';
+import type { Guard, PartCheck } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
 import type { Prompt } from '../spec/prompt.ts';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
@@ -13,6 +13,8 @@ export interface Feature {
 	readonly release: Release;
 	readonly prompt: Prompt;
 	readonly guards: readonly Guard[];
+	/** For an answer of JSON that clients get while it is made; null: they get none before its end. */
+	readonly partCheck: PartCheck | null;
 	/** Available upstreams in order of preference; at least one. */
 	readonly route: readonly Model[];
 	readonly escalateTo: Model | null;

@@ -1,3 +1,4 @@
+import type { JsonPath } from '../base/partial-json.ts';
 import type { Passage } from './retrieval.ts';
 import type { GuardVerdict } from './trace.ts';
 
@@ -13,6 +14,9 @@ export interface RepairedAnswer {
 	readonly text: string;
 	readonly how: NonNullable<GuardVerdict['repaired']>;
 }
+
+/** Why a value of an unfinished JSON answer cannot be a part of any that passes; null when it can. */
+export type PartCheck = (path: JsonPath, value: unknown) => string | null;
 
 /** A check of a complete answer. Pure: the same answer and context give the same verdict. Never throws. */
 export interface Guard {

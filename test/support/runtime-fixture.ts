@@ -18,7 +18,7 @@ import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { EmbedderTarget, Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
-import type { Guard } from '../../src/spec/guard.ts';
+import type { Guard, PartCheck } from '../../src/spec/guard.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
@@ -110,12 +110,19 @@ export const plainPrompt: Prompt = {
 
 export function feature(
 	change: Change,
-	parts: { route: readonly Model[]; escalateTo?: Model; guards?: readonly Guard[]; flags?: FeatureFlags },
+	parts: {
+		route: readonly Model[];
+		escalateTo?: Model;
+		guards?: readonly Guard[];
+		partCheck?: PartCheck;
+		flags?: FeatureFlags;
+	},
 ): Feature {
 	return {
 		release: { contract: contract(change), hash: 'f'.repeat(64), id: 'ffffffffffff' },
 		prompt: plainPrompt,
 		guards: parts.guards ?? [],
+		partCheck: parts.partCheck ?? null,
 		route: parts.route,
 		escalateTo: parts.escalateTo ?? null,
 		flags: parts.flags ?? null,
