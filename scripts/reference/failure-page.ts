@@ -35,6 +35,7 @@ const VERDICTS = {
 	failed: 'a failure',
 	refused: 'a refusal',
 	nothing: 'nothing',
+	unsent: 'nothing',
 } as const;
 
 /** docs/reference/failures.md: the table that decides what follows a failed attempt. */

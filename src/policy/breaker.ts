@@ -28,9 +28,9 @@ export interface BreakerState {
 
 /**
  * What a call told about its upstream. `answered`: no, for reasons of the request; that proves that somebody is there, and
- * nothing more. `nothing`: it was ended from our side.
+ * nothing more. `nothing`: it was ended from our side. `unsent`: it was never made.
  */
-export type Verdict = 'ok' | 'answered' | 'failed' | 'refused' | 'nothing';
+export type Verdict = 'ok' | 'answered' | 'failed' | 'refused' | 'nothing' | 'unsent';
 
 export interface CallEnd {
 	/** Of the state when the call was let through. */
@@ -101,13 +101,16 @@ export function settle(
 	if (settings === null || end.epoch !== state.epoch) return state;
 	const { verdict, now } = end;
 	if (state.phase === 'closed') {
-		if (verdict === 'nothing' || verdict === 'answered') return state;
+		if (verdict === 'nothing' || verdict === 'unsent' || verdict === 'answered') return state;
 		return verdict === 'refused' ? refused(state, settings, end) : counted(state, settings, end);
 	}
 	if (state.phase !== 'probing') return state;
 	switch (verdict) {
 		case 'refused':
 			return refused(state, settings, end);
+		case 'unsent':
+			// Its turn is the next one's: who may not call must not keep away who may.
+			return opened(state, { why: state.why ?? 'failures', until: now, since: state.since });
 		case 'failed':
 		case 'nothing':
 			return opened(state, {

@@ -91,7 +91,7 @@ export class Run {
 		const startedMs = this.#context.elapsedMs();
 		let ticket: Awaited<ReturnType<NonNullable<typeof limits>['reserveCall']>> | null = null;
 		let used: CallAmounts | null = null;
-		let end: Parameters<Passage['end']>[0] = { verdict: 'nothing', tookMs: 0, error: null };
+		let end: Parameters<Passage['end']>[0] = { verdict: 'unsent', tookMs: 0, error: null };
 		const { name } = this.#model.upstream;
 		this.#parts.load.begin(name);
 		try {
@@ -102,6 +102,7 @@ export class Run {
 			const request = this.#request();
 			// From here on, whatever goes wrong, what may have been used is taken for used.
 			used = most;
+			end = { ...end, verdict: 'nothing' };
 			const result = await this.#call(request, effect);
 			used = usedBy(result);
 			end = this.#endOf(result, { request, startedMs });

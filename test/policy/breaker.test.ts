@@ -143,6 +143,17 @@ describe('a breaker', () => {
 		expect(bench.isOpen).toBe(false);
 	});
 
+	it('gives the turn of a probe that was never sent to whoever comes next', () => {
+		const bench = new Bench();
+		for (let n = 0; n < 5; n++) bench.call('failed');
+		bench.now = 5000;
+		const probe = bench.begin();
+		expect(bench.begin()).toHaveProperty('waitMs');
+		if ('epoch' in probe) bench.end(probe.epoch, 'unsent');
+		expect(bench.call('ok')).toBe(true);
+		expect(bench.isOpen).toBe(false);
+	});
+
 	it('lets the next probe go soon after one that failed late, but never at once', () => {
 		const bench = new Bench();
 		for (let n = 0; n < 5; n++) bench.call('failed');

@@ -194,10 +194,11 @@ describe('an outage', () => {
 
 describe('a probe', () => {
 	/** A runtime whose only upstream is open, with a probe due. */
-	async function probeDue(script: () => Behaviour) {
+	async function probeDue(script: () => Behaviour, limits = NO_LIMITS) {
 		const clock = new VirtualClock();
 		const model = new ScriptedModel(clock, script);
-		const { runtime, traces } = runtimeOf(clock, [feature({}, { route: [model] })], { breakers: both('test/primary') });
+		const features = [feature({}, { route: [model] })];
+		const { runtime, traces } = runtimeOf(clock, features, { breakers: both('test/primary'), limits });
 		while (model.calls < BREAKER.failuresInARow) await asked(clock, runtime);
 		await clock.advance(BREAKER.probeIntervalMs);
 		return { clock, model, runtime, traces };
@@ -213,6 +214,15 @@ describe('a probe', () => {
 		const answered = (await Promise.all(endings)).filter(({ answer }) => answer !== null);
 		expect(answered).toHaveLength(1);
 		expect(model.calls - before).toBe(1);
+		expect((await asked(clock, runtime)).error).toBeNull();
+	});
+
+	it('that limits refuse before it is sent leaves its turn to whoever comes next', async () => {
+		let behaviour: Behaviour = failing('connect');
+		const poor = { ...UNLIMITED, tenant: [{ limit: 'tokens_per_minute' as const, max: 1 }] };
+		const { clock, runtime } = await probeDue(() => behaviour, { ...NO_LIMITS, tenants: { poor } });
+		behaviour = HELLO;
+		expect((await asked(clock, runtime, { tenant: 'poor' })).error?.code).toBe('request_above_limit');
 		expect((await asked(clock, runtime)).error).toBeNull();
 	});
 
