@@ -43,6 +43,8 @@ interface Running {
 	readonly secret: string;
 	/** Equal for settings under which the same provider can stay. */
 	readonly print: string;
+	/** Evaluations that it has not answered: another provider does not inherit them. */
+	pending: number;
 }
 
 /** Evaluates flags by OpenFeature: those of flags.yaml, or a provider's that the configuration names. */
@@ -50,7 +52,6 @@ export class FlagClient implements FlagSource {
 	readonly #parts: FlagClientParts;
 	#running: Running | null = null;
 	#timeoutMs = 0;
-	#pending = 0;
 	#domains = 0;
 
 	constructor(parts: FlagClientParts) {
@@ -77,7 +78,7 @@ export class FlagClient implements FlagSource {
 		const client = OpenFeature.getClient(domain);
 		// The trace says of each request what went wrong.
 		client.setLogger(SILENT);
-		return this.#prepared({ client, domain, file, secret, print }, { timeoutMs });
+		return this.#prepared({ client, domain, file, secret, print, pending: 0 }, { timeoutMs });
 	}
 
 	/** Puts another project's flags in force once `other` has worked; when either fails, nothing has changed here. */
@@ -96,7 +97,7 @@ export class FlagClient implements FlagSource {
 	async evaluate(asks: readonly FlagAsk[], subject: FlagSubject, msMax: number): Promise<readonly FlagResult[]> {
 		const running = this.#running;
 		if (running === null) return asks.map((ask) => failed(ask, 'there are no flags'));
-		if (this.#pending >= PENDING_MAX) return asks.map((ask) => failed(ask, 'the provider does not answer'));
+		if (running.pending >= PENDING_MAX) return asks.map((ask) => failed(ask, 'the provider does not answer'));
 		const context = contextOf(subject, running.secret);
 		const ms = Math.min(msMax, this.#timeoutMs);
 		const late = Promise.withResolvers<null>();
@@ -104,7 +105,7 @@ export class FlagClient implements FlagSource {
 		try {
 			return await Promise.all(
 				asks.map(async (ask) => {
-					const result = await Promise.race([this.#evaluateOne(running.client, ask, context), late.promise]);
+					const result = await Promise.race([this.#evaluateOne(running, ask, context), late.promise]);
 					return result ?? failed(ask, `the provider did not answer within ${ms} ms`);
 				}),
 			);
@@ -123,16 +124,16 @@ export class FlagClient implements FlagSource {
 		this.#put(null, 0);
 	}
 
-	async #evaluateOne(client: Client, ask: FlagAsk, context: EvaluationContext): Promise<FlagResult> {
-		this.#pending++;
+	async #evaluateOne(running: Running, ask: FlagAsk, context: EvaluationContext): Promise<FlagResult> {
+		running.pending++;
 		try {
-			const { value, variant, reason, errorCode, errorMessage } = await details(client, ask, context);
+			const { value, variant, reason, errorCode, errorMessage } = await details(running.client, ask, context);
 			if (errorCode !== undefined) return failed(ask, `${errorCode}${errorMessage ? `: ${errorMessage}` : ''}`);
 			return { flag: ask.flag, value, variant: variant ?? null, reason: reason ?? 'UNKNOWN', error: null };
 		} catch (thrown) {
 			return failed(ask, thrown instanceof Error ? thrown.message : String(thrown));
 		} finally {
-			this.#pending--;
+			running.pending--;
 		}
 	}
 

@@ -181,7 +181,7 @@ test('a provider that hangs is waited for no longer than the time-out, or than w
 	expect(clock.pending).toBe(0);
 });
 
-test('what a hung provider leaves unanswered is bounded', async () => {
+test('what a hung provider leaves unanswered is bounded, and no burden of the provider that takes its place', async () => {
 	const clock = new VirtualClock();
 	const body = `let calls = 0; export class Test { metadata = { name: 'hung' };
 		${methods('calls++; return new Promise(() => {});')} get calls() { return calls; } }
@@ -195,6 +195,12 @@ test('what a hung provider leaves unanswered is bounded', async () => {
 	const { count } = await import(`${dir}/provider.mjs`);
 	expect(count()).toBe(1_000);
 	expect(await ask()).toMatchObject([{ error: 'the provider does not answer' }]);
+	const { dir: other, provider: lively } = await providerOf(
+		`export class Test { metadata = { name: 'lively' };
+		${methods('return Promise.resolve({ value: false, variant: "off" });')} }`,
+	);
+	(await client.prepare(loadedFlags({ dir: other, provider: lively }))).put();
+	expect(await ask()).toMatchObject([{ value: false, error: null }]);
 });
 
 test('a provider that is not ready in time does not hold up the start, and works once it is', async () => {
