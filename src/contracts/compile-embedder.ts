@@ -34,5 +34,5 @@ export function embedderOf(name: string, raw: RawEmbedder, dir: string): Embedde
 function priceOf(raw: Extract<RawEmbedder, { family: 'openai-compatible' }>['price']): EmbeddingPrice | null {
 	if (raw === null) return null;
 	const inputMicrosPerMillion = usdToMicros(raw.input_usd_per_million ?? 0) ?? 0;
-	return { version: raw.version, inputMicrosPerMillion };
+	return { version: raw.version ?? 'free', inputMicrosPerMillion };
 }

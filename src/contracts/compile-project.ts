@@ -89,7 +89,10 @@ export function compileProject(
 		...checkProject({ document, resolved, available }),
 		...problems,
 		...(prices && value?.prices.unknown === 'refuse'
-			? unpriced(document, value.upstreams, { available, priceList })
+			? [
+					...unpriced(document, value.upstreams, { available, priceList }),
+					...unpricedEmbedders(document, value.embedders),
+				]
 			: []),
 	]);
 	const config =
@@ -202,6 +205,16 @@ function unpriced(
 		const hint = 'give it one, or plimsoll prices import <file>; prices.unknown: estimate reckons it as dear';
 		const path = ['upstreams', name];
 		return [{ ...problemAt(document, path, { message, hint }), ...document.keyPlace(path) }];
+	});
+}
+
+/** The same of embedders, which no list has. */
+function unpricedEmbedders(document: YamlDocument, embedders: RawProject['embedders']): Problem[] {
+	return Object.entries(embedders).flatMap(([name, raw]) => {
+		if (raw.family !== 'openai-compatible' || raw.price !== null) return [];
+		const what = { message: 'has no price', hint: 'give it one, or write price: {free: true}' };
+		const path = ['embedders', name];
+		return [{ ...problemAt(document, path, what), ...document.keyPlace(path) }];
 	});
 }
 

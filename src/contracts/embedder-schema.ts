@@ -17,8 +17,9 @@ const price = z
 	.strictObject({
 		version: text(1, 100, {
 			description: 'Names this price, such as its date; every trace carries it.',
+			'x-default': '**required**, unless the price is free',
 			examples: ['2026-11-01'],
-		}),
+		}).optional(),
 		input_usd_per_million: z
 			.number()
 			.gt(0)
@@ -40,12 +41,13 @@ const price = z
 			.default(false),
 	})
 	.refine(
-		({ free, input_usd_per_million: usd }) => free !== (usd !== undefined),
-		'needs either input_usd_per_million or free: true',
+		({ free, version, input_usd_per_million: usd }) =>
+			free ? usd === undefined : usd !== undefined && version !== undefined,
+		'needs version and input_usd_per_million, or free: true alone',
 	)
 	.meta({
 		description:
-			'What the provider charges, for requests to `POST /v1/embeddings`. Left out: the cost is an estimate, at $0.50 per million tokens, and the trace says so.',
+			'What the provider charges, for requests to `POST /v1/embeddings`. Null: `prices.unknown` decides, and an estimate is $0.50 per million tokens.',
 	})
 	.nullable()
 	.default(null);

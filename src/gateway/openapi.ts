@@ -13,7 +13,7 @@ export function openApiDocument(routes: readonly Route[], version: string) {
 			description: 'A gateway that holds each LLM feature to its contract, and can say afterwards what happened.',
 			license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 		},
-		security: [{ key: [] }],
+		security: [{ key: [] }, { header: [] }],
 		paths: pathsOf(routes),
 		components: {
 			securitySchemes: {
@@ -24,8 +24,14 @@ export function openApiDocument(routes: readonly Route[], version: string) {
 					description: 'Of the admin surface only; changes need x-csrf-token',
 				},
 				key: { type: 'http', scheme: 'bearer', description: 'A key, plim_…, or a JWT of a configured issuer' },
+				header: {
+					type: 'apiKey',
+					in: 'header',
+					name: 'x-api-key',
+					description: 'The same, as Anthropic’s clients send it; authorization goes before it',
+				},
 			},
-			schemas: { Error: ERROR_SCHEMA },
+			schemas: { Error: ERROR_SCHEMA, AnthropicError: ANTHROPIC_ERROR_SCHEMA },
 		},
 	};
 }
@@ -45,6 +51,26 @@ const ERROR_SCHEMA = {
 				request_id: { type: ['string', 'null'] },
 			},
 		},
+	},
+};
+
+const ANTHROPIC_ERROR_SCHEMA = {
+	type: 'object',
+	required: ['type', 'error'],
+	properties: {
+		type: { const: 'error' },
+		error: {
+			type: 'object',
+			required: ['type', 'message', 'code'],
+			properties: {
+				type: { type: 'string' },
+				message: { type: 'string' },
+				code: { type: 'string', enum: Object.keys(ERRORS) },
+				param: { type: ['string', 'null'] },
+				details: { type: 'object', properties: { error_code: { type: 'string' } } },
+			},
+		},
+		request_id: { type: ['string', 'null'] },
 	},
 };
 
@@ -76,20 +102,22 @@ function operation(route: Route): Record<string, unknown> {
 		...body,
 		responses: {
 			'200': { description: 'Success' },
-			...(takesKey(route) ? KEY_REFUSALS : {}),
-			default: errorResponse('An error'),
+			...(takesKey(route) ? keyRefusals(route) : {}),
+			default: errorResponse(route, 'An error'),
 		},
 	};
 }
 
-function errorResponse(description: string) {
-	return { description, content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } } };
+function errorResponse({ dialect }: Route, description: string) {
+	const name = dialect === 'anthropic' ? 'AnthropicError' : 'Error';
+	return { description, content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } } };
 }
 
-const KEY_REFUSALS = {
-	'409': errorResponse('The Idempotency-Key was executed before, and what came of it is unknown or not kept'),
-	'422': errorResponse('The Idempotency-Key was used before with another body or route; or the request cannot be met'),
-};
+function keyRefusals(route: Route) {
+	const isOver = 'The Idempotency-Key was executed before, and what came of it is unknown or not kept';
+	const isOther = 'The Idempotency-Key was used before with another body or route; or the request cannot be met';
+	return { '409': errorResponse(route, isOver), '422': errorResponse(route, isOther) };
+}
 
 /** Every POST that passes the pipeline takes an idempotency key. */
 function takesKey({ method, traced }: Route): boolean {
@@ -111,7 +139,10 @@ function keyParameter(route: Route): unknown[] {
 
 function securityOf({ scope, path }: Route) {
 	if (scope === null) return { security: [] };
-	return { ...(path.startsWith('/admin/') ? { security: [{ key: [] }, { session: [] }] } : {}), 'x-scope': scope };
+	return {
+		...(path.startsWith('/admin/') ? { security: [{ key: [] }, { header: [] }, { session: [] }] } : {}),
+		'x-scope': scope,
+	};
 }
 
 function deadlineParameter({ traced }: Route): unknown[] {

@@ -286,7 +286,7 @@ embedders:
 	expect(
 		await problemsOf(hosted('aliases: [text-embedding-3-small], price: {version: v, input_usd_per_million: 0.02}')),
 	).toEqual([]);
-	expect(await problemsOf(hosted('price: {version: v, free: true}'))).toEqual([]);
+	expect(await problemsOf(hosted('price: {free: true}'))).toEqual([]);
 	for (const [alias, whose] of [
 		['words', 'an embedder'],
 		['wide', 'an alias of the embedder words'],
@@ -295,9 +295,13 @@ embedders:
 		const [problem] = await problemsOf(hosted(`aliases: [${alias}]`));
 		expect(problem).toContain(`embedders.hosted.aliases[0]: ${alias} is the name of ${whose} already`);
 	}
-	for (const price of ['{version: v}', '{version: v, free: true, input_usd_per_million: 1}']) {
+	for (const price of [
+		'{version: v}',
+		'{input_usd_per_million: 1}',
+		'{version: v, free: true, input_usd_per_million: 1}',
+	]) {
 		const [problem] = await problemsOf(hosted(`price: ${price}`));
-		expect(problem).toContain('needs either input_usd_per_million or free: true');
+		expect(problem).toContain('needs version and input_usd_per_million, or free: true alone');
 	}
 	const [zero] = await problemsOf(hosted('price: {version: v, input_usd_per_million: 0}'));
 	expect(zero).toContain('embedders.hosted.price.input_usd_per_million');

@@ -125,6 +125,10 @@ describe('a list of prices', () => {
 		);
 		expect((await load(null, list({ 'gpt-x': cheap }), refuse)).problems).toEqual([]);
 		expect((await load('{free: true}', {}, refuse)).problems).toEqual([]);
+		const hosted = 'hosted: {family: openai-compatible, base_url: http://h/v1, model: m, dimensions: 8';
+		const withEmbedder = (more: string) => load('{free: true}', {}, `${refuse}embedders: {${hosted}${more}}}\n`);
+		expect((await withEmbedder('')).problems.map(formatProblem).join()).toMatch(/embedders\.hosted: has no price/);
+		expect((await withEmbedder(', price: {free: true}')).problems).toEqual([]);
 	});
 });
 

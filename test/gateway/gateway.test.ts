@@ -285,6 +285,9 @@ describe('routes', () => {
 	it('describes every route in its OpenAPI document', async () => {
 		const document = JSON.parse(await (await fetch(`${gateway.url}/openapi.json`)).text());
 		for (const { method, path } of ROUTES) expect(document.paths[path]).toHaveProperty(method.toLowerCase());
+		const errorOf = (path: string) =>
+			document.paths[path].post.responses.default.content['application/json'].schema.$ref.split('/').at(-1);
+		expect(['/v1/chat/completions', '/v1/messages'].map(errorOf)).toEqual(['Error', 'AnthropicError']);
 		expect(document.paths['/v1/chat/completions'].post.requestBody.content['application/json'].schema.required).toEqual(
 			['model', 'messages'],
 		);
