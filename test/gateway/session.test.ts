@@ -91,8 +91,9 @@ describe('a browser that signs in', () => {
 		expect((await call('GET', '/admin/keys', { cookie: `${cookie}x` })).code).toBe('session_invalid');
 		expect((await call('GET', '/admin/keys', { cookie: 'plimsoll_session=v1.a.b.c' })).code).toBe('session_invalid');
 		expect((await call('GET', '/admin/keys', { cookie: `${cookie}; ${cookie}` })).code).toBe('key_missing');
-		const both = await call('GET', '/admin/keys', { cookie, authorization: 'Bearer plim_x' });
-		expect(both.code).toBe('key_invalid');
+		for (const wrong of [{ authorization: 'Bearer plim_x' }, { 'x-api-key': 'plim_x' }]) {
+			expect((await call('GET', '/admin/keys', { cookie, ...wrong })).code).toBe('key_invalid');
+		}
 	});
 
 	test('signs out with its token, and its cookie is taken away', async () => {
