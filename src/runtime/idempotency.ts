@@ -2,6 +2,7 @@ import { sleep } from '../base/clock.ts';
 import { asPlimsollError, isErrorCode, PlimsollError } from '../spec/errors.ts';
 import type { KeyedAsk, KeyState, KeyStoreHealth, StoredResponse } from '../spec/idempotency.ts';
 import { type Execute, type ExecutionParts, KeyedExecution, LEASE_MS } from './keyed-execution.ts';
+import { draining } from './queue-refusal.ts';
 import type { Follower } from './recording.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
 
@@ -79,7 +80,7 @@ export class Idempotency {
 		this.#cancelSweep();
 		const running = [...this.#running.values()];
 		for (const { context } of running) {
-			context.cancel(new PlimsollError('server_draining', 'The server is stopping.', { retryAfterMs: 1_000 }));
+			context.cancel(draining());
 		}
 		await Promise.all(running.map(({ recording }) => recording.closed));
 	}

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import type { Effect, IdempotencyStore, KeyClaim, KeyHolder, KeyState } from '../spec/idempotency.ts';
+import { keysUnavailable } from './unavailable.ts';
 
 /** After so many failures in a row nobody waits any more, but for one every so often that finds out. */
 const FAILURES_MAX = 3;
@@ -29,7 +29,7 @@ export class BoundedIdempotency implements IdempotencyStore {
 
 	async claim(claim: KeyClaim): Promise<KeyState> {
 		if (this.#failures >= FAILURES_MAX) {
-			if (this.#clock.monotonic() < this.#probeAt) throw unavailable();
+			if (this.#clock.monotonic() < this.#probeAt) throw keysUnavailable();
 			this.#probeAt = this.#clock.monotonic() + PROBE_EVERY_MS;
 		}
 		try {
@@ -81,7 +81,7 @@ export class BoundedIdempotency implements IdempotencyStore {
 			// An answer may lie in the socket while this process was busy: one more turn of the loop reads it.
 			cancel = this.#clock.after(0, () => {
 				isLate = true;
-				expire(unavailable());
+				expire(keysUnavailable());
 			});
 		});
 		const checked = done.then(async (value) => {
@@ -95,10 +95,4 @@ export class BoundedIdempotency implements IdempotencyStore {
 			cancel();
 		}
 	}
-}
-
-function unavailable(): PlimsollError {
-	return new PlimsollError('idempotency_unavailable', 'The store of idempotency keys does not answer.', {
-		retryAfterMs: 1_000,
-	});
 }

@@ -1,7 +1,6 @@
 import { BoundedQueue } from '../base/bounded-queue.ts';
 import type { Clock } from '../base/clock.ts';
 import { ticketFor } from '../policy/limits.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Claim,
 	Counter,
@@ -13,6 +12,7 @@ import type {
 	StateHealth,
 	Ticket,
 } from '../spec/shared-state.ts';
+import { limitsUnavailable } from './unavailable.ts';
 
 export interface FailsafePolicy {
 	readonly onFailure: NonNullable<StateHealth['onFailure']>;
@@ -73,7 +73,7 @@ export class FailsafeState implements SharedState {
 		if (outcome.ok) return outcome.value;
 		switch (this.#policy.onFailure) {
 			case 'fail_closed':
-				throw unavailable();
+				throw limitsUnavailable();
 			case 'fail_open':
 				return { granted: true, ticket: ticketFor(ask, 'nobody'), standings: [] };
 			case 'local_share':
@@ -104,7 +104,7 @@ export class FailsafeState implements SharedState {
 	async usage(tenantId: string, counters: readonly Counter[], now: number): Promise<readonly CounterUsage[]> {
 		const outcome = await this.#within(() => this.#shared.usage(tenantId, counters, now));
 		if (outcome.ok) return outcome.value;
-		throw unavailable();
+		throw limitsUnavailable();
 	}
 
 	health(): StateHealth {
@@ -139,7 +139,7 @@ export class FailsafeState implements SharedState {
 				});
 		// Above the share, but not above the limit: it would pass if the shared state answered.
 		if (!reservation.granted && reservation.refusal.waitMs === null && whole && whole.amount <= whole.max) {
-			throw unavailable();
+			throw limitsUnavailable();
 		}
 		return reservation;
 	}
@@ -222,10 +222,4 @@ export class FailsafeState implements SharedState {
 			this.#unconfirmed++;
 		}
 	}
-}
-
-function unavailable(): PlimsollError {
-	return new PlimsollError('limits_unavailable', 'The shared state behind the limits does not answer.', {
-		retryAfterMs: 1_000,
-	});
 }

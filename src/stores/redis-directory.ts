@@ -1,22 +1,16 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Exchange, SharedDirectory } from '../spec/shared-directory.ts';
 import type { RedisLink } from './redis-link.ts';
-import type { RedisScript } from './redis-scripts.ts';
-
-function script(lua: string): RedisScript {
-	// Redis names scripts by SHA-1; nothing secret hangs on it.
-	return { lua, sha: createHash('sha1').update(lua).digest('hex') };
-}
+import { redisScript } from './redis-scripts.ts';
 
 /** KEYS: directory, revision. Reply: the revision, then names and texts in turn. */
-const LIST = script(`return { redis.call('GET', KEYS[2]) or '0', redis.call('HGETALL', KEYS[1]) }`);
+const LIST = redisScript(`return { redis.call('GET', KEYS[2]) or '0', redis.call('HGETALL', KEYS[1]) }`);
 
 /** KEYS: directory, revision. */
-const REVISION = script(`return redis.call('GET', KEYS[2]) or '0'`);
+const REVISION = redisScript(`return redis.call('GET', KEYS[2]) or '0'`);
 
 /** KEYS: directory, revision. ARGV: name, expected (empty: nothing), next, channel. Reply: 1 when stored, what stands there. */
-const EXCHANGE = script(`
+const EXCHANGE = redisScript(`
 local current = redis.call('HGET', KEYS[1], ARGV[1]) or ''
 if current ~= ARGV[2] then return { 0, current } end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])

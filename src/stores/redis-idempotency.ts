@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Effect,
 	IdempotencyBounds,
@@ -13,6 +12,7 @@ import { effectLine, readEffects, readResponse, writeHead } from './idempotency-
 import { CLAIM, COMPLETE, HOLD } from './redis-idempotency-scripts.ts';
 import type { RedisLink } from './redis-link.ts';
 import type { RedisScript } from './redis-scripts.ts';
+import { keysUnavailable } from './unavailable.ts';
 
 const words = z.array(z.string());
 
@@ -43,7 +43,7 @@ export class RedisIdempotency implements IdempotencyStore {
 		try {
 			return readState(words.parse(reply));
 		} catch (thrown) {
-			throw unavailable(thrown);
+			throw keysUnavailable(thrown);
 		}
 	}
 
@@ -104,7 +104,7 @@ export class RedisIdempotency implements IdempotencyStore {
 		try {
 			return await this.#link.run(script, keys, [now, `${tenant}:`, keyHash, ...values]);
 		} catch (thrown) {
-			throw unavailable(thrown);
+			throw keysUnavailable(thrown);
 		}
 	}
 }
@@ -125,13 +125,4 @@ function readState([kind, requestId = '', third = '', body = '']: readonly strin
 		default:
 			throw new Error(`a claim was answered with ${kind}`);
 	}
-}
-
-function unavailable(cause: unknown): PlimsollError {
-	const internal = cause instanceof Error ? cause.message : String(cause);
-	return new PlimsollError('idempotency_unavailable', 'The store of idempotency keys does not answer.', {
-		retryAfterMs: 1_000,
-		internal,
-		cause,
-	});
 }

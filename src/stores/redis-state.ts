@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { isFinal, type Measured, ownerOf, standing, strictest, ticketFor } from '../policy/limits.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Counter,
 	CounterUsage,
@@ -13,6 +12,7 @@ import type {
 } from '../spec/shared-state.ts';
 import type { RedisLink } from './redis-link.ts';
 import { RESERVE, type RedisScript, SETTLE, USAGE } from './redis-scripts.ts';
+import { limitsUnavailable } from './unavailable.ts';
 
 const numbers = z.array(z.number());
 
@@ -47,7 +47,7 @@ export class RedisState implements SharedState {
 		const standings = ask.claims.map((claim, at) => standing(claim, measured[at] as Measured));
 		if (reply[0] === 1) return { granted: true, ticket, standings };
 		const refusal = strictest(ask.claims, measured);
-		if (refusal === null) throw unavailable(new Error('a refusal without a claim in the way'));
+		if (refusal === null) throw limitsUnavailable(new Error('a refusal without a claim in the way'));
 		return { granted: false, refusal, standings };
 	}
 
@@ -95,16 +95,7 @@ export class RedisState implements SharedState {
 		try {
 			return numbers.parse(await this.#link.run(script, keys, values));
 		} catch (thrown) {
-			throw unavailable(thrown);
+			throw limitsUnavailable(thrown);
 		}
 	}
-}
-
-function unavailable(cause: unknown): PlimsollError {
-	const internal = cause instanceof Error ? cause.message : String(cause);
-	return new PlimsollError('limits_unavailable', 'The shared state behind the limits does not answer.', {
-		retryAfterMs: 1_000,
-		internal,
-		cause,
-	});
 }

@@ -12,6 +12,7 @@ import type {
 } from '../spec/idempotency.ts';
 import type { Operation, OperationResult } from './idempotency-table.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './idempotency-worker.ts';
+import { keysUnavailable } from './unavailable.ts';
 
 /** A disk that does not answer for so long fails the operation; its request is told. */
 const OPERATION_MS_MAX = 5_000;
@@ -107,7 +108,7 @@ class SqliteIdempotency implements IdempotencyStore {
 	async claim(claim: KeyClaim): Promise<KeyState> {
 		const state = await this.#ask({ kind: 'claim', claim });
 		if (typeof state === 'object') return state;
-		throw unavailable('The idempotency store answered a claim with something else.');
+		throw keysUnavailable('The idempotency store answered a claim with something else.');
 	}
 
 	renew(holder: KeyHolder, leaseUntil: number): Promise<boolean> {
@@ -147,15 +148,15 @@ class SqliteIdempotency implements IdempotencyStore {
 
 	#ask(operation: ToWorker['operation']): Promise<OperationResult> {
 		const worker = this.#worker;
-		if (worker === null || this.#lost !== null) return Promise.reject(unavailable(this.#lost ?? ''));
+		if (worker === null || this.#lost !== null) return Promise.reject(keysUnavailable(this.#lost ?? ''));
 		if (this.#waiting.size >= WAITING_MAX) {
-			return Promise.reject(unavailable(`The idempotency store has ${WAITING_MAX} operations waiting.`));
+			return Promise.reject(keysUnavailable(`The idempotency store has ${WAITING_MAX} operations waiting.`));
 		}
 		const id = this.#nextId++;
 		return new Promise((resolve, reject) => {
 			const cancel = this.#clock.after(OPERATION_MS_MAX, () => {
 				this.#forget(id);
-				reject(unavailable(`The idempotency store did not answer within ${OPERATION_MS_MAX} ms.`));
+				reject(keysUnavailable(`The idempotency store did not answer within ${OPERATION_MS_MAX} ms.`));
 			});
 			this.#waiting.set(id, {
 				settle: (result) => {
@@ -164,7 +165,7 @@ class SqliteIdempotency implements IdempotencyStore {
 				},
 				fail: (message) => {
 					cancel();
-					reject(unavailable(message));
+					reject(keysUnavailable(message));
 				},
 			});
 			// While somebody waits the process must not end; while nobody does, the worker must not keep it alive.
@@ -185,12 +186,4 @@ class SqliteIdempotency implements IdempotencyStore {
 		if (this.#waiting.size === 0) this.#worker?.unref();
 		return waiter;
 	}
-}
-
-/** @param internal for the operator: where the file stands is nobody else's to know. */
-function unavailable(internal: string): PlimsollError {
-	return new PlimsollError('idempotency_unavailable', 'The store of idempotency keys does not answer.', {
-		retryAfterMs: 1_000,
-		internal,
-	});
 }
