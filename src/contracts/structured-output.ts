@@ -59,14 +59,14 @@ function notesOf(
 	{ dropped, barred }: Record<'dropped' | 'barred', readonly Misfit[]>,
 ): Problem[] {
 	const document = parseYaml(source);
-	const note = ({ path, what }: Misfit, message: string): Problem => ({
-		...fileProblem(source.file, `${what}: ${message}`),
+	const note = ({ path }: Misfit, message: string): Problem => ({
+		...fileProblem(source.file, message),
 		...document.valuePlace(path),
 		field: fieldName(path),
 	});
 	const all = [
-		...barred.map((misfit) => note(misfit, `cannot be told to ${upstream}, so that the prompt asks for the schema`)),
-		...dropped.map((misfit) => note(misfit, `is not told to ${upstream}, and checked when the answer is there`)),
+		...barred.map((one) => note(one, `${one.what}, which ${upstream} cannot be told: the prompt asks for the schema`)),
+		...dropped.map((one) => note(one, `is not told to ${upstream}, and checked when the answer is there`)),
 	];
 	if (all.length <= NOTES_MAX) return all;
 	const more = fileProblem(source.file, `${all.length - NOTES_MAX} more parts of it cannot be told to ${upstream}`);

@@ -157,7 +157,7 @@ describe('a contract with an output schema', () => {
 		const { structured, notes } = await load('', '{"type": "array", "items": {"type": "string"}}');
 		expect(structured).toMatchObject({ formats: {}, instruction: expect.stringContaining('{"type":"array"') });
 		expect(notes.map(({ message }) => message)).toEqual([
-			'is not an object as a whole: cannot be told to openai/default, so that the prompt asks for the schema',
+			'is not an object as a whole, which openai/default cannot be told: the prompt asks for the schema',
 		]);
 	});
 
