@@ -14,7 +14,10 @@ const SCHEMA = {
 const GOOD = '{ "port": "Kiel", "depths": [ 3, 10 ] }';
 
 /** The events of one streamed invocation. */
-async function invoke(plan: Plan, options: { stream?: 'immediate' | 'buffered'; schema?: object | null } = {}) {
+async function invoke(
+	plan: Plan,
+	options: { stream?: 'immediate' | 'held' | 'buffered'; schema?: object | null } = {},
+) {
 	const { stream = 'immediate', schema = SCHEMA } = options;
 	const outputSchema = schema as typeof SCHEMA | null;
 	const guards = {
@@ -32,7 +35,7 @@ async function invoke(plan: Plan, options: { stream?: 'immediate' | 'buffered'; 
 				{
 					route: [model],
 					guards: createGuards(guards),
-					...(outputSchema && stream === 'immediate' && { partCheck: createPartCheck(outputSchema) }),
+					...(outputSchema && stream !== 'buffered' && { partCheck: createPartCheck(outputSchema) }),
 				},
 			),
 		],
@@ -108,6 +111,17 @@ test('a stream that is cut has told parts, and ends with an error', async () => 
 	expect(partsOf(told)).toContainEqual({ path: '/port', value: 'Kiel' });
 	expect(told.at(-1)?.error).toMatchObject({ code: 'upstream_stream_cut' });
 	expect(isDone).toBe(false);
+});
+
+test('a held feature tells the same, once its window has passed', async () => {
+	const long = `{ "port": "Kiel", "depths": [ ${Array.from({ length: 300 }, (_, index) => index).join(', ')} ] }`;
+	const { told, isDone } = await invoke({ text: long, chunks: 100 }, { stream: 'held' });
+	expect(partsOf(told).slice(0, 2)).toEqual([
+		{ path: '/port', value: 'Kiel' },
+		{ path: '/depths/0', value: 0 },
+	]);
+	expect(told.at(-1)).toMatchObject({ object: 'feature.output', output: JSON.parse(long) });
+	expect(isDone).toBe(true);
 });
 
 test('a buffered feature tells the whole, and nothing before', async () => {
