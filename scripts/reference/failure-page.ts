@@ -1,5 +1,6 @@
 import { FAILURE_POLICIES } from '../../src/contracts/release.ts';
 import { FAILURES, type Setback, type Successor } from '../../src/policy/failure-table.ts';
+import { DIFFERENCES, MATRIX, type MatrixRow } from './failure-matrix.ts';
 import { cell, GENERATED } from './page.ts';
 
 const WHAT: Readonly<Record<Setback, string>> = {
@@ -76,5 +77,39 @@ export function failurePage(): string {
 		'An event of a stream that cannot be read is left out if the rest is sound: a finish reason `stop`, the end mark, and no call',
 		'of a tool. The trace counts it as `skipped_events`. Else the stream is `cut`.',
 	);
+	lines.push('', ...matrix());
 	return `${lines.join('\n')}\n`;
+}
+
+/** Each row is a test for every family, plain and streamed, that counts at the double. */
+function matrix(): string[] {
+	const lines = [
+		'## What comes of it',
+		'',
+		'A contract that says nothing about failures, with a route of two upstreams: the second continues turns, has a larger context',
+		'and is another vendor’s. Every row is tested with `openai-compatible`, `anthropic` and `google`, counted at a',
+		'[double](../guides/test-your-failure-policies.md) of them. *First* and *second* are the upstreams that were asked, in order,',
+		'and how that ended; a stream is one of which the client has seen nine events. The client gets the answer unless something',
+		'else is said.',
+		'',
+		'| the first upstream | plain | streamed |',
+		'|---|---|---|',
+	];
+	for (const row of MATRIX) {
+		lines.push(`| ${[row.what, told(row, 'plain'), told(row, 'stream')].map(cell).join(' | ')} |`);
+	}
+	return lines;
+}
+
+function told(row: MatrixRow, mode: 'plain' | 'stream'): string {
+	const others = Object.entries(DIFFERENCES).flatMap(([family, rows]) => {
+		const other = rows[row.what]?.[mode];
+		return other ? [`; \`${family}\`: ${outcome(other)}`] : [];
+	});
+	return outcome(row[mode]) + others.join('');
+}
+
+function outcome({ attempts, result }: MatrixRow['plain']): string {
+	const story = attempts.map((attempt) => attempt.replace(/: (\w+)$/, ' `$1`')).join(', ');
+	return result === 'the answer' ? story : `${story} → ${result.replace(/^error: (\w+)$/, '`$1`')}`;
 }

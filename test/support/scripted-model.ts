@@ -21,7 +21,7 @@ export type Behaviour =
 	  }
 	| { readonly kind: 'silent' };
 
-const PRICE = {
+export const PRICE = {
 	version: 'test',
 	inputMicrosPerMillion: 1_000_000,
 	asOf: null,

@@ -59,6 +59,8 @@ export function errorEvent(event: Json): Json | null {
 const QUOTA =
 	/insufficient_quota|billing_hard_limit|billing_not_active|billing_error|insufficient_balance|insufficient balance|credit balance is too low|exceeded your current quota|ServiceQuotaExceeded|PerDay/i;
 const CONTENT = /content_filter|content_policy_violation|responsibleaipolicyviolation/i;
+/** Anthropic has no mark for it, only these words. */
+const CONTENT_SAID = /blocked by content filtering/i;
 const CONTEXT =
 	/context_length_exceeded|exceed_context_size|maximum context length|context window|context size|prompt is too long|input is too long|input token count|too many tokens/i;
 const RATE = /rate_?limit|too_?many_?requests|throttling|resource_exhausted/i;
@@ -73,7 +75,7 @@ function kindOf(status: number | null, error: Json | null): UpstreamFailure {
 	const marks = error ? marksOf(error) : '';
 	const said = error ? `${marks} ${messageOf(error).slice(0, 2000)}` : '';
 	// A content refusal comes first: it must never be mistaken for something to route around.
-	if (CONTENT.test(marks)) return 'content_filter';
+	if (CONTENT.test(marks) || CONTENT_SAID.test(said)) return 'content_filter';
 	// Gemini says "quota" of a limit per minute too, and then when it is over.
 	if (error && retryInfoMs(error) !== null && !/PerDay/i.test(marks)) return 'rate_limited';
 	if (status === 402 || QUOTA.test(said)) return 'quota';

@@ -1,0 +1,200 @@
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { DIFFERENCES, MATRIX } from '../../scripts/reference/failure-matrix.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
+import { createGuards } from '../../src/guards/guards.ts';
+import { startUpstreamDouble } from '../../src/mock-upstream/upstream-double.ts';
+import { createModel } from '../../src/models/create-model.ts';
+import { FAILURES } from '../../src/policy/failure-table.ts';
+import type { Answer } from '../../src/runtime/request.ts';
+import type { RequestContext } from '../../src/runtime/request-context.ts';
+import type { Runtime } from '../../src/runtime/runtime.ts';
+import type { PlimsollError } from '../../src/spec/errors.ts';
+import type { UpstreamFailure } from '../../src/spec/model.ts';
+import { contract, feature, runtimeOf } from '../support/runtime-fixture.ts';
+import { PRICE } from '../support/scripted-model.ts';
+
+const TEXT = 'The load line of a ship shows how much it may carry in each season and sea.';
+const MODES = ['plain', 'stream'] as const;
+const NAMES = ['first', 'second'] as const;
+
+const FAMILIES = {
+	'openai-compatible': (port: number) => ({
+		family: 'openai-compatible' as const,
+		baseUrl: `http://127.0.0.1:${port}/v1`,
+		wire: {
+			chatPath: '/chat/completions',
+			keyHeader: 'authorization' as const,
+			streamUsage: true,
+			jsonSchema: true,
+			continuation: 'place' as const,
+			refused: [],
+			renamed: {},
+		},
+	}),
+	anthropic: (port: number) => ({ family: 'anthropic' as const, baseUrl: `http://127.0.0.1:${port}/v1` }),
+	google: (port: number) => ({ family: 'google' as const, baseUrl: `http://127.0.0.1:${port}/v1beta` }),
+};
+type Family = keyof typeof FAMILIES;
+
+const COMMON = {
+	model: 'mock-1',
+	available: true,
+	switchedOnBy: [],
+	tokensOutMax: 1000,
+	tokensOutParameter: 'max_tokens',
+	tokenizer: 'o200k_base',
+	timeouts: { connectMs: 20_000, firstTokenMs: 20_000, idleMs: 20_000, totalMs: 100_000 },
+	sideEffects: false,
+	schemaDialect: null,
+	breaker: null,
+	priceFrom: null,
+	price: PRICE,
+	apiKey: 'key-secret-0123456789',
+	connectionsMax: 4,
+	providerOptions: {},
+} as const;
+
+/** What a contract does that says nothing. */
+const DEFAULTS = Object.fromEntries(
+	Object.entries(FAILURE_POLICIES).map(([situation, [action]]) => [situation, { action }]),
+) as unknown as Readonly<Record<FailureSituation, FailureAction>>;
+
+/** A feature with its defaults, over two upstreams of one family; the second has a larger context and another vendor. */
+async function start(family: Family, clock: Clock) {
+	const doubles = [
+		await startUpstreamDouble({ clock, plan: { text: TEXT } }),
+		await startUpstreamDouble({ clock, plan: { text: TEXT } }),
+	];
+	const models = doubles.map(({ port }, at) =>
+		createModel(
+			{
+				...COMMON,
+				...FAMILIES[family](port),
+				name: `${NAMES[at]}/default`,
+				provider: String(NAMES[at]),
+				contextTokensMax: 8000 * (at + 1),
+				continuesTurn: at === 1,
+			},
+			{ clock },
+		),
+	);
+	const close = async () => {
+		for (const model of models) await model.close();
+		for (const double of doubles) await double.close();
+	};
+	const change = { onFailure: DEFAULTS, budget: { deadlineMs: 120_000, tokensOutMax: 200 } };
+	const guards = createGuards(contract(change).guards);
+	const { runtime, traces } = runtimeOf(clock, [feature(change, { route: models, guards })], {
+		retries: { ratio: 1, floor: 100, tenantFloor: 100, tenantsMax: 10 },
+	});
+	return { doubles, runtime, traces, close };
+}
+
+async function setUp(family: Family, clock: Clock) {
+	const set = await start(family, clock);
+	onTestFinished(set.close);
+	return set;
+}
+
+/** Asks, while virtual time runs slowly enough for what is on the wire to arrive. */
+async function ask(
+	{ runtime }: { readonly runtime: Runtime },
+	how: { clock: Clock; mode: (typeof MODES)[number]; context?: RequestContext },
+) {
+	const { clock, mode, context = runtime.open() } = how;
+	let seen = '';
+	const sink = {
+		chunk({ text }: { text: string }) {
+			seen += text;
+		},
+	};
+	let ended: { answer: Answer | null; error: PlimsollError | null } | null = null;
+	const running = (async () => {
+		await runtime.admit(context, { kind: 'in_process', tenantId: 'acme' });
+		return runtime.chat(context, {
+			model: 'greet',
+			messages: [{ role: 'user', content: 'What does a load line show?' }],
+			variables: {},
+			parameters: {},
+			sink: mode === 'plain' ? null : sink,
+			user: null,
+		});
+	})().then(
+		(answer) => {
+			ended = { answer, error: null };
+		},
+		(error: PlimsollError) => {
+			ended = { answer: null, error };
+		},
+	);
+	while (ended === null && clock instanceof VirtualClock) await clock.advance(5);
+	await running;
+	const { answer, error } = ended as unknown as { answer: Answer | null; error: PlimsollError | null };
+	return { answer, error, text: mode === 'plain' ? (answer?.text ?? '') : seen };
+}
+
+beforeAll(async () => {
+	// Packages are loaded by a first call, in real time, so that no virtual time passes while they are.
+	for (const family of Object.keys(FAMILIES) as Family[]) {
+		const { doubles, close, runtime } = await start(family, systemClock);
+		expect((await ask({ runtime }, { clock: systemClock, mode: 'plain' })).text).toBe(TEXT);
+		expect(doubles[0]?.requests).toBe(1);
+		await close();
+	}
+}, 120_000);
+
+describe.each(Object.keys(FAMILIES) as Family[])('%s', (family) => {
+	describe.each(MODES)('%s', (mode) => {
+		it.each(MATRIX.map((row) => [row.what, row] as const))('%s', async (what, row) => {
+			const clock = new VirtualClock();
+			const set = await setUp(family, clock);
+			set.doubles[0]?.next(...Array.from({ length: row.times ?? 10 }, () => ({ text: TEXT, ...row.fault })));
+			const { error, text } = await ask(set, { clock, mode });
+			const expected = DIFFERENCES[family]?.[what]?.[mode] ?? row[mode];
+
+			const { last } = set.traces;
+			const attempts = last.steps.flatMap((step) => step.attempts);
+			const story = attempts.map(({ upstream, outcome }) => `${upstream.split('/')[0]}: ${outcome}`);
+			expect({ attempts: story, result: resultOf(error, text) }).toEqual(expected);
+			// Counted at the doubles, and not by whom they double for.
+			for (const [at, double] of set.doubles.entries()) {
+				expect(double.requests).toBe(story.filter((line) => line.startsWith(`${NAMES[at]}:`)).length);
+			}
+			const gap = (attempts[1]?.started_ms ?? 0) - (attempts[0]?.started_ms ?? 0) - (attempts[0]?.latency_ms ?? 0);
+			if (row.waitMs !== undefined) expect(gap).toBeGreaterThanOrEqual(row.waitMs);
+			for (const { outcome, cost_usd_micros: cost, time_to_first_token_ms: first } of attempts) {
+				const isBilled = outcome === 'ok' || first !== null || FAILURES[outcome as UpstreamFailure].billed;
+				expect(cost > 0).toBe(isBilled);
+			}
+			expect(last.cost_usd_micros).toBe(attempts.reduce((sum, { cost_usd_micros: cost }) => sum + cost, 0));
+			while (set.doubles.some(({ inFlight }) => inFlight > 0)) await clock.advance(5);
+		});
+	});
+});
+
+describe.each(Object.keys(FAMILIES) as Family[])('a client of %s that leaves', (family) => {
+	it.each(MODES)('cancels its upstream at once (%s)', async (mode) => {
+		const clock = new VirtualClock();
+		const set = await setUp(family, clock);
+		const [double] = set.doubles;
+		double?.next(mode === 'plain' ? { fault: 'silent' } : { text: TEXT, fault: 'stall', afterChunks: 9 });
+		const context = set.runtime.open();
+		const asked = ask(set, { clock, mode, context });
+		await double?.arrived(1);
+		context.clientLeft();
+		await double?.aborted(1);
+		expect((await asked).error?.code).toBe('client_closed');
+		expect(set.doubles.map(({ requests }) => requests)).toEqual([1, 0]);
+		expect(set.traces.last.steps.flatMap((step) => step.attempts)).toMatchObject([{ outcome: 'cancelled' }]);
+	});
+});
+
+function resultOf(error: PlimsollError | null, text: string): string {
+	if (error !== null) return `error: ${error.code}`;
+	if (text === TEXT) return 'the answer';
+	// What is left out is a word or two.
+	const isPart = TEXT.startsWith(text.slice(0, 8)) && TEXT.endsWith(text.slice(-5)) && text.length > TEXT.length / 2;
+	return isPart ? 'the answer, less an event' : text;
+}
