@@ -108,9 +108,11 @@ async function invite({ url, developmentKey, services }: RunningServer, terminal
 		return;
 	}
 	if (!ready) {
-		terminal.note(
-			`No index yet for ${waitingFor.join(', ')}: correct what is reported above, then run plimsoll ingest.`,
-		);
+		const says =
+			waitingFor.length > 0
+				? `No index yet for ${waitingFor.join(', ')}: correct what is reported above, then run plimsoll ingest.`
+				: 'shared_state.redis does not answer, and shared_state.on_failure refuses what has limits until it does.';
+		terminal.note(says);
 		return;
 	}
 	const { reachable } = await import('../app/open-session.ts');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -211,9 +211,11 @@ describe('with a server, commands talk to it', () => {
 	test('edited settings that wait for the next start are named', async () => {
 		const file = join(cwd, 'plimsoll.yaml');
 		const before = await readFile(file, 'utf8');
-		await writeFile(file, `${before}\nserver: {drain_ms: 1234, port: 4711}\ntelemetry: {retention_days: 7}\n`);
+		const edits =
+			'server: {drain_ms: 1234, port: 4711}\nshared_state: {on_failure: fail_closed}\ntelemetry: {retention_days: 7}';
+		await writeFile(file, `${before}\n${edits}\n`);
 		await server.saw(
-			/not in force until the next start: server\.port, server\.drain_ms, telemetry\.retention_days/,
+			/until the next start: server\.port, server\.drain_ms, shared_state\.on_failure, telemetry\.retention_days/,
 			'stderr',
 		);
 		await writeFile(file, before);
@@ -225,6 +227,18 @@ describe('with a server, commands talk to it', () => {
 		expect(stdout).toMatch(/Stopping\.\nStopped\.\n$/);
 		expect(code).toBe(0);
 	});
+});
+
+test('a start whose shared state is gone, and whose policy is to refuse then, says what it waits for', async () => {
+	const dir = await newProject();
+	const shared = 'server: {port: 0}\nshared_state: {redis: {env: REDIS_URL}, on_failure: fail_closed}';
+	await appendFile(join(dir, 'plimsoll.yaml'), `\n${shared}\n`);
+	// Port 1 is nobody's.
+	const running = startPlimsoll(['start'], { cwd: dir, env: { REDIS_URL: 'redis://127.0.0.1:1' } });
+	await running.saw(/shared_state\.redis does not answer/, 'stderr');
+	running.child.kill('SIGTERM');
+	expect(await running.ended).toMatchObject({ code: 0 });
+	await rm(dir, { recursive: true });
 });
 
 describe('stopping', () => {
