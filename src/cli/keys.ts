@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { KeyReply } from '../app/gateway-reply.ts';
 import { SCOPES, type Scope } from '../spec/records.ts';
 import { addKeyLog } from './audit.ts';
@@ -74,7 +74,11 @@ function addRotate(keys: Command, terminal: Terminal): void {
 		.description(
 			'Makes a key with the same rights and lets the old one expire after the overlap. The new secret goes to standard output, only this once.',
 		)
-		.option('--overlap <time>', 'how long both keys work, such as 24h or 0s', duration, 86_400_000)
+		.addOption(
+			new Option('--overlap <time>', 'how long both keys work, such as 2h or 0s')
+				.argParser(duration)
+				.default(86_400_000, '24h'),
+		)
 		.option('--expires <when>', 'when the new key expires (default: after as long a life as the old one had)', expiry)
 		.action((id: string, options: RotateOptions) => rotateKey(id, options, terminal));
 	withJson(withServer(rotate), 'the new key with its secret as one JSON document');

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { UpstreamReply } from '../app/gateway-reply.ts';
 import { day, duration as span } from './key-time.ts';
 import { example, inSession, type ServerOptions, withJson, withServer } from './options.ts';
@@ -16,7 +16,7 @@ export function addUpstreams(program: Command, terminal: Terminal): void {
 		.command('upstreams')
 		.summary('show how upstreams stand, take one out or in')
 		.description(
-			'Shows and moves the breakers of a running server’s upstreams. Changes by hand are in plimsoll keys log.',
+			'Shows and moves the breakers of a running server’s upstreams. Changes by hand are in plimsoll audit.',
 		);
 	const list = upstreams
 		.command('list', { isDefault: true })
@@ -28,7 +28,9 @@ export function addUpstreams(program: Command, terminal: Terminal): void {
 		.command('open')
 		.argument('<upstream>', 'its name, such as openai/default')
 		.description('Takes an upstream out: nobody asks it, no probe either, until the time is over or it is closed.')
-		.option('--for <time>', 'how long, such as 30m or 2h; at most 7d', span, 86_400_000)
+		.addOption(
+			new Option('--for <time>', 'how long, such as 30m or 2h; at most 7d').argParser(span).default(86_400_000, '24h'),
+		)
 		.action((name: string, options: OpenOptions) => order(name, { ...options, forMs: options.for }, terminal));
 	withJson(withServer(open), 'the upstream as one JSON document');
 	example(open, 'plimsoll upstreams open openai/default --for 30m');

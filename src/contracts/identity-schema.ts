@@ -30,7 +30,7 @@ const algorithms = z
 const tenantName = z
 	.string()
 	.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
-	.meta({ 'x-expected': 'a tenant: lower-case letters, digits, dots and dashes' });
+	.meta({ 'x-expected': 'a tenant: lower-case letters, digits, dots, dashes and underscores' });
 
 const claimName = (description: string) => text(1, 200, { description });
 

@@ -14,7 +14,7 @@ export const KeyBody = z
 		name: z.string().min(1).max(100),
 		tenant: z
 			.string()
-			.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'expected lower-case letters, digits, dots and dashes')
+			.regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'expected lower-case letters, digits, dots, dashes and underscores')
 			.default('default'),
 		scopes: z.array(z.enum(SCOPES)).min(1),
 		features: z
