@@ -365,7 +365,8 @@ describe('the official @anthropic-ai/sdk', () => {
 		const { url: baseURL } = gateway;
 		const bearer = new Anthropic({ baseURL, apiKey: null, authToken: KEY, maxRetries: 0 });
 		expect((await bearer.messages.create({ model: 'ask', ...ASK })).content).toHaveLength(1);
-		const both = new Anthropic({ baseURL, apiKey: 'sk-ant-other', authToken: KEY, maxRetries: 0 });
+		const defaultHeaders = { 'x-api-key': 'sk-ant-other' };
+		const both = new Anthropic({ baseURL, apiKey: null, authToken: KEY, maxRetries: 0, defaultHeaders });
 		expect((await both.messages.create({ model: 'ask', ...ASK })).content).toHaveLength(1);
 		const stranger = new Anthropic({ baseURL, apiKey: 'sk-ant-wrong', maxRetries: 0 });
 		await expect(stranger.messages.create({ model: 'ask', ...ASK })).rejects.toMatchObject({
