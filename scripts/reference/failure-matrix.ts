@@ -4,7 +4,7 @@ import type { Fault, Plan } from '../../src/mock-upstream/plan.ts';
 type Attempt = `${'first' | 'second'}: ${string}`;
 
 /** What a client gets. */
-type Result = 'the answer' | 'the answer, less an event' | `error: ${string}`;
+type Result = 'the answer' | 'the answer, less an event' | 'an empty answer' | `error: ${string}`;
 
 interface Expected {
 	readonly attempts: readonly Attempt[];
@@ -124,6 +124,10 @@ export const MATRIX: readonly MatrixRow[] = [
 	both({ what: 'a page with status 200', fault: { fault: 'html' } }, twice('nonsense')),
 	both({ what: 'a redirect', fault: { fault: 'redirect' } }, twice('nonsense')),
 	both({ what: 'an answer of 50 MB', fault: { fault: 'huge_body', bytes: 52_428_800 } }, twice('nonsense')),
+	both(
+		{ what: 'a model that says nothing, in events without a word', fault: { fault: 'empty_chunks', chunks: 200 } },
+		{ attempts: ['first: ok'], result: 'an empty answer' },
+	),
 	both({ what: 'a usage that contradicts itself', fault: { fault: 'wrong_usage' } }, ANSWERED),
 	both({ what: 'no usage', fault: { fault: 'no_usage' } }, ANSWERED),
 	both({ what: 'bytes one by one', fault: { fault: 'slow_bytes', bytes: 7 } }, ANSWERED),

@@ -59,8 +59,7 @@ export function compileContract(
 			abstention: guards.abstention,
 			answerCharsMax: guards.answer_chars_max,
 		},
-		// JSON is right or wrong as a whole: there is nothing to look at in a part of it.
-		stream: raw.stream === 'held' && from.outputSchema !== null ? 'buffered' : raw.stream,
+		stream: raw.stream,
 		streamWindowChars: raw.stream_window_chars,
 		onFailure: failurePolicies(raw.on_failure, escalateTo),
 		flags: flagUses(raw.flags),
