@@ -158,6 +158,9 @@ describe.each(Object.keys(FAMILIES) as Family[])('%s', (family) => {
 			const attempts = last.steps.flatMap((step) => step.attempts);
 			const story = attempts.map(({ upstream, outcome }) => `${upstream.split('/')[0]}: ${outcome}`);
 			expect({ attempts: story, result: resultOf(error, text) }).toEqual(expected);
+			// Nothing is left out in silence.
+			const skipped = last.steps.find(({ stage }) => stage === 'generate')?.detail.skipped_events;
+			expect(skipped).toBe(expected.result === 'the answer, less an event' ? '1' : undefined);
 			// Counted at the doubles, and not by whom they double for.
 			for (const [at, double] of set.doubles.entries()) {
 				expect(double.requests).toBe(story.filter((line) => line.startsWith(`${NAMES[at]}:`)).length);
