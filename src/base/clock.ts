@@ -35,6 +35,16 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 	});
 }
 
+/** Keeps the process alive until `work` has settled: what waits for a clock alone does not. */
+export async function keptAlive<T>(work: Promise<T>): Promise<T> {
+	const timer = setInterval(() => {}, 2_147_483_647);
+	try {
+		return await work;
+	} finally {
+		clearInterval(timer);
+	}
+}
+
 /** Resolves after what waits on the event loop had its turn: for long computations that must not stall requests. */
 export function nextTurn(): Promise<void> {
 	return new Promise((resolve) => setImmediate(resolve));

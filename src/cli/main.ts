@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander';
 import { version } from '../app/version.ts';
+import { keptAlive } from '../base/clock.ts';
 import { asPlimsollError } from '../spec/errors.ts';
 import { reportError } from './error-report.ts';
 import { EXIT, EXIT_OF } from './exit-code.ts';
@@ -14,7 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) =>
 );
 
 try {
-	await createProgram(terminal, version).parseAsync();
+	await keptAlive(createProgram(terminal, version).parseAsync());
 } catch (thrown) {
 	process.exitCode = exitCodeOf(thrown);
 }

@@ -15,7 +15,7 @@ export function repairJson(answer: string): RepairedAnswer | null {
 	if (isJson(core)) return fenced === null ? null : { text: core, how: 'unwrapped' };
 	const found = betweenBrackets(core);
 	if (found !== core && isJson(found)) return { text: found, how: 'unwrapped' };
-	if (core.length > REPAIR_CHARS_MAX || !/^[{[]/.test(core)) return null;
+	if (core.length > REPAIR_CHARS_MAX || !/^[{[]/.test(core) || isBrokenOff(core)) return null;
 	const repaired = repairedSyntax(core);
 	return repaired === null ? null : { text: repaired, how: 'syntax' };
 }
@@ -41,9 +41,29 @@ function repairedSyntax(text: string): string | null {
 		// Beyond repair, or nested too deeply for it.
 		return null;
 	}
-	const isCompleted = count(repaired, /[}\]]/g) > count(text, /[}\]]/g);
 	const isElided = count(repaired, /\.{3}|…/g) < count(text, /\.{3}|…/g);
-	return isCompleted || isElided || !isJson(repaired) ? null : repaired;
+	return isElided || !isJson(repaired) ? null : repaired;
+}
+
+/** Whether a string or a bracket is open at the end: brackets in strings close nothing. Where it cannot be told, it is. */
+function isBrokenOff(text: string): boolean {
+	let quote: string | null = null;
+	let depth = 0;
+	let before = '';
+	for (let at = 0; at < text.length; at++) {
+		const char = text.charAt(at);
+		if (quote !== null) {
+			if (char === '\\') at++;
+			else if (char === quote) quote = null;
+			continue;
+		}
+		// An apostrophe opens a string only where a value or a name may begin.
+		if (char === '"' || (char === "'" && '{[,:'.includes(before))) quote = char;
+		else if (char === '{' || char === '[') depth++;
+		else if (char === '}' || char === ']') depth--;
+		if (char.trim() !== '') before = char;
+	}
+	return quote !== null || depth > 0;
 }
 
 function count(text: string, pattern: RegExp): number {

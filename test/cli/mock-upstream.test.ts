@@ -59,11 +59,11 @@ describe('the guide', () => {
 		expect(answers[3]).toMatchObject({ upstream: 'openai/default', degraded: null });
 		const origin = address.replace(/\/v1$/, '');
 		const { requests } = (await (await fetch(`${origin}/mock/requests`)).json()) as { requests: { rule: string }[] };
-		expect(requests.map(({ rule }) => rule)).toEqual(['outage', 'outage', 'broken-off', null]);
+		expect(requests.map(({ rule }) => rule)).toEqual(['outage', 'outage', 'broken-off', null, null]);
 		const { by_fault } = (await (await fetch(`${origin}/mock/stats`)).json()) as { by_fault: object };
-		expect(by_fault).toEqual({ server_error: 2, cut: 1, none: 1 });
+		expect(by_fault).toEqual({ server_error: 2, cut: 1, none: 2 });
 		double.child.kill('SIGINT');
-		expect(await double.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('Stopped after 4 requests.') });
+		expect(await double.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('Stopped after 5 requests.') });
 	});
 });
 

@@ -260,8 +260,8 @@ test.each([
 		'{\n"properties": {"a": {"type": "strng"}}}',
 		/:2:30: properties\.a\.type: is not valid JSON Schema/,
 	],
-	['a reference to nowhere', '{"$ref": "#/$defs/nothing"}', /can't resolve reference/],
-	['a reference to another place', '{"$ref": "https://example.com/x.json"}', /can't resolve reference/],
+	['a reference to nowhere', '{"$ref": "#/$defs/nothing"}', /:1:10: \$ref: "#\/\$defs\/nothing" does not exist/],
+	['a reference to another place', '{"$ref": "https://example.com/x.json"}', /:1:10: \$ref: .* is another document/],
 	['an older draft', '{"$schema": "http://json-schema.org/draft-07/schema#"}', /2020-12/],
 ])('an output schema with %s is refused', async (_, schema, expected) => {
 	const problems = await problemsWith({

@@ -73,7 +73,6 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 			model: 'tiny',
 			tokensMax: 8,
 			dimensions: 3,
-			aliases: [],
 			queryPrefix: 'north ',
 		});
 		const other = path.join(root, 'changed', 'tiny');
