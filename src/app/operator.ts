@@ -10,17 +10,20 @@ import type { Caller } from '../spec/identity.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import type { SharedState, StateHealth } from '../spec/shared-state.ts';
-import type { TraceReader } from '../spec/trace.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { TraceStore } from '../telemetry/trace-store.ts';
 import { actorOf } from './actor.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
+import { standingOf } from './standing.ts';
 import type { TenantAdmin } from './tenants.ts';
 import { upstreamOperator } from './upstream-operator.ts';
 import type { UserHash } from './user-hash.ts';
 
 interface OperatorParts extends IdentityParts {
-	readonly traces: TraceReader;
+	readonly traces: TraceStore;
+	readonly metrics: Metrics;
 	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester };
 	readonly runtime: Runtime;
 	readonly flags: FlagClient;
@@ -50,6 +53,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 					: organisationLimits(table, tenantId);
 			return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
 		},
+		metrics: (options) => parts.metrics.page(standingOf(parts), options),
 		isTellingOthers: parts.isTellingOthers,
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 		readiness: () => {

@@ -21,6 +21,7 @@ export function settingsNeedingRestart(started: ProjectConfig, next: ProjectConf
 		'identity.session_secret': ({ identity }) => identity.sessionSecret ?? '',
 		'identity.session_life_s': ({ identity }) => identity.sessionLifeMs,
 		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
+		'telemetry.metric_tenants_max': ({ telemetry }) => telemetry.metricTenantsMax,
 	};
 	const settings = Object.entries(readOnce);
 	return settings.filter(([, read]) => read(started) !== read(next)).map(([name]) => name);

@@ -115,6 +115,9 @@ function gatewayTo(services: Services, server: ProjectConfig['server'], log: Log
 			idempotency: services.idempotency,
 			sessions: services.sessions,
 			version,
+			get metricsAreOpen() {
+				return services.project.config.server.metrics === 'open';
+			},
 		},
 		{
 			bodyBytesMax: server.bodyBytesMax,

@@ -22,6 +22,7 @@ import { RedisHints } from '../stores/redis-hints.ts';
 import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
+import { Metrics } from '../telemetry/metrics.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
@@ -72,6 +73,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const replication = openReplication({ records, clock, log, link });
 	const identity = await openIdentity(project, { records, replication, clock, random, log }, opened);
 	const { keys, users, tokens, sessions, authenticator } = identity;
+	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
 	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
 		all.close(),
@@ -88,7 +90,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			newId,
 			retriever: retrieval.retriever,
 			embedders: retrieval.embedders,
-			traces,
+			traces: metrics.before(traces),
 			authenticator,
 			sharedState,
 			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
@@ -112,6 +114,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		dataFolder,
 		operator: operatorOf({
 			traces,
+			metrics,
 			retrieval,
 			flags,
 			keys,

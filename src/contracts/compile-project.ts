@@ -139,6 +139,7 @@ function settingsOf(dir: string, value: RawProject) {
 			bodyBytesMax: value.server.body_bytes_max,
 			headerBytesMax: value.server.header_bytes_max,
 			drainMs: value.server.drain_ms,
+			metrics: value.server.metrics,
 		},
 		admission: admissionOf(value),
 		identity: {
@@ -146,7 +147,10 @@ function settingsOf(dir: string, value: RawProject) {
 			sessionSecret: value.identity.session_secret,
 			sessionLifeMs: value.identity.session_life_s * 1_000,
 		},
-		telemetry: { retentionDays: value.telemetry.retention_days },
+		telemetry: {
+			retentionDays: value.telemetry.retention_days,
+			metricTenantsMax: value.telemetry.metric_tenants_max,
+		},
 		prices: {
 			file: absolute(dir, value.prices.file),
 			unknown: value.prices.unknown,

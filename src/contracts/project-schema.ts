@@ -45,6 +45,13 @@ const server = z
 			description: 'How long a stop waits for running requests.',
 			'x-unit': MILLISECONDS,
 		}).default(10_000),
+		metrics: z
+			.enum(['key', 'open'])
+			.meta({
+				description:
+					'Who may read `/metrics`: `key` takes a key with the scope admin, `open` takes nobody’s. Tenants are named to the scope admin alone.',
+			})
+			.default('key'),
 	})
 	.prefault({})
 	.meta({ description: 'The gateway.' });
@@ -161,9 +168,13 @@ export const projectSchema = z
 		telemetry: z
 			.strictObject({
 				retention_days: integer(1, 3_650, { description: 'Older traces are removed.', 'x-unit': 'days' }).default(30),
+				metric_tenants_max: integer(0, 10_000, {
+					description:
+						'How many tenants metrics tell apart, the first that come; all others are one. 0: tenants are in no metric.',
+				}).default(0),
 			})
 			.prefault({})
-			.meta({ description: 'Traces.' }),
+			.meta({ description: 'Traces and metrics.' }),
 		admission: admissionSchema,
 		identity: identitySchema,
 		bare: z

@@ -28,6 +28,8 @@ export interface ProjectConfig {
 		readonly headerBytesMax: number;
 		/** How long a stop waits for running requests. */
 		readonly drainMs: number;
+		/** Who may read metrics. */
+		readonly metrics: 'key' | 'open';
 	};
 	readonly admission: AdmissionConfig;
 	/** Issuers whose tokens are accepted beside keys. */
@@ -37,7 +39,7 @@ export interface ProjectConfig {
 		readonly sessionSecret: string | null;
 		readonly sessionLifeMs: number;
 	};
-	readonly telemetry: { readonly retentionDays: number };
+	readonly telemetry: { readonly retentionDays: number; readonly metricTenantsMax: number };
 	readonly prices: {
 		/** Absolute. */
 		readonly file: string;

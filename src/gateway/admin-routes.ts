@@ -8,6 +8,7 @@ import { errorBody } from './error-response.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
+import { METRICS_ROUTES } from './metrics-routes.ts';
 import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 import { UPSTREAM_ROUTES } from './upstream-routes.ts';
 
@@ -68,6 +69,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...ADMISSION_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
+	...METRICS_ROUTES,
 	{
 		method: 'GET',
 		path: '/healthz',

@@ -111,7 +111,8 @@ function register(
 		onRequest: async (request, reply) => {
 			if (!route.traced) {
 				// Before the body is read: strangers send none.
-				if (route.scope !== null) callers.set(request, await identify(parts, request, route));
+				const isOpened = route.isOpened?.(parts) === true && authorizationOf(request.headers) === undefined;
+				if (route.scope !== null && !isOpened) callers.set(request, await identify(parts, request, route));
 				return;
 			}
 			const context = parts.runtime.open();

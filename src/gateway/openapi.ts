@@ -137,9 +137,12 @@ function keyParameter(route: Route): unknown[] {
 	];
 }
 
-function securityOf({ scope, path }: Route) {
+function securityOf(route: Route) {
+	const { scope, path } = route;
 	if (scope === null) return { security: [] };
 	return {
+		// OpenAPI's way to say that it may also be called with nothing.
+		...('isOpened' in route ? { security: [{}, { key: [] }, { header: [] }] } : {}),
 		...(path.startsWith('/admin/') ? { security: [{ key: [] }, { header: [] }, { session: [] }] } : {}),
 		'x-scope': scope,
 	};

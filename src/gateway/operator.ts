@@ -100,6 +100,8 @@ export interface Operator {
 	flags(): readonly FlagView[];
 	/** Throws `flag_not_found`, or `request_invalid` for a sample of a provider that cannot be asked so often. */
 	explainFlag(name: string, ask: FlagQuestion): Promise<FlagExplanation>;
+	/** The page of metrics in Prometheus' text format; with those that name tenants, where they are kept. */
+	metrics(options: { readonly withTenants: boolean }): Promise<string>;
 	/** Whether other replicas may not have heard of a change of keys, tenants or organisations yet. */
 	isTellingOthers(): boolean;
 	/** Throws `collection_not_found`. */

@@ -20,6 +20,8 @@ export interface GatewayParts {
 	readonly idempotency: Idempotency;
 	readonly sessions: Sessions;
 	readonly version: string;
+	/** Whether metrics are read without a key, as configured at this moment. */
+	readonly metricsAreOpen: boolean;
 }
 
 export interface Exchange {
@@ -70,6 +72,8 @@ export interface PlainRoute extends RouteRow {
 	readonly traced: false;
 	/** Null: open to everyone, said on purpose for each such route. */
 	readonly scope: Scope | null;
+	/** Whether the operator has opened it to whoever shows nothing; what is shown is looked at all the same. */
+	readonly isOpened?: (parts: GatewayParts) => boolean;
 	readonly handle: (exchange: Exchange) => unknown;
 }
 

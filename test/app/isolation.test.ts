@@ -101,6 +101,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 	},
 	'GET /admin/session': { scope: null, hears: 'session_invalid', openly: 'session_invalid' },
 	'DELETE /admin/session': { scope: null, hears: 'session_invalid', openly: 'session_invalid' },
+	'GET /metrics': admin,
 	'GET /healthz': { scope: null, hears: 200, openly: 200 },
 	'GET /readyz': { scope: null, hears: 200, openly: 200 },
 	'GET /openapi.json': { scope: null, hears: 200, openly: 200 },

@@ -66,6 +66,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		orderBreaker: () => Promise.reject(new Error('no upstream')),
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),
+		metrics: async () => '',
 		isTellingOthers: () => false,
 		ingest: () => Promise.reject(new Error('no collection')),
 		readiness: () => ({
@@ -167,6 +168,7 @@ export async function startGateway(options: {
 			idempotency,
 			sessions: sessionsOf(clock, options.keys),
 			version: '0.0.0-test',
+			metricsAreOpen: false,
 		},
 		{
 			bodyBytesMax: options.bodyBytesMax ?? 1_048_576,

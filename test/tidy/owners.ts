@@ -42,6 +42,12 @@ const PACKAGES: readonly OwnedPackage[] = [
 		instead: 'ask for a TraceSink or TraceReader',
 	},
 	{
+		what: 'the metrics client',
+		packages: /^prom-client$/,
+		owner: /^src\/telemetry\//,
+		instead: 'let it be read from the trace, or from how things stand (src/telemetry/standing.ts)',
+	},
+	{
 		what: 'outbound HTTP',
 		packages: /^(undici|node:https?|node:http2|axios)$/,
 		// The double of a provider is a server; it calls nobody.

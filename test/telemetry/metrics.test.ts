@@ -1,0 +1,167 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { RequestTrace } from '../../src/spec/trace.ts';
+import { METRICS, SECONDS_BUCKETS } from '../../src/telemetry/metric-catalogue.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import type { Standing } from '../../src/telemetry/standing.ts';
+import { MetricsPage } from '../support/prometheus-text.ts';
+import { anyTrace, sampleTrace } from './sample-trace.ts';
+
+const STANDING: Standing = {
+	version: '1.0.0',
+	draining: false,
+	upstreams: [{ upstream: 'a/1', state: 'open', retriesLeft: 7 }],
+	admission: {
+		limit: 40,
+		max: 50,
+		running: { interactive: 3, batch: 1 },
+		queued: { interactive: 0, batch: 2 },
+		bufferedBytes: 1_000,
+		bufferedBytesMax: 2_000,
+	},
+	sharedState: { backend: 'redis', status: 'down', unsettled: 4 },
+	idempotency: { status: 'up' },
+	tracesDropped: { buffer_full: 5, closed: 0 },
+	collections: [
+		{ collection: 'docs', generation: 'gen_2', documents: 10, chunks: 30 },
+		{ collection: 'tickets', generation: null, documents: 0, chunks: 0 },
+	],
+};
+
+/** The page after these requests. */
+async function pageAfter(traces: readonly RequestTrace[], tenantsMax = 0): Promise<MetricsPage> {
+	const metrics = new Metrics({ tenantsMax });
+	const kept: RequestTrace[] = [];
+	const sink = metrics.before({ record: (trace) => kept.push(trace), dropped: 0, flush: async () => {} });
+	for (const trace of traces) sink.record(trace);
+	expect(kept).toEqual(traces);
+	return new MetricsPage(await metrics.page(STANDING, { withTenants: true }));
+}
+
+describe('the page of metrics', () => {
+	it('is in the format after any requests, and its requests and costs are those of the traces', async () => {
+		await fc.assert(
+			fc.asyncProperty(fc.array(anyTrace, { maxLength: 8 }), async (traces) => {
+				const page = await pageAfter(traces, 3);
+				expect(page.sum('plimsoll_requests_total')).toBe(traces.length);
+				expect(page.sum('plimsoll_tenant_requests_total')).toBe(traces.length);
+				const attempts = traces.flatMap(({ steps }) => steps.flatMap((step) => step.attempts));
+				expect(page.sum('plimsoll_attempts_total')).toBe(attempts.length);
+				const dollars = attempts.reduce((sum, { cost_usd_micros: micros }) => sum + micros / 1_000_000, 0);
+				const off = Math.abs(page.sum('plimsoll_cost_usd_total') - dollars);
+				expect(off).toBeLessThanOrEqual(1e-9 * Math.max(1, dollars));
+			}),
+			{ numRuns: 20 },
+		);
+	});
+
+	it('gives back every name as it is, with whatever quotes, backslashes and line ends', async () => {
+		const name = fc.oneof(
+			fc.string({ minLength: 1, unit: 'grapheme' }),
+			fc.constantFrom('"', '\\', '\\n', '\n', '"}\n'),
+		);
+		await fc.assert(
+			fc.asyncProperty(name, async (feature) => {
+				const page = await pageAfter([sampleTrace({ feature })]);
+				expect(page.series('plimsoll_requests_total').map(({ labels }) => labels.feature)).toEqual([feature]);
+			}),
+			{ numRuns: 30 },
+		);
+	});
+
+	it('has every metric of the catalogue, and none of our own beside it', async () => {
+		const page = await pageAfter([], 3);
+		const own = [...page.families].filter(([name]) => name.startsWith('plimsoll_'));
+		const listed = Object.entries(METRICS).map(([name, { kind, help }]) => [name, kind, help]);
+		expect(own.map(([name, { type, help }]) => [name, type, help]).sort()).toEqual(listed.sort());
+		expect([...page.families.keys()]).toEqual(
+			expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_eventloop_lag_p99_seconds']),
+		);
+	});
+
+	it('names no user and no key, and a tenant only where tenants are told apart', async () => {
+		const names = [...new Set(Object.values(METRICS).flatMap(({ labels }) => [...labels]))];
+		expect(names.filter((label) => /user|key|request/.test(label))).toEqual([]);
+		const page = await pageAfter([sampleTrace({ tenant_id: 'acme' })]);
+		expect(JSON.stringify([...page.families])).not.toContain('acme');
+	});
+});
+
+describe('labels', () => {
+	it('tell so many tenants apart as they may, and count the others together', async () => {
+		const traces = Array.from({ length: 40 }, (_, n) => sampleTrace({ tenant_id: `tenant-${n % 10}` }));
+		const page = await pageAfter(traces, 3);
+		const tenants = Object.groupBy(page.series('plimsoll_tenant_requests_total'), ({ labels }) => labels.tenant ?? '');
+		expect(Object.keys(tenants).sort()).toEqual(['(other)', 'tenant-0', 'tenant-1', 'tenant-2']);
+		expect(page.sum('plimsoll_tenant_requests_total', { tenant: '(other)' })).toBe(28);
+	});
+
+	it('do not grow without end with names that come and go', async () => {
+		const traces = Array.from({ length: 2_000 }, (_, n) => sampleTrace({ feature: `feature-${n}`, steps: [] }));
+		const page = await pageAfter(traces);
+		expect(page.series('plimsoll_requests_total')).toHaveLength(501);
+		expect(page.sum('plimsoll_requests_total')).toBe(2_000);
+	});
+});
+
+describe('durations', () => {
+	it('give quantiles that are off by at most a tenth between 10 ms and 100 s', async () => {
+		const ms = fc.double({ min: 10.001, max: 99_999, noNaN: true });
+		await fc.assert(
+			fc.asyncProperty(fc.array(ms, { minLength: 1, maxLength: 60 }), async (all) => {
+				const page = await pageAfter(all.map((latency_ms) => sampleTrace({ latency_ms, steps: [] })));
+				const exact = [...all].sort((a, b) => a - b)[Math.ceil(0.95 * all.length) - 1] ?? 0;
+				const told = page.quantile('plimsoll_request_duration_seconds', 0.95) * 1_000;
+				expect(Math.abs(told - exact) / exact).toBeLessThanOrEqual(0.1 + 1e-9);
+			}),
+			{ numRuns: 20 },
+		);
+		expect(SECONDS_BUCKETS).toHaveLength(107);
+	});
+
+	it('leave out what was refused', async () => {
+		const page = await pageAfter([sampleTrace({ outcome: 'refused', latency_ms: 0.1, time_to_first_token_ms: null })]);
+		expect(page.sum('plimsoll_request_duration_seconds_count')).toBe(0);
+		expect(page.sum('plimsoll_time_to_first_token_seconds_count')).toBe(0);
+		expect(page.sum('plimsoll_requests_total', { outcome: 'refused' })).toBe(1);
+	});
+});
+
+describe('how things stand', () => {
+	it('is read when somebody looks, in base units', async () => {
+		const page = await pageAfter([]);
+		const values = {
+			plimsoll_retry_budget_left: 7,
+			plimsoll_places: 40,
+			plimsoll_places_max: 50,
+			plimsoll_buffered_bytes: 1_000,
+			plimsoll_buffered_bytes_max: 2_000,
+			plimsoll_shared_state_up: 0,
+			plimsoll_shared_state_unsettled_total: 4,
+			plimsoll_idempotency_store_up: 1,
+			plimsoll_traces_dropped_total: 5,
+			plimsoll_draining: 0,
+		};
+		for (const [name, value] of Object.entries(values)) expect(page.sum(name), name).toBe(value);
+		expect(page.sum('plimsoll_requests_running', { priority: 'interactive' })).toBe(3);
+		expect(page.sum('plimsoll_requests_queued', { priority: 'batch' })).toBe(2);
+		const states = page.series('plimsoll_breaker_state', { upstream: 'a/1' });
+		expect(states.filter(({ value }) => value === 1).map(({ labels }) => labels.state)).toEqual(['open']);
+		expect(page.sum('plimsoll_index_live', { collection: 'tickets' })).toBe(0);
+		expect(page.series('plimsoll_index_info').map(({ labels }) => labels)).toEqual([
+			{ collection: 'docs', generation: 'gen_2' },
+		]);
+	});
+
+	it('keeps nothing of what stood before', async () => {
+		const metrics = new Metrics({ tenantsMax: 0 });
+		await metrics.page(STANDING, { withTenants: false });
+		const [docs] = STANDING.collections;
+		const collections = docs ? [{ ...docs, generation: 'gen_3' }] : [];
+		const next = { ...STANDING, upstreams: [], collections };
+		const page = new MetricsPage(await metrics.page(next, { withTenants: false }));
+		expect(page.series('plimsoll_breaker_state')).toEqual([]);
+		expect(page.series('plimsoll_index_info').map(({ labels }) => labels.generation)).toEqual(['gen_3']);
+		expect(page.sum('plimsoll_traces_dropped_total')).toBe(5);
+	});
+});
