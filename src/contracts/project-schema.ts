@@ -49,7 +49,7 @@ const server = z
 			.enum(['key', 'open'])
 			.meta({
 				description:
-					'Who may read `/metrics`: `key` takes a key with the scope admin, `open` takes nobody’s. Tenants are named to the scope admin alone.',
+					'Who may read `/metrics`: whoever shows a `key` with the scope admin, or, with `open`, everyone who reaches the port. Tenants are named to the scope admin alone.',
 			})
 			.default('key'),
 	})
