@@ -1,6 +1,6 @@
 import type { RawContract } from './contract-schema.ts';
 import { usdToMicros } from './money.ts';
-import type { Contract, FailureAction, FailureSituation } from './release.ts';
+import type { Contract, FailureAction, FailureSituation, Hedge } from './release.ts';
 
 /**
  * A valid contract as the runtime reads it.
@@ -51,6 +51,7 @@ export function compileContract(
 			parameters: models.parameters,
 			clientParameters: models.client_parameters,
 			attemptsMax: models.attempts_max,
+			hedge: hedgeOf(models.hedge),
 		},
 		guards: {
 			outputSchema: from.outputSchema,
@@ -64,6 +65,12 @@ export function compileContract(
 		onFailure: failurePolicies(raw.on_failure, escalateTo),
 		flags: flagUses(raw.flags),
 	};
+}
+
+function hedgeOf(raw: RawContract['models']['hedge']): Hedge | null {
+	if (raw === null) return null;
+	if (raw.after_quantile !== null) return { afterQuantile: raw.after_quantile, samplesMin: raw.samples_min };
+	return raw.after_ms === null ? null : { afterMs: raw.after_ms };
 }
 
 function failurePolicies(raw: RawContract['on_failure'], escalateTo: string | null): Contract['onFailure'] {

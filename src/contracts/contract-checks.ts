@@ -1,6 +1,6 @@
 import type { Problem } from '../spec/problem.ts';
 import type { ProjectNames } from './compile-project.ts';
-import { K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
+import { DEADLINE_DEFAULT_MS, K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
 import { checkFlagUse } from './flag-checks.ts';
 import { dangling } from './project-checks.ts';
 import type { PromptNames } from './prompt-names.ts';
@@ -74,6 +74,7 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 			report(['models', 'route'], { message: 'every upstream of the route is optional and switched off', hint });
 		}
 	}
+	checkHedge(contract, names, report);
 	for (const situation of Object.keys(FAILURE_POLICIES)) {
 		const action = valueAt(contract, ['on_failure', situation]);
 		if (action === 'fail_over' && names.length === 1) {
@@ -84,6 +85,30 @@ function checkModels(contract: unknown, project: ProjectNames | null, report: Re
 			const hint = 'name an upstream there, or choose another action';
 			report(['on_failure', situation], { message: 'escalate needs models.escalate_to', hint });
 		}
+	}
+}
+
+function checkHedge(contract: unknown, names: readonly string[], report: Report): void {
+	const hedge = valueAt(contract, ['models', 'hedge']);
+	if (!isMapping(hedge)) return;
+	const path = ['models', 'hedge'];
+	const { after_ms: afterMs = null, after_quantile: afterQuantile = null } = hedge;
+	if ((afterMs === null) === (afterQuantile === null)) {
+		const message = afterMs === null ? 'does not say after how long' : 'says twice after how long';
+		report(path, { message, expected: 'one of after_ms and after_quantile' });
+	}
+	const deadlineMs = valueAt(contract, ['budget', 'deadline_ms']) ?? DEADLINE_DEFAULT_MS;
+	if (typeof afterMs === 'number' && typeof deadlineMs === 'number' && afterMs >= deadlineMs) {
+		const expected = `less than budget.deadline_ms (${deadlineMs})`;
+		report([...path, 'after_ms'], { message: `${afterMs} ms are never waited`, expected });
+	}
+	if (names.length === 1) {
+		const hint = 'add another one, or leave hedge out';
+		report(path, { message: 'needs a second upstream in models.route', hint });
+	}
+	if (valueAt(contract, ['models', 'attempts_max']) === 1) {
+		const expected = 'at least 2, or no models.hedge';
+		report(['models', 'attempts_max'], { message: 'leaves no attempt for a hedge', expected });
 	}
 }
 

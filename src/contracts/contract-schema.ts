@@ -11,6 +11,7 @@ const OUTPUT_LIMITS = ['max_tokens', 'max_completion_tokens'];
 const DEFAULT_CLIENT_PARAMETERS = [...OUTPUT_LIMITS, 'temperature', 'top_p', 'stop', 'seed'];
 
 /** Shared with the checks that compare two fields, one of which may be left out. */
+export const DEADLINE_DEFAULT_MS = 30_000;
 export const K_DEFAULT = 5;
 export const TOKENS_IN_DEFAULT = 6_000;
 export const PROMPT_DEFAULT = 'answer';
@@ -72,7 +73,7 @@ const budget = z
 		deadline_ms: integer(10, 600_000, {
 			description: 'The instant, counted from the arrival of the request, by which it ends, whatever happens.',
 			'x-unit': MILLISECONDS,
-		}).default(30_000),
+		}).default(DEADLINE_DEFAULT_MS),
 		step_share: stepShare,
 	})
 	.prefault({})
@@ -104,6 +105,34 @@ const retrieval = z
 	.nullable()
 	.default(null)
 	.meta({ description: 'What the feature reads before it answers. Left out: it retrieves nothing.' });
+
+const hedge = z
+	.strictObject({
+		after_ms: integer(1, 600_000, {
+			description: 'After so long.',
+			'x-unit': MILLISECONDS,
+			examples: [900],
+		})
+			.nullable()
+			.default(null),
+		after_quantile: decimal(0.5, 0.999, {
+			description:
+				'After longer than this share of its upstream’s latest answers took: streams until their first token, others whole.',
+			examples: [0.95],
+		})
+			.nullable()
+			.default(null),
+		samples_min: integer(5, 200, {
+			description: 'Of `after_quantile`: so many answers must be known before anything is hedged.',
+		}).default(20),
+	})
+	.nullable()
+	.default(null)
+	.meta({
+		description:
+			'When an attempt has produced nothing yet, the next upstream of the route is asked beside it, within the retry budgets and the cost cap; the first answer counts. One of `after_ms` and `after_quantile`; null: never.',
+		examples: [{ after_quantile: 0.95 }],
+	});
 
 const models = z
 	.strictObject({
@@ -180,6 +209,7 @@ const models = z
 		attempts_max: integer(1, 10, {
 			description: 'Attempts at upstreams for one request, the first one included.',
 		}).default(3),
+		hedge,
 	})
 	.meta({ description: 'Which upstreams may answer, and how they are called.' });
 

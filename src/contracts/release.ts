@@ -51,6 +51,12 @@ export interface EqualUpstreams {
 	readonly by: 'weight' | 'load';
 }
 
+/** After how long a second upstream is asked beside the first. */
+export type Hedge =
+	| { readonly afterMs: number }
+	/** Longer than so large a share, in (0, 1), of its latest answers took, once that many are known. */
+	| { readonly afterQuantile: number; readonly samplesMin: number };
+
 /** A contract with defaults filled in and nothing left to decide at request time. Frozen all the way down. */
 export interface Contract {
 	readonly feature: string;
@@ -103,6 +109,8 @@ export interface Contract {
 		readonly clientParameters: readonly string[];
 		/** Attempts at upstreams for one request, the first included. */
 		readonly attemptsMax: number;
+		/** When a second attempt is made beside one that is slow; null: never. */
+		readonly hedge: Hedge | null;
 	};
 	readonly guards: {
 		/** JSON Schema (2020-12) that the answer must satisfy as JSON; null: free text. */

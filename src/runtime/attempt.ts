@@ -11,6 +11,7 @@ import {
 } from '../spec/model.ts';
 import type { AttemptTrace } from '../spec/trace.ts';
 import { outgoingOf } from './outgoing-stream.ts';
+import type { Lane } from './race.ts';
 import type { AnswerSink } from './request.ts';
 import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
 
@@ -33,7 +34,10 @@ export interface Failed {
 	readonly fault: unknown;
 }
 
-export type AttemptResult = ({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed);
+export type AttemptResult = (({ readonly ok: true } & Produced) | ({ readonly ok: false } & Failed)) & {
+	/** Until the first token of a stream, or else until the end, milliseconds. */
+	readonly tookMs: number;
+};
 
 interface AttemptPlan {
 	readonly model: Model;
@@ -48,6 +52,8 @@ interface AttemptPlan {
 	readonly sink: AnswerSink | null;
 	/** Chunks go to the client as they are, so that any of them, not only text, is a part of the answer. */
 	readonly passThrough: boolean;
+	/** Where it runs beside another attempt; null: it is alone. */
+	readonly lane: Lane | null;
 }
 
 /** Longest a stream's answer may grow, in characters: what does not fit is an upstream gone wrong. */
@@ -65,16 +71,18 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const { micros, source } = costOf(usage, upstream.price);
 		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
 		Object.assign(notes.detail, completion.served.details);
-		return { ok: true, completion, usage, costMicros: micros, costSource: source };
+		return { ok: true, completion, usage, costMicros: micros, costSource: source, tookMs: progress.tookMs };
 	} catch (thrown) {
-		const error = asUpstreamError(thrown, upstream.name);
+		const isLost = plan.lane?.lost ?? false;
+		const error = isLost ? hedgedAway(thrown, upstream.name) : asUpstreamError(thrown, upstream.name);
 		if (!error.sent) await plan.effect?.void();
 		const usage = FAILURES[error.kind].billed || progress.text !== '' ? estimatedUsage(plan, progress.text) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
-		const fault = error !== thrown && !context.signal.aborted ? thrown : null;
-		return { ok: false, error, answerStarted: progress.sent, costMicros: micros, usage, fault };
+		const fault = error !== thrown && !isLost && !context.signal.aborted ? thrown : null;
+		const { sent: answerStarted, tookMs } = progress;
+		return { ok: false, error, answerStarted, costMicros: micros, usage, fault, tookMs };
 	}
 }
 
@@ -114,6 +122,10 @@ class Progress {
 		this.#startedMs = startedMs;
 	}
 
+	get tookMs(): number {
+		return this.firstTokenMs ?? this.#context.sinceMs(this.#startedMs);
+	}
+
 	add(text: string): void {
 		if (text === '') return;
 		if (this.firstTokenMs === null) {
@@ -151,7 +163,8 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 	progress.sent = outgoing?.started ?? false;
 	const whole = { finishReason: '', usage: null as Usage | null, confidence: null as number | null };
 	let served: Completion['served'] = { model: null, responseId: null, fingerprint: null };
-	for await (const chunk of await plan.model.stream(plan.request)) {
+	const chunks = await plan.model.stream(plan.request);
+	for await (const chunk of plan.lane ? plan.lane.gate(chunks) : chunks) {
 		progress.add(chunk.text);
 		if (progress.text.length > ANSWER_CHARS_MAX) {
 			throw new UpstreamError(
@@ -185,6 +198,11 @@ function estimatedUsage(plan: AttemptPlan, text: string): Usage {
 		tokensReasoning: 0,
 		source: 'estimated',
 	};
+}
+
+/** How an attempt ends that another one was faster than: whatever its upstream made of being cancelled. */
+function hedgedAway(cause: unknown, upstream: string): UpstreamError {
+	return new UpstreamError('cancelled', upstream, 'hedged: another attempt was first.', { cause });
 }
 
 function asUpstreamError(thrown: unknown, upstream: string): UpstreamError {

@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import type { Contract, SchemaFormat } from '../contracts/release.ts';
+import type { Contract, Hedge, SchemaFormat } from '../contracts/release.ts';
 import type { RetryBudgets } from '../policy/retry-budget.ts';
 import type { ChatMessage, Model, ModelRequest } from '../spec/model.ts';
+import type { AnswerTimes } from './answer-times.ts';
 import type { Produced } from './attempt.ts';
 import type { Breakers } from './breakers.ts';
 import type { CallParameters } from './parameters.ts';
@@ -21,6 +22,8 @@ export interface GenerationPlan {
 	readonly formats: Readonly<Record<string, SchemaFormat>> | null;
 	readonly grounding: ModelRequest['grounding'];
 	readonly attemptsMax: number;
+	/** When a second attempt is made beside the first; null: never. */
+	readonly hedge: Hedge | null;
 	readonly onFailure: Contract['onFailure'];
 	/** Null: no cap. */
 	readonly costMicrosMax: number | null;
@@ -38,6 +41,7 @@ export interface GenerationParts {
 	readonly retries: RetryBudgets;
 	readonly breakers: Breakers;
 	readonly load: UpstreamLoad;
+	readonly times: AnswerTimes;
 	/** Told about faults that must not cost the client an answer that it can have. */
 	readonly onFault: (error: unknown) => void;
 }

@@ -1,23 +1,20 @@
-import type { Verdict } from '../policy/breaker.ts';
+import type { Hedge } from '../contracts/release.ts';
 import { summedUsage, worstCaseCost } from '../policy/cost.ts';
 import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.ts';
 import { FAILURES, type Setback, successorOf } from '../policy/failure-table.ts';
+import { hedgeDelayMs, hedgePlace } from '../policy/hedge.ts';
 import { ERRORS, PlimsollError } from '../spec/errors.ts';
-import type { Model, ModelRequest, Usage } from '../spec/model.ts';
-import { type AttemptResult, attempt, beginEffect, type Produced } from './attempt.ts';
+import type { Model, Usage } from '../spec/model.ts';
+import type { AttemptResult, Produced } from './attempt.ts';
 import type { Closure, Passage } from './breakers.ts';
 import { type Failing, failureError } from './generation-failure.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
+import { type HedgeCall, hedgedCall } from './hedged-call.ts';
 import type { CallAmounts } from './limits.ts';
-import { beginningIn, formatFor, requestOf, sentTokens } from './model-request.ts';
+import { beginningIn, formatFor, sentTokens } from './model-request.ts';
 import { tokensOutOf } from './parameters.ts';
-import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
-
-/** Time kept back from attempts, so that what follows a time-out still fits before the deadline. */
-const RESERVE_MS = 25;
-
-/** The share of the time that the operator grants which an attempt must have had for its time-out to count against anyone. */
-const FAIR_SHARE = 0.5;
+import type { RequestContext, StepNotes } from './request-context.ts';
+import { UpstreamCalls } from './upstream-call.ts';
 
 /** An upstream that the run may not ask now; `budget`: not once more. */
 type Obstacle = (Closure & { readonly kind: 'breaker' }) | { readonly kind: 'budget' };
@@ -33,6 +30,7 @@ export class Run {
 	readonly #plan: GenerationPlan;
 	readonly #parts: GenerationParts;
 	readonly #notes: StepNotes;
+	readonly #calls: UpstreamCalls;
 	#model: Model;
 	#index = 0;
 	#failuresHere = 0;
@@ -52,14 +50,14 @@ export class Run {
 		this.#parts = ask.parts;
 		this.#notes = ask.notes;
 		this.#model = plan.candidates[0] as Model;
+		this.#calls = new UpstreamCalls(context, plan, ask);
 	}
 
 	/** The most that the next call can use. Counting is work, and is done only where something is capped. */
-	mostUsed(): CallAmounts {
+	mostUsed({ upstream }: Model = this.#model): CallAmounts {
 		const { costMicrosMax, countTokensIn, call } = this.#plan;
 		const isLimited = this.#context.limits?.limitsCalls ?? false;
 		if (costMicrosMax === null && !isLimited) return { tokens: 0, costMicros: 0 };
-		const { upstream } = this.#model;
 		const tokensIn =
 			countTokensIn() + sentTokens(this.#plan, upstream) + (formatFor(this.#plan, upstream)?.tokens ?? 0);
 		const tokensOut = tokensOutOf(call, upstream);
@@ -85,41 +83,71 @@ export class Run {
 		return entry;
 	}
 
-	/** One attempt, within everyone's limits: what it may use is reserved before, settled after. */
+	/** One attempt and, where the contract hedges and the first keeps the client waiting, a second one beside it. */
 	async attempt(passage: Passage, most: CallAmounts): Promise<AttemptResult> {
-		const { limits } = this.#context;
-		const startedMs = this.#context.elapsedMs();
-		let ticket: Awaited<ReturnType<NonNullable<typeof limits>['reserveCall']>> | null = null;
-		let used: CallAmounts | null = null;
-		let end: Parameters<Passage['end']>[0] = { verdict: 'unsent', tookMs: 0, error: null };
-		const { name } = this.#model.upstream;
-		this.#parts.load.begin(name);
-		try {
-			if (limits?.limitsCalls) ticket = await limits.reserveCall(most, this.#remainingMs(), this.#notes);
-			this.#context.throwIfOver();
-			const effect = await beginEffect(this.#context, this.#model.upstream);
-			this.#earn();
-			const request = this.#request();
-			// From here on, whatever goes wrong, what may have been used is taken for used.
-			used = most;
-			end = { ...end, verdict: 'nothing' };
-			const result = await this.#call(request, effect);
-			used = usedBy(result);
-			end = this.#endOf(result, { request, startedMs });
-			if (!result.ok && result.fault !== null) throw result.fault;
-			return result;
-		} finally {
-			this.#parts.load.end(name);
-			passage.end(end);
-			if (ticket !== null) await limits?.settleCall(ticket, used).catch(this.#parts.onFault);
-		}
+		const call = { model: this.#model, passage, most, isFirstAsk: this.#isFirstAsk, isHedge: false };
+		const afterMs = this.#plan.hedge === null ? null : this.#hedgeDelayMs(this.#plan.hedge);
+		if (afterMs === null) return this.#calls.make({ ...call, lane: null });
+		const { clock, onFault } = this.#parts;
+		const begin = () => this.#beginHedge(most);
+		const raced = await hedgedCall(call, { clock, calls: this.#calls, afterMs, begin, onFault });
+		const { result, first, hedge, isOfHedge } = raced;
+		if (hedge === null) return result;
+		const { detail } = this.#notes;
+		detail.hedge = hedge.call.model.upstream.name;
+		detail.hedge_result = result.ok ? (isOfHedge ? 'won' : 'lost') : 'failed';
+		if (!isOfHedge) return result;
+		// Asked because another failed is what a fail-over is, even if it was asked before that was known.
+		const situation = first.ok ? null : FAILURES[first.error.kind].situation;
+		if (situation !== null) this.#degraded = `${situation}: fail_over`;
+		this.#index = hedge.index;
+		this.#moveTo(hedge.call.model);
+		return result;
 	}
 
-	/** Only a call that is made earns a retry, and not one whose limits refuse it. */
-	#earn(): void {
-		// What a client sends again is amplification: it earns no further retry.
-		if (!this.#isFirstAsk || this.#context.trace.client_retries > 0) return;
-		this.#parts.retries.earn(this.#model.upstream.name, this.#tenant);
+	/** How long the next call is alone; null: until its end. */
+	#hedgeDelayMs(hedge: Hedge): number | null {
+		const { name } = this.#model.upstream;
+		const { sink, candidates } = this.#plan;
+		// What another upstream began is gone on with by one; and a probe has to tell how its upstream is.
+		if (this.#broken !== null || candidates[this.#index] !== this.#model || !this.#isClosed(name)) return null;
+		return hedgeDelayMs(hedge, this.#parts.times.of(name, sink !== null));
+	}
+
+	/** A second attempt, paid for like a repeat, if everything leaves room for two. */
+	#beginHedge(most: CallAmounts): HedgeCall | null {
+		const { candidates, attemptsMax } = this.#plan;
+		const { attempts, mayHaveActed, asked, signal } = this.#context;
+		const { retries, breakers } = this.#parts;
+		const remainingMs = signal.aborted ? 0 : this.#calls.remainingMs();
+		const seats = candidates.map(({ upstream: { name, sideEffects } }) => {
+			return { name, sideEffects, isClosed: this.#isClosed(name) };
+		});
+		const index = hedgePlace({ seats, index: this.#index, attempts, attemptsMax, mayHaveActed, remainingMs });
+		const model = index === null ? undefined : candidates[index];
+		if (index === null || !model) return this.#noHedge('nobody else may be asked');
+		const { name } = model.upstream;
+		const mostOfHedge = this.mostUsed(model);
+		if (this.overBudget({ ...most, costMicros: most.costMicros + mostOfHedge.costMicros }) !== null) {
+			return this.#noHedge('both could cost more than the contract allows');
+		}
+		if (!retries.allows(name, this.#tenant)) return this.#noHedge('the retry budget is spent');
+		const passage = breakers.enter(name);
+		if (!('end' in passage)) return this.#noHedge(`${name} is not asked for now`);
+		retries.spend(name, this.#tenant);
+		asked.add(name);
+		this.#noHedge('a limit left no room for it, or the first was there in the end');
+		return { index, call: { model, passage, most: mostOfHedge, isFirstAsk: false, isHedge: true } };
+	}
+
+	#noHedge(why: string): null {
+		this.#notes.detail.hedge = `not sent: ${why}`;
+		return null;
+	}
+
+	#isClosed(upstream: string): boolean {
+		const { breakers } = this.#parts;
+		return !breakers.has(upstream) || breakers.isClosed(upstream);
 	}
 
 	/** What follows a failed attempt. */
@@ -205,7 +233,24 @@ export class Run {
 
 	produced(result: Produced): Generation {
 		const usage = summedUsage(this.#broken?.usage ?? null, result.usage) ?? result.usage;
+		this.#answered({ ...result, usage });
 		return { kind: 'produced', model: this.#model, degraded: this.#degraded, ...result, usage };
+	}
+
+	/** What the trace says of who answered. */
+	#answered({ completion, usage, costSource }: Produced): void {
+		const { trace } = this.#context;
+		const { upstream } = this.#model;
+		trace.cost_source = trace.cost_source === 'estimated' ? 'estimated' : costSource;
+		trace.price_version = upstream.price?.version ?? null;
+		trace.upstream = upstream.name;
+		trace.provider = upstream.provider;
+		trace.model_name = completion.served.model ?? upstream.model;
+		trace.provider_fingerprint = completion.served.fingerprint;
+		trace.tokens_in = usage.tokensIn;
+		trace.tokens_out = usage.tokensOut;
+		trace.tokens_cached = usage.tokensCached;
+		trace.finish_reason = completion.finishReason;
 	}
 
 	/** The error that the request ends with, and how long its client should stay away. */
@@ -262,48 +307,11 @@ export class Run {
 				nextToContinue: this.#nextToContinue(),
 				canEscalate: this.#canEscalate(setback),
 				mayHaveActed: this.#context.mayHaveActed,
-				remainingMs: this.#remainingMs(),
+				remainingMs: this.#calls.remainingMs(),
 				draw: this.#parts.random.next(),
 			},
 			this.#plan.onFailure,
 		);
-	}
-
-	async #call(request: ModelRequest, effect: BegunEffect | null): Promise<AttemptResult> {
-		this.#context.attempts++;
-		const { countTokensIn, sink, call } = this.#plan;
-		const count = () => countTokensIn() + (request.continues ? sentTokens(this.#plan, this.#model.upstream) : 0);
-		const tokensOutMax = tokensOutOf(call, this.#model.upstream);
-		const { passThrough } = call;
-		const ask = { model: this.#model, request, effect, countTokensIn: count, tokensOutMax, sink, passThrough };
-		const result = await attempt(this.#context, ask, this.#notes);
-		this.#settle(result);
-		return result;
-	}
-
-	/** What the attempt tells the breaker. */
-	#endOf(
-		result: AttemptResult,
-		{ request, startedMs }: { request: ModelRequest; startedMs: number },
-	): Parameters<Passage['end']>[0] {
-		const tookMs = this.#notes.attempts.at(-1)?.time_to_first_token_ms ?? this.#context.sinceMs(startedMs);
-		if (result.ok) return { verdict: 'ok', tookMs, error: null };
-		const { error } = result;
-		const { totalMs, firstTokenMs } = request.timeouts;
-		const isOfTotal =
-			error.kind === 'timeout_total' || (error.kind === 'timeout_first_token' && totalMs <= firstTokenMs);
-		const isOurs = isOfTotal && !this.#wasFair(totalMs);
-		const verdict: Verdict = isOurs ? 'nothing' : FAILURES[error.kind].verdict;
-		return { verdict, tookMs, error };
-	}
-
-	/**
-	 * Whether an attempt had the time that its operator grants: a client in a hurry, or what other attempts left over, must
-	 * not make an upstream look ill.
-	 */
-	#wasFair(totalMs: number): boolean {
-		if (totalMs >= this.#model.upstream.timeouts.totalMs) return true;
-		return !this.#context.isHurried && totalMs >= this.#plan.grantedMs * FAIR_SHARE - RESERVE_MS;
 	}
 
 	#note(skipped: string): void {
@@ -324,40 +332,10 @@ export class Run {
 		this.#failuresHere = 0;
 	}
 
-	#settle(result: AttemptResult): void {
-		const { trace } = this.#context;
-		trace.cost_usd_micros += result.costMicros;
-		trace.price_version = this.#model.upstream.price?.version ?? null;
-		trace.retries = this.#context.attempts - 1;
-		if (!result.ok) {
-			if (result.costMicros > 0) trace.cost_source = 'estimated';
-			return;
-		}
-		trace.cost_source = trace.cost_source === 'estimated' ? 'estimated' : result.costSource;
-		trace.upstream = this.#model.upstream.name;
-		trace.provider = this.#model.upstream.provider;
-		trace.model_name = result.completion.served.model ?? this.#model.upstream.model;
-		trace.provider_fingerprint = result.completion.served.fingerprint;
-		const usage = summedUsage(this.#broken?.usage ?? null, result.usage) ?? result.usage;
-		trace.tokens_in = usage.tokensIn;
-		trace.tokens_out = usage.tokensOut;
-		trace.tokens_cached = usage.tokensCached;
-		trace.finish_reason = result.completion.finishReason;
-	}
-
-	#request(): ModelRequest {
-		const msMax = Math.max(1, this.#remainingMs() - RESERVE_MS);
-		return requestOf(this.#plan, this.#model.upstream, { signal: this.#context.signal, msMax });
-	}
-
 	#nextToContinue(): number | null {
 		if (beginningIn(this.#plan) === '') return null;
 		const place = this.#seats.findIndex(({ continuesTurn }, at) => at > this.#index && continuesTurn);
 		return place === -1 ? null : place;
-	}
-
-	#remainingMs(): number {
-		return Math.min(this.#context.deadline.remainingMs(), this.#plan.endsMs - this.#context.elapsedMs());
 	}
 }
 
@@ -367,11 +345,6 @@ const REASONS: Readonly<Record<Closure['why'], string>> = {
 	quota: 'its provider refused for its limits',
 	hand: 'an operator took it out',
 };
-
-/** What a call used, as the trace has it too; null: nothing. */
-function usedBy({ usage, costMicros }: AttemptResult): CallAmounts | null {
-	return usage === null ? null : { tokens: usage.tokensIn + usage.tokensOut, costMicros };
-}
 
 function usd(micros: number): string {
 	return `$${(micros / 1_000_000).toFixed(6)}`;

@@ -8,6 +8,7 @@ import type { EmbedderSource, Retriever, SearchRequest, SearchResult } from '../
 import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
+import { AnswerTimes } from './answer-times.ts';
 import { Breakers } from './breakers.ts';
 import { BufferedBytes } from './buffered-bytes.ts';
 import { Door } from './door.ts';
@@ -57,6 +58,7 @@ export class Runtime {
 		readonly retries: RetryBudgets;
 		readonly breakers: Breakers;
 		readonly load: UpstreamLoad;
+		readonly times: AnswerTimes;
 		readonly places: Places;
 	};
 	readonly #door = new Door();
@@ -69,7 +71,14 @@ export class Runtime {
 		const places = new Places({ clock: parts.clock, isShared }, snapshot.admission);
 		this.breakers = new Breakers(parts.clock);
 		this.retries = new RetryBudgets(snapshot.retries);
-		this.#parts = { ...parts, places, retries: this.retries, breakers: this.breakers, load: new UpstreamLoad() };
+		this.#parts = {
+			...parts,
+			places,
+			retries: this.retries,
+			breakers: this.breakers,
+			load: new UpstreamLoad(),
+			times: new AnswerTimes(),
+		};
 		this.#bytes = new BufferedBytes(snapshot.admission.bufferedBytesMax);
 		this.#pressure = new Pressure(parts.clock, places);
 		this.#snapshot = snapshot;

@@ -307,6 +307,20 @@ test('a flood of mistakes is cut, and says how many were left out', async () => 
 	expect(problems.at(-1)).toContain('and 19901 more problems in this file');
 });
 
+test('a hedge says once after how long, in time, and has somebody to ask', async () => {
+	for (const [hedge, expected] of [
+		['hedge: {}', /does not say after how long/],
+		['hedge: {after_ms: 900, after_quantile: 0.9}', /says twice after how long/],
+		['hedge: {after_ms: 500000}', /500000 ms are never waited/],
+		['hedge: {after_ms: 900}', /needs a second upstream in models\.route/],
+		['hedge: {after_ms: 900}\n  attempts_max: 1', /models\.attempts_max: leaves no attempt for a hedge/],
+		['hedge: {after_quantile: 95}', /models\.hedge\.after_quantile/],
+	] as const) {
+		const problems = await problemsWith(edited('parameters: {temperature: 0}', hedge));
+		expect(problems, hedge).toContainEqual(expect.stringMatching(expected));
+	}
+});
+
 test('equal upstreams are known, stand in a route, and in one group only', async () => {
 	const groups = 'equals: [{upstreams: {local/extractive: 1, local/else: 2}}, {upstreams: {local/extractive: 1}}]';
 	const problems = await problemsWith(edited('parameters: {temperature: 0}', groups));

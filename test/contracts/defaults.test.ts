@@ -13,8 +13,8 @@ import { keysBelow, type SchemaNode, valueAt } from '../../src/contracts/schema-
 import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
 
 const MINIMAL_CONTRACT = { owner: 'x', retrieval: { collection: 'docs' }, models: { route: ['local/extractive'] } };
-/** What a list is filled with to be compared, by its path. */
-const ENTRIES = { equals: [{ upstreams: { 'a/a': 1, 'b/b': 1 } }] };
+/** What a list, or what is null, is filled with to be compared, by its path. */
+const ENTRIES = { equals: [{ upstreams: { 'a/a': 1, 'b/b': 1 } }], hedge: {} };
 const MINIMAL_PROJECT = {
 	upstreams: { '*': { family: 'openai-compatible', base_url: 'http://h', model: 'm', price: null } },
 	collections: { '*': { sources: { '*': { kind: 'folder', path: 'docs' } } } },
@@ -38,7 +38,8 @@ test('every default that the manual states is the one that applies in a contract
 	for (const [path, value] of defaults) {
 		const at = path.indexOf('[]');
 		const place = path.map((key, depth) => (depth === at ? 0 : key));
-		expect(valueAt(at === -1 ? applied : models, place), path.join('.')).toEqual(value);
+		const isInside = at !== -1 || path.join('.').startsWith('models.hedge.');
+		expect(valueAt(isInside ? models : applied, place), path.join('.')).toEqual(value);
 	}
 });
 

@@ -78,6 +78,7 @@ export function contract(change: Change = {}): Contract {
 			parameters: {},
 			clientParameters: [],
 			attemptsMax: 3,
+			hedge: null,
 			...change.models,
 		},
 		guards: {
