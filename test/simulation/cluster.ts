@@ -19,7 +19,7 @@ import { Provider, ProviderModel } from './provider.ts';
 import { authenticatorOf, DEADLINE_MS_MAX, Replica } from './replica.ts';
 import { ReplicaClock } from './replica-clock.ts';
 import type { Blow, Scenario } from './scenario.ts';
-import { Wire } from './wire.ts';
+import { SILENT_MS_MAX, Wire } from './wire.ts';
 import type { World } from './world.ts';
 
 /** Puts a bug between real parts, to see that the checkers notice it. */
@@ -112,8 +112,9 @@ export class Cluster {
 		return (await Promise.all(usages)).map(([usage]) => usage?.reserved ?? 0);
 	}
 
+	/** A request that began under a table may still ask at its deadline, and what it asks be as late as a wire allows. */
 	#inForce({ tables }: Place): readonly LimitTable[] {
-		const since = this.#world.clock.monotonic() - DEADLINE_MS_MAX - 1_000;
+		const since = this.#world.clock.monotonic() - DEADLINE_MS_MAX - SILENT_MS_MAX - 1_000;
 		return tables
 			.filter((_, at) => (tables[at + 1]?.from ?? Number.POSITIVE_INFINITY) > since)
 			.map(({ table }) => table);

@@ -5,7 +5,7 @@ import type { LinkPlan } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** A connection on which an answer is overdue for so long is given up, as RedisLink does. */
-const SILENT_MS_MAX = 5_000;
+export const SILENT_MS_MAX = 5_000;
 
 type Fate = 'arrives' | 'breaks_before' | 'breaks_after' | 'vanishes_before' | 'vanishes_after';
 
@@ -90,6 +90,7 @@ export class Wire {
 
 	#delay(): number {
 		const { dice, plan } = this.#parts;
-		return dice.lognormal(plan.delayMs, dice.chance(0.01) ? 3 : 0.5);
+		// Nothing arrives later than that: the connection is given up, and what it had not delivered with it.
+		return Math.min(dice.lognormal(plan.delayMs, dice.chance(0.01) ? 3 : 0.5), SILENT_MS_MAX);
 	}
 }
