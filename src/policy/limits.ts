@@ -27,6 +27,8 @@ export type Cells = readonly Cell[];
 const MINUTE_MS = 60_000;
 /** Amounts of the last minute are kept in slots of this length. */
 const SLOT_MS = 5_000;
+/** What no longer counts is forgotten so much later: far above what clocks may differ by. */
+const KEPT_MS = 5_000;
 /** Expiries are rounded up to this, so that few cells hold many reservations. */
 const EXPIRY_SLOT_MS = 5_000;
 /** What a client is told to wait for a place: leases end when requests do, which nobody knows. */
@@ -90,16 +92,16 @@ export function decideReserve(
 	heldBy: Ticket['heldBy'],
 ): { readonly reservation: Reservation; readonly counters: readonly Cells[] } {
 	const ticket = ticketFor(ask, heldBy);
-	const live = counters.map((cells) => liveCells(cells, ask.now));
-	const measured = ask.claims.map((claim, at) => measure(claim, live[at] ?? [], ask.now));
+	const kept = counters.map((cells) => keptCells(cells, ask.now));
+	const measured = ask.claims.map((claim, at) => measure(claim, kept[at] ?? [], ask.now));
 	const refusal = strictest(ask.claims, measured);
 	if (refusal !== null) {
 		const standings = ask.claims.map((claim, at) => standing(claim, measured[at] as Measured));
-		return { reservation: { granted: false, refusal, standings }, counters: live };
+		return { reservation: { granted: false, refusal, standings }, counters: kept };
 	}
 	const next = ask.claims.map((claim, at) => {
 		const expires = isFinal(claim.limit) ? 0 : ticket.expiresAt;
-		return add(live[at] ?? [], { until: ticket.until[at] ?? 0, expires, amount: claim.amount });
+		return add(kept[at] ?? [], { until: ticket.until[at] ?? 0, expires, amount: claim.amount });
 	});
 	return { reservation: { granted: true, ticket, standings: standingsOf(ask.claims, next, ask.now) }, counters: next };
 }
@@ -111,12 +113,12 @@ export function decideSettle(
 	counters: readonly Cells[],
 ): { readonly standings: readonly Standing[]; readonly counters: readonly Cells[] } {
 	const next = ticket.claims.map((claim, at) => {
-		const live = liveCells(counters[at] ?? [], ask.now);
-		if (isFinal(claim.limit)) return live;
+		const kept = keptCells(counters[at] ?? [], ask.now);
+		if (isFinal(claim.limit)) return kept;
 		const until = ticket.until[at] ?? 0;
-		const open = take(live, { until, expires: ticket.expiresAt, amount: claim.amount });
+		const open = take(kept, { until, expires: ticket.expiresAt, amount: claim.amount });
 		// A lease leaves no mark, and what has left its window meanwhile counts no longer.
-		return until <= ask.now ? open : add(open, { until, expires: 0, amount: ask.actual[at] ?? 0 });
+		return until + KEPT_MS <= ask.now ? open : add(open, { until, expires: 0, amount: ask.actual[at] ?? 0 });
 	});
 	return { standings: standingsOf(ticket.claims, next, ask.now), counters: next };
 }
@@ -156,15 +158,24 @@ export function standing({ scope, limit, max }: Claim, { used, resetMs }: Measur
 	return { scope, limit, max, used, resetMs };
 }
 
-export function liveCells(cells: Cells, now: number): Cells {
+function liveCells(cells: Cells, now: number): Cells {
 	return cells.every((cell) => endOf(cell) > now) ? cells : cells.filter((cell) => endOf(cell) > now);
+}
+
+/**
+ * What must still be known at `now`: what counts, and what ended so lately that a replica whose clock is behind counts it yet.
+ * Without it, the first to see midnight would hand the others a second budget for the day that is theirs still.
+ */
+export function keptCells(cells: Cells, now: number): Cells {
+	return liveCells(cells, now - KEPT_MS);
 }
 
 function standingsOf(claims: readonly Claim[], counters: readonly Cells[], now: number): readonly Standing[] {
 	return claims.map((claim, at) => standing(claim, measure({ ...claim, amount: 0 }, counters[at] ?? [], now)));
 }
 
-function measure({ max, amount }: Claim, live: Cells, now: number): Measured {
+function measure({ max, amount }: Claim, cells: Cells, now: number): Measured {
+	const live = liveCells(cells, now);
 	let used = 0;
 	let last = now;
 	for (const cell of live) {

@@ -1,4 +1,4 @@
-import { type Cells, decideReserve, decideSettle, liveCells, ownerOf, usageOf } from '../policy/limits.ts';
+import { type Cells, decideReserve, decideSettle, keptCells, ownerOf, usageOf } from '../policy/limits.ts';
 import type { Allowance, RecordStore } from '../spec/records.ts';
 import type {
 	Claim,
@@ -143,7 +143,7 @@ export class MemoryState implements SharedState {
 	}
 
 	#sweep(now: number): void {
-		for (const [key, cells] of this.#counters) if (liveCells(cells, now).length === 0) this.#counters.delete(key);
+		for (const [key, cells] of this.#counters) if (keptCells(cells, now).length === 0) this.#counters.delete(key);
 		for (const [id, { until }] of this.#allowances) if (until <= now) this.#allowances.delete(id);
 	}
 }

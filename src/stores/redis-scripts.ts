@@ -21,6 +21,8 @@ function script(body: string): RedisScript {
  */
 const PRELUDE = `
 local now = tonumber(ARGV[1])
+-- As KEPT_MS in policy/limits.
+local kept_ms = 5000
 local function text(number) return string.format('%.0f', number) end
 local function end_of(until_ms, expires)
 	if expires == 0 then return until_ms end
@@ -46,11 +48,11 @@ local function sweep(key)
 	local raw = redis.call('HKEYS', key)
 	for i = 1, #raw do
 		local until_ms, expires = string.match(raw[i], '^(%d+):(%d+)$')
-		if end_of(tonumber(until_ms), tonumber(expires)) <= now then redis.call('HDEL', key, raw[i]) end
+		if end_of(tonumber(until_ms), tonumber(expires)) <= now - kept_ms then redis.call('HDEL', key, raw[i]) end
 	end
 end
 local function keep(key, last)
-	if last > now then redis.call('PEXPIRE', key, text(last - now + 60000)) end
+	if last > now - kept_ms then redis.call('PEXPIRE', key, text(last - now + 60000)) end
 end
 `;
 
@@ -108,7 +110,7 @@ for i, key in ipairs(KEYS) do
 		if amount > 0 and end_of(tonumber(until_ms), tonumber(expires)) > now and redis.call('HEXISTS', key, field) == 1 then
 			if redis.call('HINCRBY', key, field, text(-amount)) <= 0 then redis.call('HDEL', key, field) end
 		end
-		if actual > 0 and tonumber(until_ms) > now then
+		if actual > 0 and tonumber(until_ms) > now - kept_ms then
 			redis.call('HINCRBY', key, until_ms .. ':0', text(actual))
 			keep(key, tonumber(until_ms))
 		end

@@ -110,6 +110,16 @@ export function sharedStateSuite(name: string, subject: StateSubject): void {
 			expect(await state.usage('acme', [claim('cost_usd_per_day', 0)], later)).toEqual([{ settled: 50, reserved: 40 }]);
 		});
 
+		it('keeps the day that has ended for replicas whose clock has not seen midnight', async () => {
+			const state = await one();
+			const midnight = Date.UTC(2026, 11, 1);
+			granted(await ask(state, [claim('cost_usd_per_day', 100, 80)], midnight - 300));
+			// One clock is ahead and begins the new day; for the other the old one is not over.
+			granted(await ask(state, [claim('cost_usd_per_day', 100, 10)], midnight + 200));
+			const behind = await ask(state, [claim('cost_usd_per_day', 100, 80)], midnight - 200);
+			expect(behind).toMatchObject({ granted: false });
+		});
+
 		it('begins days and months anew at midnight UTC, and charges a call to the day in which it began', async () => {
 			const state = await one();
 			const late = START + DAY_MS - 1_000;
