@@ -35,6 +35,17 @@ export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<v
 	});
 }
 
+/**
+ * Calls `run` after `ms` and one more turn of the event loop: an answer that came in time may lie in its socket while this
+ * process was busy. Returns a function that cancels it.
+ */
+export function afterOverdue(clock: Clock, ms: number, run: () => void): () => void {
+	let cancel = clock.after(ms, () => {
+		cancel = clock.after(0, run);
+	});
+	return () => cancel();
+}
+
 /** Keeps the process alive until `work` has settled: what waits for a clock alone does not. */
 export async function keptAlive<T>(work: Promise<T>): Promise<T> {
 	const timer = setInterval(() => {}, 2_147_483_647);

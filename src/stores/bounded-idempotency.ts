@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { afterOverdue, type Clock } from '../base/clock.ts';
 import type { Effect, IdempotencyStore, KeyClaim, KeyHolder, KeyState } from '../spec/idempotency.ts';
 import { keysUnavailable } from './unavailable.ts';
 
@@ -77,12 +77,9 @@ export class BoundedIdempotency implements IdempotencyStore {
 	async #within<T>(ms: number, done: Promise<T>, undo?: (late: T) => unknown): Promise<T> {
 		const { promise: expired, reject: expire } = Promise.withResolvers<never>();
 		let isLate = false;
-		let cancel = this.#clock.after(ms, () => {
-			// An answer may lie in the socket while this process was busy: one more turn of the loop reads it.
-			cancel = this.#clock.after(0, () => {
-				isLate = true;
-				expire(keysUnavailable());
-			});
+		const cancel = afterOverdue(this.#clock, ms, () => {
+			isLate = true;
+			expire(keysUnavailable());
 		});
 		const checked = done.then(async (value) => {
 			if (isLate) await undo?.(value);

@@ -1,5 +1,5 @@
 import { BoundedQueue } from '../base/bounded-queue.ts';
-import type { Clock } from '../base/clock.ts';
+import { afterOverdue, type Clock } from '../base/clock.ts';
 import { ticketFor } from '../policy/limits.ts';
 import type {
 	Claim,
@@ -149,12 +149,9 @@ export class FailsafeState implements SharedState {
 		if (!this.#isUp) return FAILED;
 		const { promise: expired, resolve: expire } = Promise.withResolvers<typeof FAILED>();
 		let isLate = false;
-		let cancel = this.#clock.after(this.#policy.timeoutMs, () => {
-			// An answer may lie in the socket while this process was busy: one more turn of the loop reads it.
-			cancel = this.#clock.after(0, () => {
-				isLate = true;
-				expire(FAILED);
-			});
+		const cancel = afterOverdue(this.#clock, this.#policy.timeoutMs, () => {
+			isLate = true;
+			expire(FAILED);
 		});
 		const done = run().then(
 			async (value): Promise<Outcome<T>> => {
