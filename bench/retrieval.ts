@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '../src/base/clock.ts';
-import type { CollectionConfig } from '../src/contracts/project.ts';
+import type { CollectionConfig } from '../src/contracts/collection.ts';
 import type { SearchMode } from '../src/spec/retrieval.ts';
 import {
 	cacmRanking,

@@ -24,6 +24,7 @@ import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
+import { logAlerts } from './alerts.ts';
 import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 import { openIdempotency } from './idempotency.ts';
@@ -195,6 +196,7 @@ async function openRetrieval(
 		ids: createIds(parts.clock, parts.random),
 		http,
 		warn: (message) => parts.log.warn(message),
+		alerts: logAlerts(parts.log),
 	});
 	await retrieval.open();
 	return retrieval;

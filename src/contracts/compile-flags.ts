@@ -1,9 +1,9 @@
 import type { FlagType, FlagValue } from '../spec/flags.ts';
 import type { Problem } from '../spec/problem.ts';
+import { dangling } from './dangling.ts';
 import { type FlagConditions, type FlagDefinition, type FlagFacts, type FlagRule, flagTypeOf } from './flag.ts';
 import { flagsJsonSchema, flagsSchema, type RawFlag } from './flags-schema.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
-import { dangling } from './project-checks.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt, tidy, validate } from './validation.ts';
 import { type FieldPath, parseYaml, type YamlDocument } from './yaml-document.ts';

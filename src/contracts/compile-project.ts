@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
 import { admissionOf } from './compile-admission.ts';
+import { collectionOf } from './compile-collection.ts';
 import { embedderOf } from './compile-embedder.ts';
 import { declaredTenants, limitTable } from './compile-limits.ts';
 import {
@@ -17,16 +18,9 @@ import { deepFreeze, frozenMap } from './freeze.ts';
 import { issuerOf } from './issuer.ts';
 import { withPresets } from './presets.ts';
 import type { PriceList } from './price.ts';
-import type { CollectionConfig, ProjectConfig, SourceConfig } from './project.ts';
+import type { ProjectConfig } from './project.ts';
 import { checkProject } from './project-checks.ts';
-import {
-	DATA_DIR,
-	FEATURES_DIR,
-	projectJsonSchema,
-	projectSchema,
-	type RawCollection,
-	type RawProject,
-} from './project-schema.ts';
+import { DATA_DIR, FEATURES_DIR, projectJsonSchema, projectSchema, type RawProject } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { retriesOf } from './storm-schema.ts';
 import { problemAt, tidy, validate } from './validation.ts';
@@ -220,48 +214,6 @@ function unpricedEmbedders(document: YamlDocument, embedders: RawProject['embedd
 		const path = ['embedders', name];
 		return [{ ...problemAt(document, path, what), ...document.keyPlace(path) }];
 	});
-}
-
-interface CollectionOrigin {
-	readonly dir: string;
-	readonly embedders: Readonly<Record<string, { readonly family: string }>>;
-}
-
-/** The built-in embedder's vectors made every ranking worse that was measured (docs/concepts/retrieval.md). */
-function defaultVectorWeight(embedder: string | null, { embedders }: CollectionOrigin): number {
-	return embedder === null || embedders[embedder]?.family === 'builtin' ? 0 : 0.5;
-}
-
-function collectionOf(name: string, raw: RawCollection, from: CollectionOrigin): CollectionConfig {
-	return {
-		name,
-		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
-		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
-		embedder: raw.embedder,
-		search: {
-			fusion: raw.search.fusion,
-			vectorWeight: raw.search.vector_weight ?? defaultVectorWeight(raw.embedder, from),
-			rrfK: raw.search.rrf_k,
-			candidates: raw.search.candidates,
-			timeoutMs: raw.search.timeout_ms,
-		},
-	};
-}
-
-function sourceOf(name: string, raw: RawCollection['sources'][string], dir: string): SourceConfig {
-	const path = absolute(dir, raw.path);
-	if (raw.kind === 'folder') {
-		return { name, kind: raw.kind, path, include: raw.include, exclude: raw.exclude, fileBytesMax: raw.file_bytes_max };
-	}
-	return {
-		name,
-		kind: raw.kind,
-		path,
-		idField: raw.id_field,
-		textField: raw.text_field,
-		titleField: raw.title_field,
-		lineBytesMax: raw.line_bytes_max,
-	};
 }
 
 function membersOf(tree: unknown, key: string): Readonly<Record<string, unknown>> {

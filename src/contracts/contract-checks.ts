@@ -1,8 +1,8 @@
 import type { Problem } from '../spec/problem.ts';
 import type { ProjectNames } from './compile-project.ts';
 import { DEADLINE_DEFAULT_MS, K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
+import { dangling } from './dangling.ts';
 import { checkFlagUse } from './flag-checks.ts';
-import { dangling } from './project-checks.ts';
 import type { PromptNames } from './prompt-names.ts';
 import { DEFAULT_ROUTE, FAILURE_POLICIES } from './release.ts';
 import { isMapping, valueAt } from './schema-node.ts';

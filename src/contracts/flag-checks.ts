@@ -1,8 +1,8 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FlagType, FlagValue } from '../spec/flags.ts';
 import type { Problem } from '../spec/problem.ts';
+import { dangling } from './dangling.ts';
 import type { FlagFacts } from './flag.ts';
-import { dangling } from './project-checks.ts';
 import type { PromptNames } from './prompt-names.ts';
 import { DEFAULT_ROUTE } from './release.ts';
 import { isMapping, valueAt } from './schema-node.ts';

@@ -1,11 +1,11 @@
-import { nearest } from '../base/nearest.ts';
 import type { Problem } from '../spec/problem.ts';
 import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
+import { collectionProblems } from './collection-checks.ts';
+import { dangling } from './dangling.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
 import { priceProblems } from './price.ts';
-import { CHUNK_TOKENS_DEFAULTS } from './project-schema.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
 import { problemAt } from './validation.ts';
@@ -23,6 +23,7 @@ interface Checking {
  * those of the schema; values of a wrong type are left to the schema.
  */
 export function checkProject(checking: Checking): readonly Problem[] {
+	const embedders = entries(checking, 'embedders').map(([name]) => name);
 	return [
 		...unsetReferences(checking),
 		...checkIdentity(checking),
@@ -33,7 +34,9 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...aliasProblems(checking),
-		...entries(checking, 'collections').flatMap(([name, raw]) => collectionProblems(checking, name, raw)),
+		...entries(checking, 'collections').flatMap(([name, raw]) =>
+			collectionProblems({ document: checking.document, embedders }, name, raw),
+		),
 	];
 }
 
@@ -162,33 +165,6 @@ function aliasProblems(checking: Checking): Problem[] {
 	});
 }
 
-function collectionProblems(checking: Checking, name: string, raw: unknown): Problem[] {
-	const { document } = checking;
-	const problems: Problem[] = [];
-	const path = ['collections', name];
-	const embedder = valueAt(raw, ['embedder']);
-	const embedders = entries(checking, 'embedders').map(([known]) => known);
-	if (typeof embedder === 'string' && !embedders.includes(embedder)) {
-		problems.push(problemAt(document, [...path, 'embedder'], dangling('embedder', embedder, embedders)));
-	}
-	const weight = valueAt(raw, ['search', 'vector_weight']);
-	if (typeof weight === 'number' && weight > 0 && (embedder === undefined || embedder === null)) {
-		const what = { message: `${weight} gives weight to vectors, but the collection has no embedder`, hint: 'name one' };
-		problems.push(problemAt(document, [...path, 'search', 'vector_weight'], what));
-	}
-	const least = valueAt(raw, ['chunker', 'tokens_min']);
-	const most = valueAt(raw, ['chunker', 'tokens_max']);
-	if (
-		(least !== undefined || most !== undefined) &&
-		Number(least ?? CHUNK_TOKENS_DEFAULTS.min) >= Number(most ?? CHUNK_TOKENS_DEFAULTS.max)
-	) {
-		const field = least === undefined ? 'tokens_max' : 'tokens_min';
-		const message = `tokens_min (${least ?? CHUNK_TOKENS_DEFAULTS.min}) is not below tokens_max (${most ?? CHUNK_TOKENS_DEFAULTS.max})`;
-		problems.push(problemAt(document, [...path, 'chunker', field], { message }));
-	}
-	return problems;
-}
-
 function tenantProblems(checking: Checking, name: string, raw: unknown): Problem[] {
 	const organisation = valueAt(raw, ['organisation']);
 	const known = entries(checking, 'organisations').map(([one]) => one);
@@ -212,13 +188,6 @@ export function checkLimitedFeatures(document: YamlDocument, features: readonly 
 			};
 		});
 	});
-}
-
-/** The words for a name that nothing has. */
-export function dangling(kind: string, name: string, known: readonly string[]) {
-	const close = nearest(name, known);
-	const expected = known.length > 0 ? `one of ${known.join(', ')}` : `one that the project has, and it has no ${kind}`;
-	return { message: `there is no ${kind} ${name}`, expected, hint: close ? `did you mean ${close}?` : null };
 }
 
 function hasReference(references: ReadonlyMap<string, Reference>, path: FieldPath): boolean {

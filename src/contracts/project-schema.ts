@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import { admissionSchema } from './admission-schema.ts';
+import { collection } from './collection-schema.ts';
 import { embedder } from './embedder-schema.ts';
-import { BYTES, decimal, integer, MILLISECONDS, NAME_EXPECTED, nameKey, TOKENS, text, upstreamName } from './fields.ts';
+import { BYTES, integer, MILLISECONDS, NAME_EXPECTED, nameKey, text, upstreamName } from './fields.ts';
 import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
@@ -18,7 +19,6 @@ export const FEATURES_DIR = 'features';
 /** Shared with the checks that compare two fields, one of which may be left out. */
 export const BODY_BYTES_DEFAULT = 1_048_576;
 export const PLACES_DEFAULT = 512;
-export const CHUNK_TOKENS_DEFAULTS = { min: 64, max: 400 };
 
 const server = z
 	.strictObject({
@@ -56,104 +56,7 @@ const server = z
 	.prefault({})
 	.meta({ description: 'The gateway.' });
 
-const path = text(1, 4_000, {
-	description: 'Relative to plimsoll.yaml, or absolute.',
-	examples: ['docs'],
-	'x-expected': 'a path',
-});
 const folder = z.string().min(1).max(4_000).meta({ 'x-expected': 'a path' });
-const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
-
-const source = z
-	.discriminatedUnion('kind', [
-		z.strictObject({
-			kind: z.literal('folder').meta({ description: 'A folder of Markdown, HTML, text and PDF files.' }),
-			path,
-			include: globs('Which files, as globs relative to `path`.').default([
-				'**/*.md',
-				'**/*.markdown',
-				'**/*.html',
-				'**/*.htm',
-				'**/*.txt',
-				'**/*.pdf',
-			]),
-			exclude: globs('Which of them not.').default(['**/node_modules/**', '**/.*', '**/.*/**']),
-			file_bytes_max: integer(1, 1_073_741_824, {
-				description: 'Larger files are reported as failed and left out.',
-				'x-unit': BYTES,
-			}).default(33_554_432),
-		}),
-		z.strictObject({
-			kind: z.literal('jsonl').meta({ description: 'One file with a JSON object on each line.' }),
-			path: path.meta({ examples: ['tickets.jsonl'] }),
-			id_field: text(1, 200, { description: 'Member that identifies the document.' }).default('id'),
-			text_field: text(1, 200, { description: 'Member with its text.' }).default('text'),
-			title_field: text(1, 200, { description: 'Member with its title; null when there is none.' })
-				.nullable()
-				.default(null),
-			line_bytes_max: integer(1, 268_435_456, {
-				description: 'Longer lines are reported as failed and left out.',
-				'x-unit': BYTES,
-			}).default(1_048_576),
-		}),
-	])
-	.meta({ description: 'Where documents come from.' });
-
-const collection = z
-	.strictObject({
-		sources: z
-			.record(nameKey, source)
-			.refine((sources) => Object.keys(sources).length > 0, 'names no source')
-			.meta({
-				description: 'Where its documents come from, by name.',
-				'x-expected': 'a mapping of names to sources',
-				'x-names': ['manual', 'tickets'],
-			}),
-		chunker: z
-			.strictObject({
-				kind: z
-					.enum(['structure', 'whole'])
-					.meta({
-						description:
-							'`structure` cuts along headings, lists, tables and code; `whole` keeps a document in one piece.',
-					})
-					.default('structure'),
-				tokens_max: integer(16, 100_000, { description: 'The longest chunk.', 'x-unit': TOKENS }).default(
-					CHUNK_TOKENS_DEFAULTS.max,
-				),
-				tokens_min: integer(0, 100_000, {
-					description: 'Shorter chunks join their neighbour where the structure allows.',
-					'x-unit': TOKENS,
-				}).default(CHUNK_TOKENS_DEFAULTS.min),
-			})
-			.prefault({})
-			.meta({ description: 'How documents are cut.' }),
-		embedder: nameKey
-			.meta({ description: 'A name under `embedders`; null searches by words alone.', examples: ['builtin'] })
-			.nullable()
-			.default(null),
-		search: z
-			.strictObject({
-				fusion: z
-					.enum(['convex', 'rrf'])
-					.meta({
-						description:
-							'`convex`: vector_weight × vector + (1 − vector_weight) × lexical, both min-max normalised; `rrf`: the sum of 1 / (rrf_k + rank).',
-					})
-					.default('convex'),
-				vector_weight: decimal(0, 1, {
-					description: 'Weight of the vector leg; 0 is BM25 alone.',
-					'x-default': '0.5 when the collection names an embedder that is not `builtin`, else 0',
-					examples: [0.5],
-				}).optional(),
-				rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
-				candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),
-				timeout_ms: integer(1, 600_000, { description: 'One search.', 'x-unit': MILLISECONDS }).default(2_000),
-			})
-			.prefault({})
-			.meta({ description: 'How the collection is searched.' }),
-	})
-	.meta({ description: 'Documents that are searched together.' });
 
 /** `plimsoll.yaml`. */
 export const projectSchema = z
@@ -220,7 +123,6 @@ export const projectSchema = z
 	.meta({ title: 'Plimsoll project', description: 'One deployment: `plimsoll.yaml`.' });
 
 export type RawProject = z.output<typeof projectSchema>;
-export type RawCollection = RawProject['collections'][string];
 
 /** The same as JSON Schema (2020-12), for editors, the manual and the text of problems. */
 export const projectJsonSchema = z.toJSONSchema(projectSchema, { io: 'input' }) as SchemaNode;

@@ -3,6 +3,7 @@ import type { Scope } from '../spec/records.ts';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
+import type { CollectionConfig } from './collection.ts';
 import type { FlagDefinition } from './flag.ts';
 import type { Continuation } from './presets.ts';
 import type { PublicKeySet } from './public-keys.ts';
@@ -299,51 +300,6 @@ export type EmbedderConfig =
 			readonly queryPrefix: string;
 			readonly documentPrefix: string;
 	  });
-
-export interface CollectionConfig {
-	readonly name: string;
-	readonly sources: readonly SourceConfig[];
-	readonly chunker: {
-		readonly kind: 'structure' | 'whole';
-		readonly tokensMax: number;
-		/** Chunks below this are merged with their neighbour where the structure allows. */
-		readonly tokensMin: number;
-	};
-	/** Name of an embedder; null: lexical search only. */
-	readonly embedder: string | null;
-	readonly search: {
-		/** `convex`: vectorWeight · vector + (1 − vectorWeight) · lexical, both min-max normalised; `rrf`: Σ 1 / (rrfK + rank). */
-		readonly fusion: 'convex' | 'rrf';
-		/** In [0, 1]. 0 means BM25 alone: the vector leg does not run. */
-		readonly vectorWeight: number;
-		readonly rrfK: number;
-		/** Candidates that each leg contributes. */
-		readonly candidates: number;
-		readonly timeoutMs: number;
-	};
-}
-
-export type SourceConfig =
-	| {
-			readonly name: string;
-			readonly kind: 'folder';
-			/** Absolute. */
-			readonly path: string;
-			/** Globs relative to `path`. */
-			readonly include: readonly string[];
-			readonly exclude: readonly string[];
-			readonly fileBytesMax: number;
-	  }
-	| {
-			readonly name: string;
-			readonly kind: 'jsonl';
-			/** Absolute path of one file; each line is an object. */
-			readonly path: string;
-			readonly idField: string;
-			readonly textField: string;
-			readonly titleField: string | null;
-			readonly lineBytesMax: number;
-	  };
 
 /** What of a project says which flags there are. */
 export interface LoadedFlags extends Pick<Project, 'flags'> {

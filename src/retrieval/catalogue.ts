@@ -2,7 +2,8 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { type Connection, connect, Session } from '@lancedb/lancedb';
 import { nearest } from '../base/nearest.ts';
-import type { CollectionConfig } from '../contracts/project.ts';
+import type { CollectionConfig } from '../contracts/collection.ts';
+import type { Alerts } from '../spec/alerts.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { IndexPointer, RecordStore } from '../spec/records.ts';
 import type { CollectionStatus } from '../spec/retrieval.ts';
@@ -29,15 +30,20 @@ export class Catalogue {
 	readonly folder: string;
 	readonly #records: RecordStore;
 	readonly #warn: (message: string) => void;
+	readonly #alerts: Alerts;
 	readonly #states = new Map<string, CollectionState>();
 	#connection: Connection | null = null;
 	/** Connections of before a damage: live indexes of other collections still read through their sessions. */
 	readonly #retired: Connection[] = [];
 
-	constructor(dataDir: string, records: RecordStore, warn: (message: string) => void) {
+	constructor(
+		dataDir: string,
+		{ records, warn, alerts }: { records: RecordStore; warn: (message: string) => void; alerts: Alerts },
+	) {
 		this.folder = path.join(dataDir, 'index');
 		this.#records = records;
 		this.#warn = warn;
+		this.#alerts = alerts;
 	}
 
 	/** Throws PlimsollError `storage_failed` when the folder cannot be used. */
@@ -93,6 +99,7 @@ export class Catalogue {
 		await this.#records.putIndexPointer({ collection, generation, documents, chunks, promotedAt, manifest });
 		const state = this.#states.get(collection);
 		if (state) this.#states.set(collection, { ...state, index, problem: null });
+		this.#alerts.resolve(damageKey(collection));
 	}
 
 	/**
@@ -127,6 +134,13 @@ export class Catalogue {
 		this.#connection = null;
 	}
 
+	#tellDamage(collection: string, problem: PlimsollError): void {
+		this.#warn(`${problem.message} (${problem.internal})`);
+		const { message, internal } = problem;
+		const detail = { reason: internal ?? null };
+		this.#alerts.raise({ key: damageKey(collection), severity: 'page', subject: { collection }, message, detail });
+	}
+
 	#connect(): Promise<Connection> {
 		return connect(this.folder, {}, new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
 	}
@@ -143,7 +157,7 @@ export class Catalogue {
 		this.#retired.push(this.connection);
 		this.#connection = connection;
 		const problem = damaged(index.manifest, cause);
-		this.#warn(`${problem.message} (${problem.internal})`);
+		this.#tellDamage(config.name, problem);
 		const state = { config: now.config, index: null, problem };
 		this.#states.set(config.name, state);
 		return state;
@@ -155,10 +169,15 @@ export class Catalogue {
 			return { config, index: await LiveIndex.open(this.connection, parseManifest(pointer)), problem: null };
 		} catch (cause) {
 			const problem = damaged(pointer, cause);
-			this.#warn(`${problem.message} (${problem.internal})`);
+			this.#tellDamage(config.name, problem);
 			return { config, index: null, problem };
 		}
 	}
+}
+
+/** The alert that a collection's live generation cannot be read. */
+function damageKey(collection: string): string {
+	return `index_damaged:${collection}`;
 }
 
 function damaged(pointer: Pick<IndexPointer, 'collection' | 'generation'>, cause: unknown): PlimsollError {

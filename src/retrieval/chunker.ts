@@ -1,5 +1,5 @@
 import { sha256Of } from '../base/hash.ts';
-import type { CollectionConfig } from '../contracts/project.ts';
+import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Block, DocumentText, Range } from './document-text.ts';
 import { chunkTokens, splitText, trimRange } from './split-text.ts';
 

@@ -1,7 +1,7 @@
 import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { SourceConfig } from '../contracts/project.ts';
+import type { SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { DocumentFormat, OpenSource, SourceItem } from './source-item.ts';
 

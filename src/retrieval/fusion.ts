@@ -1,4 +1,4 @@
-import type { CollectionConfig } from '../contracts/project.ts';
+import type { CollectionConfig } from '../contracts/collection.ts';
 
 /** One leg's opinion of one chunk. `row` finds the chunk in the table. */
 export interface Candidate {

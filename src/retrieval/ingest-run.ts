@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
-import type { CollectionConfig, SourceConfig } from '../contracts/project.ts';
+import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Embedder, IngestProgress, SourceReport } from '../spec/retrieval.ts';
 import { chunkIds } from './chunker.ts';

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { type Line, readLines } from '../base/lines.ts';
-import type { SourceConfig } from '../contracts/project.ts';
+import type { SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { describe } from './folder-source.ts';
 import type { OpenSource, SourceItem } from './source-item.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256 } from '../base/hash.ts';
-import type { CollectionConfig } from '../contracts/project.ts';
+import type { CollectionConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { IndexPointer } from '../spec/records.ts';
 import type { EmbeddingIdentity } from '../spec/retrieval.ts';

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
+import type { Alerts } from '../spec/alerts.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
@@ -21,6 +22,8 @@ export interface RetrievalOptions {
 	readonly ids: (prefix: string) => string;
 	/** For embedders behind an endpoint. */
 	readonly http: HttpClient;
+	/** Hears of what a person should look at. */
+	readonly alerts: Alerts;
 	/** Hears of damage that was found and worked around. */
 	readonly warn?: (message: string) => void;
 }
@@ -39,8 +42,8 @@ export interface Retrieval {
 
 /** Wires sources, embedders, index and search; nothing is read or written before `open`. */
 export function createRetrieval(options: RetrievalOptions): Retrieval {
-	const { dataDir, records, clock, ids, http, warn = () => {} } = options;
-	const catalogue = new Catalogue(dataDir, records, warn);
+	const { dataDir, records, clock, ids, http, alerts, warn = () => {} } = options;
+	const catalogue = new Catalogue(dataDir, { records, warn, alerts });
 	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
 	const ingester = new CollectionIngester({ catalogue, embedders, records, clock, ids, warn });
 	const update = async (config: RetrievalConfig) => {

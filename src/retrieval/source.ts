@@ -1,4 +1,4 @@
-import type { SourceConfig } from '../contracts/project.ts';
+import type { SourceConfig } from '../contracts/collection.ts';
 import { openFolder } from './folder-source.ts';
 import { openJsonl } from './jsonl-source.ts';
 import type { OpenSource } from './source-item.ts';

@@ -274,8 +274,10 @@ describe('a live generation', () => {
 			message: expect.stringContaining('damaged'),
 		});
 		expect(fixture.warnings).toHaveLength(1);
+		expect([...fixture.alerts.keys()]).toEqual(['index_damaged:docs']);
 		expect((await fixture.search('guard', { collection: 'other' })).hits).toHaveLength(1);
 		expect(await fixture.ingest()).toMatchObject({ promoted: true });
+		expect([...fixture.alerts.keys()]).toEqual([]);
 		expect((await fixture.search('guard')).hits).toHaveLength(1);
 	});
 

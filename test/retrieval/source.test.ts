@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, open, rm, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SourceConfig } from '../../src/contracts/project.ts';
+import type { SourceConfig } from '../../src/contracts/collection.ts';
 import { openSource } from '../../src/retrieval/source.ts';
 import type { SourceItem } from '../../src/retrieval/source-item.ts';
 import { folderSource, jsonlSource } from '../support/retrieval-fixture.ts';

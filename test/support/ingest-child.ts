@@ -3,7 +3,8 @@ import { systemClock } from '../../src/base/clock.ts';
 import { createHttpClient } from '../../src/base/http.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
-import type { CollectionConfig, EmbedderConfig } from '../../src/contracts/project.ts';
+import type { CollectionConfig } from '../../src/contracts/collection.ts';
+import type { EmbedderConfig } from '../../src/contracts/project.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
@@ -19,6 +20,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 		clock: systemClock,
 		ids: createIds(systemClock, systemRandom),
 		http: createHttpClient({ connectionsMax: 1, connectMs: 1_000 }),
+		alerts: { raise: () => {}, resolve: () => {} },
 	});
 	await retrieval.open();
 	await retrieval.ingester.ingest(collection.name, { signal: new AbortController().signal });

@@ -5,8 +5,10 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createHttpClient } from '../../src/base/http.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
-import type { CollectionConfig, EmbedderConfig, SourceConfig } from '../../src/contracts/project.ts';
+import type { CollectionConfig, SourceConfig } from '../../src/contracts/collection.ts';
+import type { EmbedderConfig } from '../../src/contracts/project.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
+import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
 import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
@@ -21,6 +23,8 @@ export interface RetrievalFixture {
 	readonly dir: string;
 	readonly records: RecordStore;
 	readonly warnings: string[];
+	/** Those that are open, by key. */
+	readonly alerts: ReadonlyMap<string, Alert>;
 	retrieval: Retrieval;
 	/** Writes files below `dir`. */
 	write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void>;
@@ -96,6 +100,7 @@ export async function openRetrievalFixture(
 	const records = openSqliteRecords(path.join(root, RECORD_FILE));
 	const http = createHttpClient({ connectionsMax: 4, connectMs: 1_000 });
 	const warnings: string[] = [];
+	const alerts = new Map<string, Alert>();
 	const open = async () => {
 		const retrieval = createRetrieval({
 			config,
@@ -104,6 +109,7 @@ export async function openRetrievalFixture(
 			clock,
 			ids: createIds(clock, systemRandom),
 			http,
+			alerts: { raise: (alert) => alerts.set(alert.key, alert), resolve: (key) => alerts.delete(key) },
 			warn: (message) => warnings.push(message),
 		});
 		await retrieval.open();
@@ -114,6 +120,7 @@ export async function openRetrievalFixture(
 		dir,
 		records,
 		warnings,
+		alerts,
 		retrieval: await open(),
 		async write(files) {
 			for (const [name, content] of Object.entries(files)) {

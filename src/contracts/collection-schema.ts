@@ -1,0 +1,27 @@
+import * as z from 'zod';
+import { chunker } from './chunker-schema.ts';
+import { nameKey } from './fields.ts';
+import { search } from './search-schema.ts';
+import { source } from './source-schema.ts';
+
+/** One collection of `plimsoll.yaml`. */
+export const collection = z
+	.strictObject({
+		sources: z
+			.record(nameKey, source)
+			.refine((sources) => Object.keys(sources).length > 0, 'names no source')
+			.meta({
+				description: 'Where its documents come from, by name.',
+				'x-expected': 'a mapping of names to sources',
+				'x-names': ['manual', 'tickets'],
+			}),
+		chunker,
+		embedder: nameKey
+			.meta({ description: 'A name under `embedders`; null searches by words alone.', examples: ['builtin'] })
+			.nullable()
+			.default(null),
+		search,
+	})
+	.meta({ description: 'Documents that are searched together.' });
+
+export type RawCollection = z.output<typeof collection>;

@@ -1,0 +1,44 @@
+export interface CollectionConfig {
+	readonly name: string;
+	readonly sources: readonly SourceConfig[];
+	readonly chunker: {
+		readonly kind: 'structure' | 'whole';
+		readonly tokensMax: number;
+		/** Chunks below this are merged with their neighbour where the structure allows. */
+		readonly tokensMin: number;
+	};
+	/** Name of an embedder; null: lexical search only. */
+	readonly embedder: string | null;
+	readonly search: {
+		/** `convex`: vectorWeight · vector + (1 − vectorWeight) · lexical, both min-max normalised; `rrf`: Σ 1 / (rrfK + rank). */
+		readonly fusion: 'convex' | 'rrf';
+		/** In [0, 1]. 0 means BM25 alone: the vector leg does not run. */
+		readonly vectorWeight: number;
+		readonly rrfK: number;
+		/** Candidates that each leg contributes. */
+		readonly candidates: number;
+		readonly timeoutMs: number;
+	};
+}
+
+export type SourceConfig =
+	| {
+			readonly name: string;
+			readonly kind: 'folder';
+			/** Absolute. */
+			readonly path: string;
+			/** Globs relative to `path`. */
+			readonly include: readonly string[];
+			readonly exclude: readonly string[];
+			readonly fileBytesMax: number;
+	  }
+	| {
+			readonly name: string;
+			readonly kind: 'jsonl';
+			/** Absolute path of one file; each line is an object. */
+			readonly path: string;
+			readonly idField: string;
+			readonly textField: string;
+			readonly titleField: string | null;
+			readonly lineBytesMax: number;
+	  };

@@ -1,0 +1,46 @@
+import { isAbsolute, join } from 'node:path';
+import type { CollectionConfig, SourceConfig } from './collection.ts';
+import type { RawCollection } from './collection-schema.ts';
+
+interface CollectionOrigin {
+	readonly dir: string;
+	readonly embedders: Readonly<Record<string, { readonly family: string }>>;
+}
+
+/** The built-in embedder's vectors made every ranking worse that was measured (docs/concepts/retrieval.md). */
+function defaultVectorWeight(embedder: string | null, { embedders }: CollectionOrigin): number {
+	return embedder === null || embedders[embedder]?.family === 'builtin' ? 0 : 0.5;
+}
+
+/** A collection of `plimsoll.yaml` as the rest of Plimsoll reads it. */
+export function collectionOf(name: string, raw: RawCollection, from: CollectionOrigin): CollectionConfig {
+	return {
+		name,
+		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
+		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
+		embedder: raw.embedder,
+		search: {
+			fusion: raw.search.fusion,
+			vectorWeight: raw.search.vector_weight ?? defaultVectorWeight(raw.embedder, from),
+			rrfK: raw.search.rrf_k,
+			candidates: raw.search.candidates,
+			timeoutMs: raw.search.timeout_ms,
+		},
+	};
+}
+
+function sourceOf(name: string, raw: RawCollection['sources'][string], dir: string): SourceConfig {
+	const path = isAbsolute(raw.path) ? raw.path : join(dir, raw.path);
+	if (raw.kind === 'folder') {
+		return { name, kind: raw.kind, path, include: raw.include, exclude: raw.exclude, fileBytesMax: raw.file_bytes_max };
+	}
+	return {
+		name,
+		kind: raw.kind,
+		path,
+		idField: raw.id_field,
+		textField: raw.text_field,
+		titleField: raw.title_field,
+		lineBytesMax: raw.line_bytes_max,
+	};
+}

@@ -1,0 +1,24 @@
+import * as z from 'zod';
+import { decimal, integer, MILLISECONDS } from './fields.ts';
+
+/** How a collection is searched. */
+export const search = z
+	.strictObject({
+		fusion: z
+			.enum(['convex', 'rrf'])
+			.meta({
+				description:
+					'`convex`: vector_weight × vector + (1 − vector_weight) × lexical, both min-max normalised; `rrf`: the sum of 1 / (rrf_k + rank).',
+			})
+			.default('convex'),
+		vector_weight: decimal(0, 1, {
+			description: 'Weight of the vector leg; 0 is BM25 alone.',
+			'x-default': '0.5 when the collection names an embedder that is not `builtin`, else 0',
+			examples: [0.5],
+		}).optional(),
+		rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
+		candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),
+		timeout_ms: integer(1, 600_000, { description: 'One search.', 'x-unit': MILLISECONDS }).default(2_000),
+	})
+	.prefault({})
+	.meta({ description: 'How the collection is searched.' });

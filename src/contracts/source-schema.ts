@@ -1,0 +1,45 @@
+import * as z from 'zod';
+import { BYTES, integer, text } from './fields.ts';
+
+const path = text(1, 4_000, {
+	description: 'Relative to plimsoll.yaml, or absolute.',
+	examples: ['docs'],
+	'x-expected': 'a path',
+});
+const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
+
+/** One source of a collection. */
+export const source = z
+	.discriminatedUnion('kind', [
+		z.strictObject({
+			kind: z.literal('folder').meta({ description: 'A folder of Markdown, HTML, text and PDF files.' }),
+			path,
+			include: globs('Which files, as globs relative to `path`.').default([
+				'**/*.md',
+				'**/*.markdown',
+				'**/*.html',
+				'**/*.htm',
+				'**/*.txt',
+				'**/*.pdf',
+			]),
+			exclude: globs('Which of them not.').default(['**/node_modules/**', '**/.*', '**/.*/**']),
+			file_bytes_max: integer(1, 1_073_741_824, {
+				description: 'Larger files are reported as failed and left out.',
+				'x-unit': BYTES,
+			}).default(33_554_432),
+		}),
+		z.strictObject({
+			kind: z.literal('jsonl').meta({ description: 'One file with a JSON object on each line.' }),
+			path: path.meta({ examples: ['tickets.jsonl'] }),
+			id_field: text(1, 200, { description: 'Member that identifies the document.' }).default('id'),
+			text_field: text(1, 200, { description: 'Member with its text.' }).default('text'),
+			title_field: text(1, 200, { description: 'Member with its title; null when there is none.' })
+				.nullable()
+				.default(null),
+			line_bytes_max: integer(1, 268_435_456, {
+				description: 'Longer lines are reported as failed and left out.',
+				'x-unit': BYTES,
+			}).default(1_048_576),
+		}),
+	])
+	.meta({ description: 'Where documents come from.' });
