@@ -1,8 +1,6 @@
-import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { mergeKeys, mergeSettings } from '../policy/shared-records.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import type {
 	Allowance,
 	AuditEntry,
@@ -16,7 +14,7 @@ import type {
 import type { SettingsRecord } from '../spec/tenants.ts';
 import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
-import { openSqliteFile, storageError } from './sqlite-file.ts';
+import { SqliteStatements } from './sqlite-statements.ts';
 
 const AUDIT_MS_MAX = 400 * 86_400_000;
 const AUDIT_ROWS_MAX = 100_000;
@@ -32,22 +30,18 @@ const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedA
  * and the cause.
  */
 export function openSqliteRecords(file: string): RecordStore {
-	const db = openSqliteFile(file, RECORD_SCHEMA);
-	return new SqliteRecords(db, file);
+	return new SqliteRecords(new SqliteStatements(file, RECORD_SCHEMA));
 }
 
 class SqliteRecords implements RecordStore {
-	readonly #db: DatabaseSync;
-	readonly #file: string;
-	readonly #statements = new Map<string, StatementSync>();
+	readonly #sql: SqliteStatements;
 
-	constructor(db: DatabaseSync, file: string) {
-		this.#db = db;
-		this.#file = file;
+	constructor(sql: SqliteStatements) {
+		this.#sql = sql;
 	}
 
 	async putKey(key: KeyRecord, entry?: AuditEntry): Promise<void> {
-		this.#together(() => {
+		this.#sql.together(() => {
 			this.#writeKey(key);
 			if (entry) this.#writeAudit(entry);
 			return true;
@@ -55,12 +49,12 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async listKeys(): Promise<readonly KeyRecord[]> {
-		return this.#all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys ORDER BY created_at, id`);
+		return this.#sql.all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys ORDER BY created_at, id`);
 	}
 
 	async revokeKey(id: string, at: number, entry?: AuditEntry): Promise<boolean> {
-		return this.#together(() => {
-			const revoked = this.#run('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', at, id) > 0;
+		return this.#sql.together(() => {
+			const revoked = this.#sql.run('UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', at, id) > 0;
 			if (revoked && entry) this.#writeAudit(entry);
 			return revoked;
 		});
@@ -68,9 +62,9 @@ class SqliteRecords implements RecordStore {
 
 	async rotateKey(change: Parameters<RecordStore['rotateKey']>[0]): Promise<boolean> {
 		const { id, at, expiresAt, replacement, entry } = change;
-		return this.#together(() => {
+		return this.#sql.together(() => {
 			// The condition stands in the statement: a revocation since the caller looked must not be undone.
-			const expiring = this.#run(
+			const expiring = this.#sql.run(
 				`UPDATE keys SET expires_at = min(coalesce(expires_at, ?), ?)
 				WHERE id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)`,
 				expiresAt,
@@ -86,24 +80,24 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async touchKeys(uses: readonly KeyUse[]): Promise<void> {
-		this.#together(() => {
+		this.#sql.together(() => {
 			for (const { id, at } of uses) {
-				this.#run('UPDATE keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?', at, id);
+				this.#sql.run('UPDATE keys SET last_used_at = max(coalesce(last_used_at, 0), ?) WHERE id = ?', at, id);
 			}
 			return true;
 		});
 	}
 
 	async listSettings(): Promise<readonly SettingsRecord[]> {
-		return this.#all(settingsRow, `SELECT ${SETTINGS_COLUMNS} FROM settings ORDER BY kind, name`);
+		return this.#sql.all(settingsRow, `SELECT ${SETTINGS_COLUMNS} FROM settings ORDER BY kind, name`);
 	}
 
 	async putSettings(record: SettingsRecord, entries: readonly AuditEntry[]): Promise<boolean> {
-		return this.#together(() => {
+		return this.#sql.together(() => {
 			if (!this.#writeSettings(record)) return false;
 			if (record.kind === 'tenant' && record.settings === null) {
 				const sql = 'UPDATE keys SET revoked_at = ? WHERE tenant_id = ? AND revoked_at IS NULL';
-				this.#run(sql, record.changedAt, record.name);
+				this.#sql.run(sql, record.changedAt, record.name);
 			}
 			for (const entry of entries) this.#writeAudit(entry);
 			return true;
@@ -114,10 +108,10 @@ class SqliteRecords implements RecordStore {
 		{ keys, settings }: Parameters<RecordStore['mergeShared']>[0],
 		tell: Parameters<RecordStore['mergeShared']>[1],
 	): Promise<readonly SharedChange[]> {
-		return this.#together(() => {
+		return this.#sql.together(() => {
 			const changes: SharedChange[] = [];
 			for (const key of keys) {
-				const [before = null] = this.#all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys WHERE id = ?`, key.id);
+				const [before = null] = this.#sql.all(keyRow, `SELECT ${KEY_COLUMNS} FROM keys WHERE id = ?`, key.id);
 				const after = before === null ? key : mergeKeys(before, key);
 				if (before !== null && isDeepStrictEqual(before, after)) continue;
 				this.#writeKey(after);
@@ -125,7 +119,7 @@ class SqliteRecords implements RecordStore {
 			}
 			for (const record of settings) {
 				const sql = `SELECT ${SETTINGS_COLUMNS} FROM settings WHERE kind = ? AND name = ?`;
-				const [before = null] = this.#all(settingsRow, sql, record.kind, record.name);
+				const [before = null] = this.#sql.all(settingsRow, sql, record.kind, record.name);
 				const after = before === null ? record : mergeSettings(before, record);
 				if (before !== null && isDeepStrictEqual(before, after)) continue;
 				this.#replaceSettings(after);
@@ -140,14 +134,14 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async putAudit(entry: AuditEntry): Promise<void> {
-		this.#together(() => {
+		this.#sql.together(() => {
 			this.#writeAudit(entry);
 			return true;
 		});
 	}
 
 	async listAudit(limit: number): Promise<readonly AuditEntry[]> {
-		return this.#all(
+		return this.#sql.all(
 			auditRow,
 			'SELECT at, actor, action, subject, tenant_id AS tenantId, detail FROM audit ORDER BY seq DESC LIMIT ?',
 			Math.max(0, Math.trunc(limit)),
@@ -155,7 +149,7 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async putIndexPointer(pointer: IndexPointer): Promise<void> {
-		this.#run(
+		this.#sql.run(
 			`INSERT INTO index_pointers (collection, generation, promoted_at, documents, chunks, manifest) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (collection) DO UPDATE SET generation = excluded.generation, promoted_at = excluded.promoted_at,
 			documents = excluded.documents, chunks = excluded.chunks, manifest = excluded.manifest`,
@@ -169,7 +163,7 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async listIndexPointers(): Promise<readonly IndexPointer[]> {
-		return this.#all(
+		return this.#sql.all(
 			pointerRow,
 			`SELECT collection, generation, promoted_at AS promotedAt, documents, chunks, manifest
 			FROM index_pointers ORDER BY collection`,
@@ -177,7 +171,7 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async putRun(run: RunRecord): Promise<void> {
-		this.#run(
+		this.#sql.run(
 			`INSERT INTO runs (id, collection, started_at, ended_at, outcome, report, error) VALUES (?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET collection = excluded.collection, started_at = excluded.started_at,
 			ended_at = excluded.ended_at, outcome = excluded.outcome, report = excluded.report, error = excluded.error`,
@@ -194,7 +188,7 @@ class SqliteRecords implements RecordStore {
 	async listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]> {
 		const where = collection === null ? '' : 'WHERE collection = ?';
 		const values = collection === null ? [] : [collection];
-		return this.#all(
+		return this.#sql.all(
 			runRow,
 			`SELECT ${RUN_COLUMNS} FROM runs ${where} ORDER BY started_at DESC, id DESC LIMIT ?`,
 			...values,
@@ -206,7 +200,7 @@ class SqliteRecords implements RecordStore {
 	async putAllowances(allowances: readonly Allowance[]): Promise<void> {
 		if (allowances.length === 0) return;
 		// One statement, so that it needs no transaction to be all or nothing.
-		this.#run(
+		this.#sql.run(
 			`INSERT INTO allowances (tenant_id, scope, limit_name, until, micros)
 			SELECT value ->> 'tenantId', value ->> 'scope', value ->> 'limit', value ->> 'until', value ->> 'micros'
 			FROM json_each(?) WHERE true
@@ -216,8 +210,8 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async listAllowances(now: number): Promise<readonly Allowance[]> {
-		this.#run('DELETE FROM allowances WHERE until <= ?', now);
-		return this.#all(
+		this.#sql.run('DELETE FROM allowances WHERE until <= ?', now);
+		return this.#sql.all(
 			allowanceRow,
 			`SELECT tenant_id AS tenantId, scope, limit_name AS "limit", until, micros FROM allowances
 			ORDER BY tenant_id, scope, limit_name, until`,
@@ -225,16 +219,11 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async close(): Promise<void> {
-		if (!this.#db.isOpen) return;
-		try {
-			this.#db.close();
-		} catch (thrown) {
-			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
-		}
+		this.#sql.close();
 	}
 
 	#writeKey(key: KeyRecord): void {
-		this.#run(
+		this.#sql.run(
 			`INSERT INTO keys (id, tenant_id, name, scopes, secret_hash, created_at, revoked_at, features, expires_at, last_used_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET tenant_id = excluded.tenant_id, name = excluded.name, scopes = excluded.scopes,
@@ -256,14 +245,14 @@ class SqliteRecords implements RecordStore {
 	/** False when the stored version is not the one before. */
 	#writeSettings(record: SettingsRecord): boolean {
 		const sql = 'SELECT version FROM settings WHERE kind = ? AND name = ?';
-		const [stored] = this.#all(z.object({ version: z.int() }), sql, record.kind, record.name);
+		const [stored] = this.#sql.all(z.object({ version: z.int() }), sql, record.kind, record.name);
 		if ((stored?.version ?? 0) !== record.version - 1) return false;
 		this.#replaceSettings(record);
 		return true;
 	}
 
 	#replaceSettings({ kind, name, settings, version, changedAt, changedBy }: SettingsRecord): void {
-		this.#run(
+		this.#sql.run(
 			`INSERT INTO settings (kind, name, settings, version, changed_at, changed_by) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (kind, name) DO UPDATE SET settings = excluded.settings, version = excluded.version,
 			changed_at = excluded.changed_at, changed_by = excluded.changed_by`,
@@ -277,7 +266,7 @@ class SqliteRecords implements RecordStore {
 	}
 
 	#writeAudit({ at, actor, action, subject, tenantId, detail }: AuditEntry): void {
-		this.#run(
+		this.#sql.run(
 			'INSERT INTO audit (at, actor, action, subject, tenant_id, detail) VALUES (?, ?, ?, ?, ?, ?)',
 			at,
 			actor,
@@ -286,54 +275,7 @@ class SqliteRecords implements RecordStore {
 			tenantId,
 			JSON.stringify(detail),
 		);
-		this.#run('DELETE FROM audit WHERE at < ?', at - AUDIT_MS_MAX);
-		this.#run('DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?', AUDIT_ROWS_MAX);
-	}
-
-	/** Runs the writes as one: all of them count or none. */
-	#together<T>(write: () => T): T {
-		try {
-			this.#db.exec('BEGIN IMMEDIATE');
-			const result = write();
-			this.#db.exec('COMMIT');
-			return result;
-		} catch (thrown) {
-			if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK');
-			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
-		}
-	}
-
-	/** How many rows the statement changed. */
-	#run(sql: string, ...values: SQLInputValue[]): number {
-		try {
-			return Number(this.#statement(sql).run(...values).changes);
-		} catch (thrown) {
-			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
-		}
-	}
-
-	#all<T>(row: z.ZodType<T>, sql: string, ...values: SQLInputValue[]): T[] {
-		let rows: unknown[];
-		try {
-			rows = this.#statement(sql).all(...values);
-		} catch (thrown) {
-			throw storageError(thrown, this.#file, RECORD_SCHEMA.title);
-		}
-		const parsed = z.array(row).safeParse(rows);
-		if (parsed.success) return parsed.data;
-		throw new PlimsollError(
-			'storage_failed',
-			`The record store ${this.#file} holds a row that is not valid: ${z.prettifyError(parsed.error)}`,
-			{ cause: parsed.error },
-		);
-	}
-
-	#statement(sql: string): StatementSync {
-		let statement = this.#statements.get(sql);
-		if (!statement) {
-			statement = this.#db.prepare(sql);
-			this.#statements.set(sql, statement);
-		}
-		return statement;
+		this.#sql.run('DELETE FROM audit WHERE at < ?', at - AUDIT_MS_MAX);
+		this.#sql.run('DELETE FROM audit WHERE seq <= (SELECT max(seq) FROM audit) - ?', AUDIT_ROWS_MAX);
 	}
 }
