@@ -6,7 +6,7 @@ import { chunkTokens, splitText, trimRange } from './split-text.ts';
 export type ChunkerConfig = CollectionConfig['chunker'];
 
 /** Raise it when extraction or chunking changes what comes out: every collection is then built anew. */
-export const CHUNKER_REVISION = 1;
+export const CHUNKER_REVISION = 2;
 
 export interface Chunk extends Range {
 	readonly text: string;
@@ -33,7 +33,7 @@ interface Unit extends Range {
 export function chunkDocument(document: DocumentText, config: ChunkerConfig): Chunk[] {
 	const { text } = document;
 	const units =
-		config.kind === 'whole' ? wholeUnits(text, config) : mergeSmall(text, packSections(document, config), config);
+		config.kind === 'whole' ? wholeUnits(document, config) : mergeSmall(text, packSections(document, config), config);
 	return units.map(({ start, end, path, tokens }, ordinal) => ({
 		start,
 		end,
@@ -57,8 +57,8 @@ export function chunkIds(source: string, documentId: string, chunks: readonly Ch
 	});
 }
 
-function wholeUnits(text: string, { tokensMax }: ChunkerConfig): Unit[] {
-	return splitText(text, { start: 0, end: text.length }, 'prose', tokensMax).map((range) =>
+function wholeUnits({ text, bodyStart }: DocumentText, { tokensMax }: ChunkerConfig): Unit[] {
+	return splitText(text, { start: bodyStart, end: text.length }, 'prose', tokensMax).map((range) =>
 		unit(text, range, [], false),
 	);
 }
@@ -68,12 +68,12 @@ function unit(text: string, { start, end }: Range, path: readonly string[], isHe
 }
 
 /** Chunks of one section each, as large as they may be. */
-function packSections({ text, blocks }: DocumentText, { tokensMax }: ChunkerConfig): Unit[] {
+function packSections({ text, bodyStart, blocks }: DocumentText, { tokensMax }: ChunkerConfig): Unit[] {
 	const chunks: Unit[] = [];
 	const stack: Block[] = [];
 	let path: readonly string[] = [];
 	let open = null as Unit | null;
-	for (const [range, block] of tile(text, blocks, { start: 0, end: text.length })) {
+	for (const [range, block] of tile(text, blocks, { start: bodyStart, end: text.length })) {
 		if (block.kind === 'heading') {
 			while ((stack.at(-1)?.level ?? 0) >= block.level) stack.pop();
 			stack.push(block);

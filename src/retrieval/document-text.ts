@@ -1,3 +1,6 @@
+import type { DocumentMeta } from '../spec/document.ts';
+import { NO_META } from './document-meta.ts';
+
 /** [start, end) in UTF-16 code units of a document's text. */
 export interface Range {
 	readonly start: number;
@@ -23,7 +26,11 @@ export interface Block extends Range {
 export interface DocumentText {
 	readonly title: string;
 	readonly text: string;
+	/** Where what is indexed begins: front matter before it gives fields, not text. */
+	readonly bodyStart: number;
 	readonly blocks: readonly Block[];
+	/** What the document states of itself. */
+	readonly meta: DocumentMeta;
 }
 
 export function prose(start: number, end: number, parts: readonly Block[] = []): Block {
@@ -36,6 +43,11 @@ export function lines(start: number, end: number): Block {
 
 export function heading(start: number, end: number, level: number, words: string): Block {
 	return { kind: 'heading', level, heading: words.replace(/\s+/g, ' ').trim(), start, end, parts: [] };
+}
+
+/** A document that is nothing but text and states nothing of itself. */
+export function plainText(text: string, title: string): DocumentText {
+	return { title, text, bodyStart: 0, blocks: plainBlocks(text), meta: NO_META };
 }
 
 /** Plain text: paragraphs between blank lines. */

@@ -3,7 +3,8 @@ import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promise
 import path from 'node:path';
 import type { SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { DocumentFormat, OpenSource, SourceItem } from './source-item.ts';
+import { metaOf } from './document-meta.ts';
+import { CONTENT_TYPES, type DocumentFormat, type OpenSource, type SourceItem } from './source-item.ts';
 
 type FolderConfig = Extract<SourceConfig, { kind: 'folder' }>;
 
@@ -114,9 +115,11 @@ async function readEntry(config: FolderConfig, root: string, { id, reason }: Ent
 		if (!target.startsWith(root + path.sep)) return failed('a symbolic link out of the folder is not followed');
 		const file = await open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 		try {
+			const { mtimeMs } = await file.stat();
 			const bytes = await readBounded(file, config.fileBytesMax);
 			if (typeof bytes === 'string') return failed(bytes);
-			return { document: { id, format, bytes, title: path.posix.basename(id, path.posix.extname(id)) } };
+			const meta = metaOf({}, { contentType: CONTENT_TYPES[format], updatedAt: Math.floor(mtimeMs) });
+			return { document: { id, format, bytes, title: path.posix.basename(id, path.posix.extname(id)), meta } };
 		} finally {
 			await file.close();
 		}

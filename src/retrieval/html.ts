@@ -1,4 +1,5 @@
 import { Parser } from 'htmlparser2';
+import { metaOf } from './document-meta.ts';
 import { type Block, type DocumentText, heading, lines, prose } from './document-text.ts';
 
 /** Not content: code, styles, templates, drawings and menus. */
@@ -17,16 +18,38 @@ const HEADING = /^h([1-6])$/;
 /** The readable text of a page: blocks separated by blank lines, rows and items by line ends, cells by ` | `. Lenient as browsers are. */
 export function readHtml(source: string, fallbackTitle: string): DocumentText {
 	const writer = new PageWriter();
+	const stated = new PageStatements();
 	const parser = new Parser(
 		{
-			onopentag: (name) => writer.open(name),
+			onopentag: (name, attributes) => {
+				writer.open(name);
+				stated.see(name, attributes);
+			},
 			onclosetag: (name) => writer.close(name),
 			ontext: (text) => writer.write(text),
 		},
 		{ decodeEntities: true, lowerCaseTags: true },
 	);
 	parser.end(source);
-	return writer.finish(fallbackTitle);
+	return { ...writer.finish(fallbackTitle), bodyStart: 0, meta: metaOf(Object.fromEntries(stated.found)) };
+}
+
+/** What a page states of itself: `<meta>`, `<html lang>`, `<link rel=canonical>`. The first of two counts. */
+class PageStatements {
+	readonly found = new Map<string, string>();
+
+	see(tag: string, attributes: Readonly<Record<string, string>>): void {
+		if (tag === 'html') this.#state('lang', attributes.lang);
+		else if (tag === 'link' && attributes.rel?.toLowerCase() === 'canonical') this.#state('canonical', attributes.href);
+		else if (tag === 'meta') {
+			this.#state(attributes.name ?? attributes.property ?? attributes['http-equiv'] ?? '', attributes.content);
+		}
+	}
+
+	#state(stated: string, value: string | undefined): void {
+		const name = stated.trim().toLowerCase();
+		if (name && value?.trim() && !this.found.has(name)) this.found.set(name, value.trim());
+	}
 }
 
 class PageWriter {
@@ -90,7 +113,7 @@ class PageWriter {
 		if (/\s$/.test(text)) this.#gap = ' ';
 	}
 
-	finish(fallbackTitle: string): DocumentText {
+	finish(fallbackTitle: string): Pick<DocumentText, 'title' | 'text' | 'blocks'> {
 		this.#endBlock();
 		const first = this.#blocks.find((block) => block.level === 1)?.heading;
 		return {

@@ -1,3 +1,4 @@
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
@@ -9,7 +10,7 @@ import { type IndexRow, searchableBody } from './index-rows.ts';
 import { documentKey, type IndexTable } from './index-table.ts';
 import type { ChunkedDocument } from './read-document.ts';
 import { openSource } from './source.ts';
-import type { OpenSource, SourceDocument } from './source-item.ts';
+import type { ListedDocument, OpenSource, SourceDocument } from './source-item.ts';
 
 /** Chunks that are embedded and written at once: large enough that a commit costs little, small enough for memory. */
 const BATCH_CHUNKS = 512;
@@ -122,7 +123,9 @@ async function ingestSource(
 		signal.throwIfAborted();
 		counts.seen++;
 		const pending =
-			'failed' in item ? fail(counts, seen, item.failed) : await prepare(context, item.document, { counts, seen });
+			'failed' in item
+				? fail(counts, seen, item.failed)
+				: await prepare(context, 'listed' in item ? item.listed : item.document, { counts, seen });
 		if (pending) batch.push(pending);
 		chunks += pending?.rows.length ?? 0;
 		if (chunks >= BATCH_CHUNKS) await flush();
@@ -143,17 +146,17 @@ function fail(counts: Counts, seen: Seen, failed: { document: string; reason: st
 /** A new or changed document, chunked; null when there is nothing to write. */
 async function prepare(
 	{ config, reader, written, live, signal }: RunContext,
-	document: SourceDocument,
+	found: SourceDocument | ListedDocument,
 	{ counts, seen }: { counts: Counts; seen: Seen },
 ): Promise<Pending | null> {
-	const key = documentKey(counts.source, document.id);
+	const key = documentKey(counts.source, found.id);
 	if (seen.met(key))
 		return fail(counts, seen, {
-			document: document.id,
+			document: found.id,
 			reason: 'its id was used before in this source; the first one counts',
 		});
 	seen.add(key);
-	const hash = sha256Of([document.format, document.title, document.bytes]).slice(0, 32);
+	const hash = contentHash(found);
 	const liveHash = live.get(key);
 	const count = () => {
 		if (liveHash === undefined) counts.new++;
@@ -164,10 +167,20 @@ async function prepare(
 		count();
 		return null;
 	}
+	const loaded = 'load' in found ? await found.load(signal) : { document: found };
+	if ('failed' in loaded) return fail(counts, seen, loaded.failed);
+	const { document } = loaded;
 	const answer = await reader.read({ document, chunker: config.chunker }, signal);
 	if (!answer.ok) return fail(counts, seen, { document: document.id, reason: answer.reason });
 	count();
 	return { key, hash, counts, rows: toRows(document, answer.chunked, { source: counts.source, hash }) };
+}
+
+/** Of what is indexed for a document. When it was last touched does not count: a fresh checkout changes nothing. */
+function contentHash(document: SourceDocument | ListedDocument): string {
+	const content = 'bytes' in document ? document.bytes : `version ${document.version}`;
+	const { fields, language, url } = document.meta;
+	return sha256Of([document.format, document.title, content, canonicalJson({ fields, language, url })]).slice(0, 32);
 }
 
 function toRows(

@@ -4,8 +4,9 @@ import { z } from 'zod';
 import { type Line, readLines } from '../base/lines.ts';
 import type { SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import { metaOf } from './document-meta.ts';
 import { describe } from './folder-source.ts';
-import type { OpenSource, SourceItem } from './source-item.ts';
+import { CONTENT_TYPES, type OpenSource, type SourceItem } from './source-item.ts';
 
 type JsonlConfig = Extract<SourceConfig, { kind: 'jsonl' }>;
 
@@ -52,12 +53,14 @@ function toItem(config: JsonlConfig, { number, bytes }: Line): SourceItem | null
 	const body = record.data[config.textField];
 	if (typeof body !== 'string') return failed(`the field ${config.textField} is not text`, id.data);
 	const title = config.titleField === null ? null : record.data[config.titleField];
+	const { [config.idField]: _id, [config.textField]: _text, ...others } = record.data;
 	return {
 		document: {
 			id: id.data,
 			format: 'text',
 			bytes: Buffer.from(body),
 			title: typeof title === 'string' && title ? title : id.data,
+			meta: metaOf(others, { contentType: CONTENT_TYPES.text }),
 		},
 	};
 }

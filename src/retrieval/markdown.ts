@@ -3,20 +3,15 @@ import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { gfm } from 'micromark-extension-gfm';
 import { type Block, type DocumentText, heading, lines, prose } from './document-text.ts';
-
-/** YAML between two `---` lines at the very start, as site generators use it. */
-const FRONT_MATTER = /^---[^\S\n]*\r?\n([\s\S]*?)\r?\n---[^\S\n]*(?:\r?\n|$)/;
-const FRONT_TITLE = /^title:[^\S\n]*(["']?)(.+?)\1[^\S\n]*\r?$/m;
+import { readFrontMatter } from './front-matter.ts';
 
 /** GitHub-flavoured Markdown. The text is kept as it is written; the title is the front matter's or the first top heading. */
 export function readMarkdown(text: string, fallbackTitle: string): DocumentText {
-	const front = FRONT_MATTER.exec(text);
-	const bodyStart = front?.[0].length ?? 0;
+	const { bodyStart, title, meta } = readFrontMatter(text);
 	const tree = fromMarkdown(text.slice(bodyStart), { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
 	const blocks = tree.children.map((node) => toBlock(node, bodyStart));
-	if (front) blocks.unshift(lines(0, bodyStart));
-	const title = FRONT_TITLE.exec(front?.[1] ?? '')?.[2] ?? blocks.find((block) => block.level === 1)?.heading;
-	return { title: title?.trim() || fallbackTitle, text, blocks };
+	const first = blocks.find((block) => block.level === 1)?.heading;
+	return { title: title || first?.trim() || fallbackTitle, text, bodyStart, blocks, meta };
 }
 
 function toBlock(node: RootContent, offset: number): Block {

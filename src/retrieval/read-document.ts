@@ -1,5 +1,7 @@
+import type { DocumentMeta } from '../spec/document.ts';
 import { type Chunk, type ChunkerConfig, chunkDocument } from './chunker.ts';
-import { type DocumentText, plainBlocks } from './document-text.ts';
+import { mergeMeta } from './document-meta.ts';
+import { type DocumentText, plainText } from './document-text.ts';
 import { readHtml } from './html.ts';
 import { readMarkdown } from './markdown.ts';
 import { readPdf } from './pdf.ts';
@@ -7,6 +9,7 @@ import type { SourceDocument } from './source-item.ts';
 
 export interface ChunkedDocument {
 	readonly title: string;
+	readonly meta: DocumentMeta;
 	readonly chunks: readonly Chunk[];
 }
 
@@ -15,7 +18,7 @@ export async function readDocument(document: SourceDocument, chunker: ChunkerCon
 	const read = await readText(document);
 	const chunks = chunkDocument(read, chunker);
 	if (chunks.length === 0) throw new Error(document.format === 'pdf' ? 'it has no text layer' : 'it has no text');
-	return { title: read.title, chunks };
+	return { title: read.title, meta: mergeMeta(document.meta, read.meta), chunks };
 }
 
 async function readText({ format, bytes, title }: SourceDocument): Promise<DocumentText> {
@@ -27,7 +30,7 @@ async function readText({ format, bytes, title }: SourceDocument): Promise<Docum
 	const text = decode(bytes);
 	if (format === 'markdown') return readMarkdown(text, title);
 	if (format === 'html') return readHtml(text, title);
-	return { title, text, blocks: plainBlocks(text) };
+	return plainText(text, title);
 }
 
 function decode(bytes: Uint8Array): string {

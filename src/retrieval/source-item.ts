@@ -1,4 +1,13 @@
+import type { DocumentMeta } from '../spec/document.ts';
+
 export type DocumentFormat = 'markdown' | 'html' | 'text' | 'pdf';
+
+export const CONTENT_TYPES: Readonly<Record<DocumentFormat, string>> = {
+	markdown: 'text/markdown',
+	html: 'text/html',
+	text: 'text/plain',
+	pdf: 'application/pdf',
+};
 
 /** A document as its source holds it: bytes that still have to be read. */
 export interface SourceDocument {
@@ -7,11 +16,24 @@ export interface SourceDocument {
 	readonly bytes: Uint8Array;
 	/** What the source calls it; the document's own title, where it has one, wins. */
 	readonly title: string;
+	/** What the source says of it; the document's own statements are added when it is read. */
+	readonly meta: DocumentMeta;
 }
 
-/** What a source yields: a document, or why there is none. */
+/**
+ * A document of which the source knows, without its bytes, whether it changed: an object in a bucket, a page. They are
+ * only fetched when the index does not hold this version.
+ */
+export interface ListedDocument extends Omit<SourceDocument, 'bytes'> {
+	/** Changes with the document's content. */
+	readonly version: string;
+	load(signal: AbortSignal): Promise<Exclude<SourceItem, { listed: unknown }>>;
+}
+
+/** What a source yields: a document, the promise of one, or why there is none. */
 export type SourceItem =
 	| { readonly document: SourceDocument }
+	| { readonly listed: ListedDocument }
 	| { readonly failed: { readonly document: string; readonly reason: string } };
 
 export interface OpenSource {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NO_META } from '../../src/retrieval/document-meta.ts';
 import { readHtml } from '../../src/retrieval/html.ts';
 import { readDocument } from '../../src/retrieval/read-document.ts';
 import type { DocumentFormat } from '../../src/retrieval/source-item.ts';
@@ -7,7 +8,7 @@ import { tinyPdf } from '../support/tiny-pdf.ts';
 const CHUNKER = { kind: 'structure', tokensMax: 200, tokensMin: 10 } as const;
 
 function read(format: DocumentFormat, bytes: Uint8Array) {
-	return readDocument({ id: 'x', format, bytes, title: 'file name' }, CHUNKER);
+	return readDocument({ id: 'x', format, bytes, title: 'file name', meta: NO_META }, CHUNKER);
 }
 
 describe('an HTML page', () => {

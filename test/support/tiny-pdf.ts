@@ -1,5 +1,5 @@
 /** A PDF of one page a text, uncompressed. */
-export function tinyPdf(pages: readonly string[], title: string): Buffer {
+export function tinyPdf(pages: readonly string[], title: string, info = ''): Buffer {
 	const objects: string[] = [];
 	const add = (body: string) => objects.push(body);
 	const kids = pages.map((_, index) => `${4 + index * 2} 0 R`).join(' ');
@@ -13,7 +13,7 @@ export function tinyPdf(pages: readonly string[], title: string): Buffer {
 		);
 		add(`<< /Length ${stream.length} >>\nstream\n${stream}\nendstream`);
 	});
-	add(`<< /Title (${title}) >>`);
+	add(`<< /Title (${title}) ${info} >>`);
 	let file = '%PDF-1.4\n';
 	const offsets = objects.map((body, index) => {
 		const offset = file.length;
