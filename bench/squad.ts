@@ -64,5 +64,6 @@ function passageOf(title: string, text: string, ordinal: number): Passage {
 		end: text.length,
 		ordinal,
 		tokens: Math.ceil(text.length / 4),
+		fields: {},
 	};
 }

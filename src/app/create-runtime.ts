@@ -79,7 +79,9 @@ function overServices(services: Services, tenantId: string): InProcessRuntime {
 				return { ...answer, requestId: context.id };
 			}),
 		search: (collection, query, { k = 10, mode = null, signal } = {}) =>
-			inProcess(runtime, { tenantId, signal }, (context) => runtime.search(context, { collection, query, k, mode })),
+			inProcess(runtime, { tenantId, signal }, (context) =>
+				runtime.search(context, { collection, query, k, mode, filter: null }),
+			),
 		ingest: (collection, { onProgress, signal } = {}) =>
 			operator.ingest(collection, {
 				signal: signal ?? new AbortController().signal,

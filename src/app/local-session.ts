@@ -94,7 +94,7 @@ export class LocalSession implements Session {
 	async search(collection: string, { query, k, mode, signal }: SessionSearch): Promise<SearchReply> {
 		const { runtime } = await this.#open();
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) =>
-			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode })),
+			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode, filter: null })),
 		);
 	}
 

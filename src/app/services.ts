@@ -9,6 +9,7 @@ import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
+import { LanceStore } from '../index-stores/lancedb/store.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Breakers } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
@@ -56,6 +57,7 @@ export interface Services {
 
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
+const INDEX_FOLDER = 'index';
 const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
@@ -190,6 +192,7 @@ async function openRetrieval(
 	const http = opened.adopt(createHttpClient(EMBEDDER_CONNECTIONS), (client) => client.close());
 	const retrieval = createRetrieval({
 		config,
+		store: new LanceStore(join(config.dataDir, INDEX_FOLDER)),
 		dataDir: config.dataDir,
 		records: parts.records,
 		clock: parts.clock,

@@ -171,7 +171,13 @@ async function search(exchange: TracedExchange): Promise<unknown> {
 	const { context } = exchange;
 	const { query, k, mode } = checkBody(SearchBody, exchange.request.body);
 	const collection = pathParameter(exchange.request, 'collection');
-	const found = await exchange.parts.runtime.search(context, { collection, query, k, mode: mode ?? null });
+	const found = await exchange.parts.runtime.search(context, {
+		collection,
+		query,
+		k,
+		mode: mode ?? null,
+		filter: null,
+	});
 	return searchResponse(context.id, found);
 }
 

@@ -1,21 +1,12 @@
-import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
-import { type Connection, connect, Session } from '@lancedb/lancedb';
 import { nearest } from '../base/nearest.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { IndexStore } from '../spec/index-store.ts';
 import type { IndexPointer, RecordStore } from '../spec/records.ts';
 import type { CollectionStatus } from '../spec/retrieval.ts';
-import { LiveIndex } from './live-index.ts';
+import { type LiveIndex, openIndex } from './live-index.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
-
-/** Of all tables together. What does not fit is read from disk again. */
-const INDEX_CACHE_BYTES = 512n * 1024n * 1024n;
-const METADATA_CACHE_BYTES = 128n * 1024n * 1024n;
-
-/** The system's limits and rights (ENOMEM, EACCES, ENFILE, EMFILE): they say nothing about the files. */
-const NOT_DAMAGE = /os error (12|13|23|24)\b/;
 
 /** What is known of a collection: its live generation, or why it has none. */
 export interface CollectionState {
@@ -25,40 +16,19 @@ export interface CollectionState {
 	readonly problem: PlimsollError | null;
 }
 
-/** The collections of the configuration with their live generations. The only place that opens the database. */
+/** The collections of the configuration with their live generations. */
 export class Catalogue {
-	readonly folder: string;
+	readonly #store: IndexStore;
 	readonly #records: RecordStore;
 	readonly #warn: (message: string) => void;
 	readonly #alerts: Alerts;
 	readonly #states = new Map<string, CollectionState>();
-	#connection: Connection | null = null;
-	/** Connections of before a damage: live indexes of other collections still read through their sessions. */
-	readonly #retired: Connection[] = [];
 
-	constructor(
-		dataDir: string,
-		{ records, warn, alerts }: { records: RecordStore; warn: (message: string) => void; alerts: Alerts },
-	) {
-		this.folder = path.join(dataDir, 'index');
-		this.#records = records;
-		this.#warn = warn;
-		this.#alerts = alerts;
-	}
-
-	/** Throws PlimsollError `storage_failed` when the folder cannot be used. */
-	async open(): Promise<void> {
-		try {
-			await mkdir(this.folder, { recursive: true });
-			this.#connection = await this.#connect();
-		} catch (cause) {
-			throw new PlimsollError('storage_failed', `The index folder ${this.folder} cannot be opened.`, { cause });
-		}
-	}
-
-	get connection(): Connection {
-		if (!this.#connection) throw new PlimsollError('retrieval_failed', 'Retrieval is not open.');
-		return this.#connection;
+	constructor(parts: { store: IndexStore; records: RecordStore; warn: (message: string) => void; alerts: Alerts }) {
+		this.#store = parts.store;
+		this.#records = parts.records;
+		this.#warn = parts.warn;
+		this.#alerts = parts.alerts;
 	}
 
 	/** Puts new collections in force: opens those that came, forgets those that went. */
@@ -94,7 +64,7 @@ export class Catalogue {
 
 	/** Makes a generation live: proves that it can be read, writes the pointer, then lets searches see it. */
 	async promote(manifest: Manifest, promotedAt: number): Promise<void> {
-		const index = await LiveIndex.open(this.connection, manifest);
+		const index = await openIndex(this.#store, manifest);
 		const { collection, generation, documents, chunks } = manifest;
 		await this.#records.putIndexPointer({ collection, generation, documents, chunks, promotedAt, manifest });
 		const state = this.#states.get(collection);
@@ -110,28 +80,22 @@ export class Catalogue {
 	async examine(collection: string, { thorough }: { thorough: boolean }): Promise<CollectionState> {
 		const state = this.state(collection);
 		if (!state.index) return state;
-		const uncached = await connect(this.folder);
 		try {
-			const index = await LiveIndex.open(uncached, state.index.manifest);
+			const { manifest, reader } = await openIndex(this.#store, state.index.manifest, { fresh: true });
 			try {
-				if (thorough) await index.readEverything();
+				const rows = thorough ? await reader.readEverything() : manifest.chunks;
+				if (rows !== manifest.chunks) throw new Error(`${rows} of ${manifest.chunks} chunks can be read`);
 			} finally {
-				index.close();
+				reader.close();
 			}
 			return state;
 		} catch (cause) {
-			if (NOT_DAMAGE.test(String(cause))) return state;
-			return await this.#condemn(state, cause);
-		} finally {
-			uncached.close();
+			return this.#store.isDamage(cause) ? await this.#condemn(state, cause) : state;
 		}
 	}
 
 	close(): void {
 		this.#states.clear();
-		for (const connection of [...this.#retired, this.#connection]) connection?.close();
-		this.#retired.length = 0;
-		this.#connection = null;
 	}
 
 	#tellDamage(collection: string, problem: PlimsollError): void {
@@ -141,21 +105,12 @@ export class Catalogue {
 		this.#alerts.raise({ key: damageKey(collection), severity: 'page', subject: { collection }, message, detail });
 	}
 
-	#connect(): Promise<Connection> {
-		return connect(this.folder, {}, new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
-	}
-
 	async #condemn({ config, index }: CollectionState, cause: unknown): Promise<CollectionState> {
 		// What is cached of the damaged files must not be taken for the files that come in their place.
-		const connection = await this.#connect();
+		await this.#store.forgetCaches();
 		const now = this.#states.get(config.name);
 		// Meanwhile another generation went live, or everything was closed.
-		if (!index || now?.index !== index) {
-			connection.close();
-			return now ?? { config, index: null, problem: null };
-		}
-		this.#retired.push(this.connection);
-		this.#connection = connection;
+		if (!index || now?.index !== index) return now ?? { config, index: null, problem: null };
 		const problem = damaged(index.manifest, cause);
 		this.#tellDamage(config.name, problem);
 		const state = { config: now.config, index: null, problem };
@@ -166,7 +121,7 @@ export class Catalogue {
 	async #load(config: CollectionConfig, pointer: IndexPointer | undefined): Promise<CollectionState> {
 		if (!pointer) return { config, index: null, problem: null };
 		try {
-			return { config, index: await LiveIndex.open(this.connection, parseManifest(pointer)), problem: null };
+			return { config, index: await openIndex(this.#store, parseManifest(pointer)), problem: null };
 		} catch (cause) {
 			const problem = damaged(pointer, cause);
 			this.#tellDamage(config.name, problem);

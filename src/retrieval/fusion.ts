@@ -1,15 +1,9 @@
 import type { CollectionConfig } from '../contracts/collection.ts';
-
-/** One leg's opinion of one chunk. `row` finds the chunk in the table. */
-export interface Candidate {
-	readonly chunkId: string;
-	readonly row: bigint;
-	readonly score: number;
-}
+import type { Candidate, RowRef } from '../spec/index-store.ts';
 
 export interface Fused {
 	readonly chunkId: string;
-	readonly row: bigint;
+	readonly row: RowRef;
 	readonly score: number;
 	readonly lexicalScore: number | null;
 	readonly vectorScore: number | null;

@@ -3,12 +3,13 @@ import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { IndexRow, IndexWriter } from '../spec/index-store.ts';
 import type { Embedder, IngestProgress, SourceReport } from '../spec/retrieval.ts';
+import { documentKey, documentRef } from './census.ts';
 import { chunkIds } from './chunker.ts';
 import type { DocumentReader } from './document-reader.ts';
-import { type IndexRow, searchableBody } from './index-rows.ts';
-import { documentKey, type IndexTable } from './index-table.ts';
 import type { ChunkedDocument } from './read-document.ts';
+import { searchableBody } from './searchable-body.ts';
 import { openSource } from './source.ts';
 import type { ListedDocument, OpenSource, SourceDocument } from './source-item.ts';
 
@@ -22,7 +23,7 @@ export interface RunContext {
 	readonly config: CollectionConfig;
 	readonly embedder: Embedder | null;
 	readonly reader: DocumentReader;
-	readonly table: IndexTable;
+	readonly table: IndexWriter;
 	/** Content hashes by document key. */
 	readonly written: Map<string, string>;
 	readonly live: ReadonlyMap<string, string>;
@@ -189,14 +190,10 @@ function toRows(
 	{ source, hash }: { source: string; hash: string },
 ) {
 	const ids = chunkIds(source, document.id, chunks);
-	return chunks.map((chunk, index) => ({
-		...chunk,
-		chunkId: ids[index] ?? '',
-		documentId: document.id,
-		source,
-		title,
-		contentHash: hash,
-	}));
+	return chunks.map((chunk, index) => {
+		const passage = { ...chunk, chunkId: ids[index] ?? '', documentId: document.id, source, title, fields: {} };
+		return { ...passage, ...searchableBody(passage), contentHash: hash };
+	});
 }
 
 async function writeBatch({ embedder, table, written, signal }: RunContext, batch: readonly Pending[]): Promise<void> {
@@ -204,7 +201,7 @@ async function writeBatch({ embedder, table, written, signal }: RunContext, batc
 	const bare = batch.flatMap(({ rows }) => rows);
 	const embedded = embedder
 		? await embedder.embed(
-				bare.map((row) => searchableBody(row).body),
+				bare.map((row) => row.body),
 				'document',
 				signal,
 			)
@@ -213,7 +210,7 @@ async function writeBatch({ embedder, table, written, signal }: RunContext, batc
 	if (vectors && vectors.length !== bare.length)
 		throw new RangeError(`the embedder gave ${vectors.length} vectors for ${bare.length} texts`);
 	signal.throwIfAborted();
-	const replaced = batch.filter(({ key }) => written.has(key)).map(({ key }) => key);
+	const replaced = batch.filter(({ key }) => written.has(key)).map(({ key }) => documentRef(key));
 	await table.write(
 		replaced,
 		bare.map((row, index) => ({ ...row, vector: vectors?.[index] ?? null })),
@@ -253,7 +250,7 @@ async function removeUnseen(
 	seen: Seen,
 ): Promise<Counts[]> {
 	const removed = [...written.keys()].filter((key) => !seen.covers(key));
-	await table.remove(removed);
+	await table.remove(removed.map(documentRef));
 	for (const key of removed) written.delete(key);
 	const gone = new Map<string, Counts>();
 	for (const key of live.keys()) {

@@ -2,14 +2,15 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256 } from '../base/hash.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore, RunRecord } from '../spec/records.ts';
 import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
+import { census, documentRef } from './census.ts';
 import { DocumentReader } from './document-reader.ts';
 import type { EmbedderPool } from './embedder-pool.ts';
-import { dropTable, IndexTable, setTableAside } from './index-table.ts';
 import { runIngestion } from './ingest-run.ts';
-import { chunkerIdentity, fusionDescription, lexicalDescription, type Manifest, tableName } from './manifest.ts';
+import { chunkerIdentity, fusionDescription, type Manifest, tableName, tablePrefix } from './manifest.ts';
 
 /** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
 const WAITING_MAX = 8;
@@ -20,6 +21,7 @@ interface IngestOptions {
 }
 
 interface Parts {
+	readonly store: IndexStore;
 	readonly catalogue: Catalogue;
 	readonly embedders: EmbedderPool;
 	readonly records: RecordStore;
@@ -112,9 +114,9 @@ export class CollectionIngester implements Ingester {
 		const reader = new DocumentReader(clock);
 		try {
 			const before = state.index?.manifest ?? null;
-			const sameTable = before?.table === table.name;
-			const written = await table.documents();
-			const live = sameTable && state.index ? await state.index.documents() : new Map<string, string>();
+			const sameTable = before?.table === table.table;
+			const written = await census(table.documents());
+			const live = sameTable && state.index ? await census(state.index.reader.documents()) : new Map<string, string>();
 			const sources = await runIngestion({
 				config,
 				embedder,
@@ -142,29 +144,29 @@ export class CollectionIngester implements Ingester {
 	}
 
 	/** The table to write to. One that cannot be read is set aside, so that a new one takes its name. */
-	async #openTable({ config, problem }: CollectionState, embedder: Embedder | null): Promise<IndexTable> {
-		const { catalogue } = this.#parts;
+	async #openTable({ config, problem }: CollectionState, embedder: Embedder | null): Promise<IndexWriter> {
+		const { catalogue, store } = this.#parts;
 		const dimensions = embedder?.identity.dimensions ?? null;
-		const name = tableName(config.name, embedder?.identity ?? null, chunkerIdentity(config.chunker));
-		if (problem) {
-			await this.#setAside(name);
-		}
+		const embedding = embedder?.identity ?? null;
+		const name = tableName(config.name, { store, embedding, chunker: chunkerIdentity(config.chunker) });
+		const shape = { table: name, dimensions, fields: new Map() };
+		if (problem) await this.#setAside(name);
 		try {
-			const table = await IndexTable.open(catalogue.connection, name, dimensions);
-			await table.documents();
+			const table = await store.writer(shape);
+			await census(table.documents());
 			return table;
 		} catch (cause) {
 			// A table that is served goes only when its own files are to blame, not a passing fault.
 			const { index } = await catalogue.examine(config.name, { thorough: true });
 			if (index?.manifest.table === name) throw cause;
 			await this.#setAside(name);
-			return IndexTable.open(catalogue.connection, name, dimensions);
+			return store.writer(shape);
 		}
 	}
 
 	async #setAside(name: string): Promise<void> {
-		const { catalogue, clock, warn } = this.#parts;
-		const moved = await setTableAside(catalogue.folder, name, clock.now());
+		const { store, clock, warn } = this.#parts;
+		const moved = await store.setAside(name, clock.now());
 		warn(
 			moved
 				? `the index table ${name} is damaged: it was renamed to ${moved}, which may be removed, and is built anew`
@@ -175,24 +177,24 @@ export class CollectionIngester implements Ingester {
 	/** Indexes what was written and makes it the live generation; older ones but the last go. */
 	async #seal(
 		{ config, index }: CollectionState,
-		table: IndexTable,
+		table: IndexWriter,
 		{ runId, embedder, documents }: { runId: string; embedder: Embedder | null; documents: readonly string[] },
 	): Promise<Manifest> {
-		const { catalogue, clock } = this.#parts;
+		const { catalogue, store, clock } = this.#parts;
 		const before = index?.manifest ?? null;
-		const { version, chunks } = await table.seal(before?.table === table.name ? before.version : null);
+		const { version, chunks } = await table.seal(before?.table === table.table ? [before.version] : []);
 		const sequence = (before?.sequence ?? 0) + 1;
 		const manifest: Manifest = {
 			format: 1,
 			collection: config.name,
 			generation: `${config.name}-g${sequence}-${sha256(runId).slice(0, 6)}`,
 			sequence,
-			table: table.name,
+			table: table.table,
 			version,
 			previous: before && { table: before.table, version: before.version },
 			embedding: embedder?.identity ?? null,
 			chunker: chunkerIdentity(config.chunker),
-			lexical: lexicalDescription(),
+			lexical: { ...store.lexical, tokenizer: { ...store.lexical.tokenizer } },
 			fusion: fusionDescription(config.search),
 			documents: documents.length,
 			sources: countBySource(documents),
@@ -206,12 +208,11 @@ export class CollectionIngester implements Ingester {
 
 	/** Tables of earlier settings go once neither this generation nor the one before is in them. */
 	async #dropUnused({ collection, table, previous }: Manifest): Promise<void> {
-		const { catalogue, warn } = this.#parts;
-		const prefix = table.slice(0, table.lastIndexOf('-') + 1);
+		const { store, warn } = this.#parts;
 		try {
-			for (const name of await catalogue.connection.tableNames({ startAfter: '', limit: 100_000 })) {
-				if (!name.startsWith(prefix) || name === table || name === previous?.table) continue;
-				await dropTable(catalogue.connection, catalogue.folder, name);
+			for (const name of await store.tables(tablePrefix(collection))) {
+				if (name === table || name === previous?.table) continue;
+				await store.drop(name);
 			}
 		} catch (cause) {
 			warn(
@@ -237,7 +238,7 @@ export class CollectionIngester implements Ingester {
 function countBySource(documentKeys: readonly string[]): Record<string, number> {
 	const counts: Record<string, number> = {};
 	for (const key of documentKeys) {
-		const source = key.slice(0, key.indexOf('\u0000'));
+		const { source } = documentRef(key);
 		counts[source] = (counts[source] ?? 0) + 1;
 	}
 	return counts;

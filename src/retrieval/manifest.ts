@@ -3,27 +3,10 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256 } from '../base/hash.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { IndexStore } from '../spec/index-store.ts';
 import type { IndexPointer } from '../spec/records.ts';
 import type { EmbeddingIdentity } from '../spec/retrieval.ts';
 import { CHUNKER_REVISION } from './chunker.ts';
-
-/** Lance scores with these; they are not adjustable. */
-const BM25 = { k1: 1.2, b: 0.75 } as const;
-
-/** How the full-text index reads text: split at white space and punctuation, folded, stemmed (Snowball), English stop words out. */
-export const TOKENIZER = {
-	baseTokenizer: 'simple',
-	language: 'English',
-	lowercase: true,
-	asciiFolding: true,
-	stem: true,
-	removeStopWords: true,
-	maxTokenLength: 40,
-	withPosition: false,
-} as const;
-
-/** Raise it when the table's columns or the full-text settings change: every collection is then built anew. */
-const SCHEMA_REVISION = 1;
 
 const embeddingSchema = z.strictObject({
 	provider: z.string(),
@@ -109,25 +92,22 @@ export function chunkerIdentity(config: CollectionConfig['chunker']): ChunkerIde
 }
 
 /** One table for everything that can stand side by side in one index: vectors of two models never meet. */
-export function tableName(collection: string, embedding: EmbeddingIdentity | null, chunker: ChunkerIdentity): string {
-	const identity = sha256(canonicalJson({ schema: SCHEMA_REVISION, tokenizer: TOKENIZER, embedding, chunker })).slice(
-		0,
-		12,
-	);
-	return `${collection.replace(/[^\w-]/g, '_').slice(0, 64)}-${sha256(collection).slice(0, 6)}-${identity}`;
+export function tableName(
+	collection: string,
+	parts: { store: IndexStore; embedding: EmbeddingIdentity | null; chunker: ChunkerIdentity },
+): string {
+	const { store, embedding, chunker } = parts;
+	const identity = { revision: store.revision, tokenizer: store.lexical.tokenizer, embedding, chunker };
+	return `${tablePrefix(collection)}${sha256(canonicalJson(identity)).slice(0, 12)}`;
+}
+
+/** What the names of a collection's tables begin with. */
+export function tablePrefix(collection: string): string {
+	return `${collection.replace(/[^\w-]/g, '_').slice(0, 64)}-${sha256(collection).slice(0, 6)}-`;
 }
 
 export function sameIdentity(a: EmbeddingIdentity | null, b: EmbeddingIdentity | null): boolean {
 	return canonicalJson(a) === canonicalJson(b);
-}
-
-export function lexicalDescription(): Manifest['lexical'] {
-	return {
-		formula:
-			'score(q, d) = Σ over terms of q: ln(1 + (N − n + 0.5) / (n + 0.5)) · f · (k1 + 1) / (f + k1 · (1 − b + b · |d| / avg|d|))',
-		...BM25,
-		tokenizer: { ...TOKENIZER },
-	};
 }
 
 export function fusionDescription(search: CollectionConfig['search']): Manifest['fusion'] {

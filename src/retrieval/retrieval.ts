@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
@@ -15,7 +16,9 @@ export type RetrievalConfig = Pick<ProjectConfig, 'collections' | 'embedders'>;
 
 export interface RetrievalOptions {
 	readonly config: RetrievalConfig;
-	/** Indexes live in its folder `index`, models from the hub in `models`. */
+	/** Opened and closed with retrieval. */
+	readonly store: IndexStore;
+	/** Models from the hub live in its folder `models`. */
 	readonly dataDir: string;
 	readonly records: RecordStore;
 	readonly clock: Clock;
@@ -42,10 +45,10 @@ export interface Retrieval {
 
 /** Wires sources, embedders, index and search; nothing is read or written before `open`. */
 export function createRetrieval(options: RetrievalOptions): Retrieval {
-	const { dataDir, records, clock, ids, http, alerts, warn = () => {} } = options;
-	const catalogue = new Catalogue(dataDir, { records, warn, alerts });
+	const { store, dataDir, records, clock, ids, http, alerts, warn = () => {} } = options;
+	const catalogue = new Catalogue({ store, records, warn, alerts });
 	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
-	const ingester = new CollectionIngester({ catalogue, embedders, records, clock, ids, warn });
+	const ingester = new CollectionIngester({ store, catalogue, embedders, records, clock, ids, warn });
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
@@ -55,7 +58,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		ingester,
 		embedders,
 		async open() {
-			await catalogue.open();
+			await store.open();
 			await ingester.open();
 			await update(options.config);
 		},
@@ -63,6 +66,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		async close() {
 			await ingester.idle();
 			catalogue.close();
+			store.close();
 			await embedders.close();
 		},
 	};

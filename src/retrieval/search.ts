@@ -1,9 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { Candidate, LegRequest } from '../spec/index-store.ts';
 import type { Embedder, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import type { EmbedderPool } from './embedder-pool.ts';
-import { type Candidate, type Fused, fuse } from './fusion.ts';
+import { type Fused, fuse } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
 import { sameIdentity } from './manifest.ts';
 
@@ -30,11 +31,9 @@ class NoAnswer extends Error {
 	}
 }
 
-interface Query {
+/** `limit` is of each leg's candidates. */
+interface Query extends LegRequest {
 	readonly text: string;
-	/** Candidates from each leg. */
-	readonly limit: number;
-	readonly timeoutMs: number;
 	readonly signal: AbortSignal | null;
 }
 
@@ -52,6 +51,7 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 			const query: Query = {
 				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
 				limit: mode === 'hybrid' ? Math.max(search.candidates, request.k) : request.k + TIES_MAX,
+				filter: request.filter,
 				timeoutMs: search.timeoutMs,
 				signal: request.signal,
 			};
@@ -144,7 +144,7 @@ function plan({ k, mode }: SearchRequest, { config }: CollectionState): { mode: 
 }
 
 function lexicalLeg({ clock }: { clock: Clock }, index: LiveIndex, query: Query): Promise<Leg> {
-	return runLeg('lexical', clock, query, () => index.lexical(query.text, query.limit, query.timeoutMs));
+	return runLeg('lexical', clock, query, () => index.reader.lexical(query.text, query));
 }
 
 function vectorLeg(
@@ -161,7 +161,7 @@ function vectorLeg(
 		const [vector] = vectors;
 		// A query without content words has no direction, so that nothing is near it.
 		if (!vector?.some((value) => value !== 0)) return [];
-		return index.vector(vector, query.limit, query.timeoutMs);
+		return index.reader.vector(vector, { ...query, exact: false });
 	});
 }
 
@@ -214,7 +214,7 @@ async function readHits(
 	const cancelTimer = clock.after(query.timeoutMs, () => reject(new NoAnswer(query.timeoutMs)));
 	try {
 		const rows = fused.map(({ row }) => row);
-		const passages = await Promise.race([index.passages(rows, query.timeoutMs), expired]);
+		const passages = await Promise.race([index.reader.passages(rows, query.timeoutMs), expired]);
 		return fused.map(({ chunkId, score, lexicalScore, vectorScore }, at) => {
 			const passage = passages.get(chunkId);
 			if (!passage) throw new Error(`chunk ${chunkId} was found and is not there`);

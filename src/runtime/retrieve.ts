@@ -27,7 +27,7 @@ export function retrieve(
 		}
 		const result = await searchWithin(
 			context,
-			{ collection: retrieval.collection, query: question, k: retrieval.k, mode: retrieval.mode },
+			{ collection: retrieval.collection, query: question, k: retrieval.k, mode: retrieval.mode, filter: null },
 			{ ...parts, msMax: context.deadlineMs * contract.budget.stepShare.retrieve },
 		);
 		const hits = withinCap(atLeast(retrieval.scoreMin, result.hits), retrieval.tokensMax);

@@ -1,3 +1,26 @@
+/** `text` is compared whole, `labels` is a set of texts, `time` is milliseconds since the epoch. */
+export type FieldType = 'text' | 'number' | 'boolean' | 'time' | 'labels';
+
+/** A `labels` field has a list, a `time` field a number; null: the document has no such field. */
+export type FieldValue = string | number | boolean | readonly string[] | null;
+
+/** What a field of a chunk's document must be. A document without the field meets no condition. */
+export type Condition =
+	| { readonly field: string; readonly is: 'equal'; readonly value: string | number | boolean }
+	| { readonly field: string; readonly is: 'one_of'; readonly values: readonly (string | number)[] }
+	/** Either end may be null; both ends are included. */
+	| { readonly field: string; readonly is: 'between'; readonly least: number | null; readonly most: number | null }
+	/** For `labels`: at least one of these is among them. */
+	| { readonly field: string; readonly is: 'any_label'; readonly values: readonly string[] }
+	| { readonly field: string; readonly is: 'present' };
+
+/** Which chunks a search may find. An empty `all` lets everything through, an empty `any` nothing. */
+export type Filter =
+	| Condition
+	| { readonly all: readonly Filter[] }
+	| { readonly any: readonly Filter[] }
+	| { readonly not: Filter };
+
 /** A chunk of a document as retrieval returns it and prompts cite it. */
 export interface Passage {
 	/** Deterministic: the same document, chunker and place give the same id. */
@@ -15,6 +38,8 @@ export interface Passage {
 	/** 0-based position of the chunk in its document. */
 	readonly ordinal: number;
 	readonly tokens: number;
+	/** The declared fields of its document. */
+	readonly fields: Readonly<Record<string, FieldValue>>;
 }
 
 export interface Hit extends Passage {
@@ -36,6 +61,8 @@ export interface SearchRequest {
 	readonly k: number;
 	/** Null: as the collection is configured. */
 	readonly mode: SearchMode | null;
+	/** Null: everything in the collection. */
+	readonly filter: Filter | null;
 	readonly signal: AbortSignal | null;
 }
 

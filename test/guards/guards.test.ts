@@ -27,6 +27,7 @@ function passages(count: number): readonly Passage[] {
 		end: 5,
 		ordinal: index,
 		tokens: 2,
+		fields: {},
 	}));
 }
 

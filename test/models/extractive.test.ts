@@ -49,6 +49,7 @@ function passage(text: string, title = 'Ships'): Passage {
 		end: text.length,
 		ordinal: 0,
 		tokens: 10,
+		fields: {},
 	};
 }
 

@@ -42,5 +42,6 @@ export function passage(number: number, text = `Text of passage ${number}.`): Pa
 		end: text.length,
 		ordinal: number - 1,
 		tokens: 1,
+		fields: {},
 	};
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Candidate, fuse } from '../../src/retrieval/fusion.ts';
+import { fuse } from '../../src/retrieval/fusion.ts';
+import type { Candidate } from '../../src/spec/index-store.ts';
 
 const CONVEX = { fusion: 'convex', vectorWeight: 0.25, rrfK: 60 } as const;
 const RRF = { fusion: 'rrf', vectorWeight: 0.25, rrfK: 60 } as const;

@@ -233,6 +233,7 @@ it('a search whose caller left ends with the caller’s reason', async () => {
 		query: 'guard',
 		k: 3,
 		mode: null,
+		filter: null,
 		signal: controller.signal,
 	});
 	await expect(search).rejects.toThrow('left');

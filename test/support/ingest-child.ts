@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/base/clock.ts';
 import { createHttpClient } from '../../src/base/http.ts';
@@ -5,6 +6,7 @@ import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig } from '../../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
@@ -15,6 +17,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 	const { collection, embedder } = settings;
 	const retrieval = createRetrieval({
 		config: { collections: new Map([[collection.name, collection]]), embedders: new Map([[embedder.name, embedder]]) },
+		store: new LanceStore(join(settings.root, 'index')),
 		dataDir: settings.root,
 		records: openSqliteRecords(settings.records),
 		clock: systemClock,

@@ -7,6 +7,7 @@ import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig, SourceConfig } from '../../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
 import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
@@ -104,6 +105,7 @@ export async function openRetrievalFixture(
 	const open = async () => {
 		const retrieval = createRetrieval({
 			config,
+			store: new LanceStore(path.join(root, 'index')),
 			dataDir: root,
 			records,
 			clock,
@@ -130,7 +132,14 @@ export async function openRetrievalFixture(
 		},
 		ingest: (name = 'docs') => fixture.retrieval.ingester.ingest(name, { signal: new AbortController().signal }),
 		search: (query, { k = 5, mode, collection: name = 'docs' } = {}) =>
-			fixture.retrieval.retriever.search({ collection: name, query, k, mode: mode ?? null, signal: null }),
+			fixture.retrieval.retriever.search({
+				collection: name,
+				query,
+				k,
+				mode: mode ?? null,
+				filter: null,
+				signal: null,
+			}),
 		async restart(next = config) {
 			await fixture.retrieval.close();
 			config = next;

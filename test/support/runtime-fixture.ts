@@ -160,6 +160,7 @@ export function hit(rank: number, text: string): Hit {
 		end: text.length,
 		ordinal: 0,
 		tokens: 10,
+		fields: {},
 		rank,
 		score: 1 / rank,
 		lexicalScore: 1 / rank,

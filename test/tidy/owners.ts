@@ -32,8 +32,8 @@ const PACKAGES: readonly OwnedPackage[] = [
 	{
 		what: 'LanceDB',
 		packages: /^@lancedb\/|^apache-arrow$/,
-		owner: /^src\/retrieval\//,
-		instead: 'ask for a Retriever',
+		owner: /^src\/index-stores\/lancedb\//,
+		instead: 'ask for an IndexStore',
 	},
 	{
 		what: 'DuckDB',

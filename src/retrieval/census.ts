@@ -1,0 +1,20 @@
+import type { DocumentRef, IndexedDocument } from '../spec/index-store.ts';
+
+/** A document in a collection, as one text: two sources may use the same id. */
+export function documentKey(source: string, documentId: string): string {
+	return `${source}\u0000${documentId}`;
+}
+
+export function documentRef(key: string): DocumentRef {
+	const end = key.indexOf('\u0000');
+	return { source: key.slice(0, end), documentId: key.slice(end + 1) };
+}
+
+/** The content hash of each document, by document key. */
+export async function census(documents: AsyncIterable<IndexedDocument>): Promise<Map<string, string>> {
+	const hashes = new Map<string, string>();
+	for await (const { source, documentId, contentHash } of documents) {
+		hashes.set(documentKey(source, documentId), contentHash);
+	}
+	return hashes;
+}

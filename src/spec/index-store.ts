@@ -1,0 +1,134 @@
+import type { FieldType, Filter, Passage } from './retrieval.ts';
+
+/** What the rows of one table have in common. */
+export interface TableShape {
+	readonly table: string;
+	/** Of each row's vector; null for a table without vectors. */
+	readonly dimensions: number | null;
+	/** The declared fields of its documents, by name: columns that can be filtered. */
+	readonly fields: ReadonlyMap<string, FieldType>;
+}
+
+/** One version of a table: what an index generation is. */
+export interface IndexPlace {
+	readonly table: string;
+	/** Counts from 1, and goes up with every write. */
+	readonly version: number;
+}
+
+export interface DocumentRef {
+	readonly source: string;
+	readonly documentId: string;
+}
+
+export interface IndexedDocument extends DocumentRef {
+	/** Of the whole document: equal hashes need no work. */
+	readonly contentHash: string;
+}
+
+/** A chunk as it is written. */
+export interface IndexRow extends Passage {
+	readonly contentHash: string;
+	/** What is searched: the chunk's title and headings, then its text from `textAt` on. */
+	readonly body: string;
+	readonly textAt: number;
+	readonly vector: Float32Array | null;
+}
+
+/** Finds a chunk's row in one version of a table; means something to its engine alone. */
+export type RowRef = bigint | string;
+
+/** One leg's opinion of one chunk. */
+export interface Candidate {
+	readonly chunkId: string;
+	readonly row: RowRef;
+	readonly score: number;
+}
+
+/** What a leg is asked besides its query. */
+export interface LegRequest {
+	readonly limit: number;
+	/** Only chunks that it lets through are ranked and counted; null: all. */
+	readonly filter: Filter | null;
+	readonly timeoutMs: number;
+}
+
+/** One version of a table, opened for reading: what is written meanwhile does not change it. */
+export interface IndexReader {
+	readonly place: IndexPlace;
+	/** Rows when it was opened. */
+	readonly chunks: number;
+	/** BM25, best first. Words only: the query has no operators, so that no text is a syntax error. */
+	lexical(query: string, ask: LegRequest): Promise<Candidate[]>;
+	/**
+	 * Cosine similarity with a unit vector, best first.
+	 * @param ask `exact` looks at every vector, also where an index would look at a part of them.
+	 */
+	vector(vector: Float32Array, ask: LegRequest & { readonly exact: boolean }): Promise<Candidate[]>;
+	/** The passages behind rows, by chunk id. */
+	passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>>;
+	/** Every document once, in no order. */
+	documents(): AsyncIterable<IndexedDocument>;
+	/** Reads every row and vector once, to tell damage from a passing fault, and returns their number. Throws when one cannot be read. */
+	readEverything(): Promise<number>;
+	/** Only when no search uses it. */
+	close(): void;
+}
+
+/**
+ * The writing side of one table. What it writes are new versions; readers stay on theirs. Every write is one commit, so
+ * that a kill at any time leaves whole documents. Throws PlimsollError `storage_failed`.
+ */
+export interface IndexWriter {
+	readonly table: string;
+	/** Every document of the newest version once, in no order. */
+	documents(): AsyncIterable<IndexedDocument>;
+	/** Replaces or adds whole documents: first what was there goes, then the rows come. */
+	write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void>;
+	remove(documents: readonly DocumentRef[]): Promise<void>;
+	version(): Promise<number>;
+	/**
+	 * Brings the indexes up to date, merges small files, and drops versions.
+	 * @param keep versions that stay readable, and with them all that are newer than the oldest of them.
+	 * @returns the version to point at, and its rows.
+	 */
+	seal(keep: readonly number[]): Promise<{ version: number; chunks: number }>;
+	close(): void;
+}
+
+/** How an engine scores text; stored with each generation. */
+export interface LexicalDescription {
+	readonly formula: string;
+	readonly k1: number;
+	readonly b: number;
+	readonly tokenizer: Readonly<Record<string, string | boolean | number>>;
+}
+
+/** An engine that holds indexes. */
+export interface IndexStore {
+	readonly lexical: LexicalDescription;
+	/** Changes when tables of before cannot be used any more: every collection is then built anew. */
+	readonly revision: string;
+	/** Throws PlimsollError `storage_failed` when it cannot be used. */
+	open(): Promise<void>;
+	/** Opens the newest version of a table, or makes an empty one. Throws PlimsollError `storage_failed`. */
+	writer(shape: TableShape): Promise<IndexWriter>;
+	/** Opens one version: its text index is loaded and one row is read. Throws when it is damaged or gone. */
+	reader(place: IndexPlace): Promise<IndexReader>;
+	/** The same past every cache; the caller closes it. */
+	freshReader(place: IndexPlace): Promise<IndexReader>;
+	/** Whether what a reader threw speaks of what is stored; a full disk or a lost connection does not. */
+	isDamage(cause: unknown): boolean;
+	/** What is cached of tables until now is not taken for what comes in their place. Open readers go on. */
+	forgetCaches(): Promise<void>;
+	/** Names of tables that begin so. */
+	tables(prefix: string): Promise<string[]>;
+	/** Removes a table that nothing points at, even one that cannot be opened. */
+	drop(table: string): Promise<void>;
+	/**
+	 * Moves a damaged table out of the way, since another tool may still read it. Returns its new name, null when nothing of it is left. Throws PlimsollError `storage_failed`.
+	 * @param at milliseconds since the epoch, for the name.
+	 */
+	setAside(table: string, at: number): Promise<string | null>;
+	close(): void;
+}
