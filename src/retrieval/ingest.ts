@@ -8,9 +8,10 @@ import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } f
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { census, documentRef } from './census.ts';
 import { DocumentReader } from './document-reader.ts';
-import type { EmbedderPool } from './embedder-pool.ts';
+import type { EmbedderPool } from './embedding/embedder-pool.ts';
+import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import { runIngestion } from './ingest-run.ts';
-import { chunkerIdentity, fusionDescription, type Manifest, tableName, tablePrefix } from './manifest.ts';
+import { chunkerIdentity, fusionDescription, type Manifest, tableFor, tablePrefix } from './manifest.ts';
 
 /** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
 const WAITING_MAX = 8;
@@ -24,6 +25,7 @@ interface Parts {
 	readonly store: IndexStore;
 	readonly catalogue: Catalogue;
 	readonly embedders: EmbedderPool;
+	readonly spaces: EmbeddingSpaces;
 	readonly records: RecordStore;
 	readonly clock: Clock;
 	readonly ids: (prefix: string) => string;
@@ -109,7 +111,8 @@ export class CollectionIngester implements Ingester {
 		const examined = await catalogue.examine(collection, { thorough: false });
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
-		const table = await this.#openTable(examined, embedder);
+		const space = embedder && (await this.#parts.spaces.register(embedder, signal));
+		const table = await this.#openTable(examined, space);
 		const state = catalogue.state(collection);
 		const reader = new DocumentReader(clock);
 		try {
@@ -132,9 +135,9 @@ export class CollectionIngester implements Ingester {
 			signal.throwIfAborted();
 			const report = { runId, collection, sources };
 			if (before && sameTable && (await table.version()) === before.version)
-				return this.#unchanged(state, before, report);
+				return this.#unchanged(state, { before, embedder, space }, report);
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
-			const manifest = await this.#seal(state, table, { runId, embedder, documents: [...written.keys()] });
+			const manifest = await this.#seal(state, table, { runId, embedder, space, documents: [...written.keys()] });
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
 			return { ...report, generation: manifest.generation, promoted: true };
 		} finally {
@@ -144,11 +147,11 @@ export class CollectionIngester implements Ingester {
 	}
 
 	/** The table to write to. One that cannot be read is set aside, so that a new one takes its name. */
-	async #openTable({ config, problem }: CollectionState, embedder: Embedder | null): Promise<IndexWriter> {
+	async #openTable({ config, index, problem }: CollectionState, space: NamedSpace | null): Promise<IndexWriter> {
 		const { catalogue, store } = this.#parts;
-		const dimensions = embedder?.identity.dimensions ?? null;
-		const embedding = embedder?.identity ?? null;
-		const name = tableName(config.name, { store, embedding, chunker: chunkerIdentity(config.chunker) });
+		const dimensions = space?.identity.dimensions ?? null;
+		const live = index?.manifest ?? null;
+		const name = tableFor(config.name, { store, space, chunker: chunkerIdentity(config.chunker), live });
 		const shape = { table: name, dimensions, fields: new Map() };
 		if (problem) await this.#setAside(name);
 		try {
@@ -178,7 +181,12 @@ export class CollectionIngester implements Ingester {
 	async #seal(
 		{ config, index }: CollectionState,
 		table: IndexWriter,
-		{ runId, embedder, documents }: { runId: string; embedder: Embedder | null; documents: readonly string[] },
+		{
+			runId,
+			embedder,
+			space,
+			documents,
+		}: { runId: string; embedder: Embedder | null; space: NamedSpace | null; documents: readonly string[] },
 	): Promise<Manifest> {
 		const { catalogue, store, clock } = this.#parts;
 		const before = index?.manifest ?? null;
@@ -193,6 +201,8 @@ export class CollectionIngester implements Ingester {
 			version,
 			previous: before && { table: before.table, version: before.version },
 			embedding: embedder?.identity ?? null,
+			space: space?.name ?? null,
+			fingerprint: space?.fingerprint ?? null,
 			chunker: chunkerIdentity(config.chunker),
 			lexical: { ...store.lexical, tokenizer: { ...store.lexical.tokenizer } },
 			fusion: fusionDescription(config.search),
@@ -221,15 +231,21 @@ export class CollectionIngester implements Ingester {
 		}
 	}
 
-	/** Nothing to promote; the manifest follows the settings of the search, which need no new index. */
+	/** Nothing to promote; the manifest follows what needs no new index: settings of the search, and another name of the embedder. */
 	async #unchanged(
 		{ config }: CollectionState,
-		before: Manifest,
+		{ before, embedder, space }: { before: Manifest; embedder: Embedder | null; space: NamedSpace | null },
 		report: { runId: string; collection: string; sources: readonly SourceReport[] },
 	): Promise<IngestReport> {
-		const fusion = fusionDescription(config.search);
-		if (canonicalJson(fusion) !== canonicalJson(before.fusion)) {
-			await this.#parts.catalogue.promote({ ...before, fusion }, this.#parts.clock.now());
+		const manifest: Manifest = {
+			...before,
+			fusion: fusionDescription(config.search),
+			embedding: embedder?.identity ?? null,
+			space: space?.name ?? null,
+			fingerprint: space?.fingerprint ?? null,
+		};
+		if (canonicalJson(manifest) !== canonicalJson(before)) {
+			await this.#parts.catalogue.promote(manifest, this.#parts.clock.now());
 		}
 		return { ...report, generation: before.generation, promoted: false };
 	}

@@ -7,17 +7,10 @@ import type { IndexStore } from '../spec/index-store.ts';
 import type { IndexPointer } from '../spec/records.ts';
 import type { EmbeddingIdentity } from '../spec/retrieval.ts';
 import { CHUNKER_REVISION } from './chunker.ts';
-
-const embeddingSchema = z.strictObject({
-	provider: z.string(),
-	model: z.string(),
-	revision: z.string(),
-	dimensions: z.int().min(1),
-	normalised: z.boolean(),
-	queryPrefix: z.string(),
-	documentPrefix: z.string(),
-	tokensMax: z.int().min(1),
-});
+import { sameSpace } from './embedding/embedding-space.ts';
+import { fingerprintSchema } from './embedding/fingerprint.ts';
+import { identitySchema } from './embedding/identity.ts';
+import type { NamedSpace } from './embedding/spaces.ts';
 
 const chunkerSchema = z.strictObject({
 	kind: z.enum(['structure', 'whole']),
@@ -43,7 +36,11 @@ const manifestSchema = z.strictObject({
 	/** The generation before, which is kept so that running searches can end on it. */
 	previous: placeSchema.nullable(),
 	/** Null: lexical search only. */
-	embedding: embeddingSchema.nullable(),
+	embedding: identitySchema.nullable(),
+	/** The name of the space that the vectors are in, from the registry of embedders; generations of before have none. */
+	space: z.string().nullish(),
+	/** What the embedder made of the probes when the vectors were made; generations of before have none. */
+	fingerprint: fingerprintSchema.nullish(),
 	chunker: chunkerSchema,
 	lexical: z.strictObject({
 		formula: z.string(),
@@ -91,19 +88,40 @@ export function chunkerIdentity(config: CollectionConfig['chunker']): ChunkerIde
 	};
 }
 
-/** One table for everything that can stand side by side in one index: vectors of two models never meet. */
-export function tableName(
-	collection: string,
-	parts: { store: IndexStore; embedding: EmbeddingIdentity | null; chunker: ChunkerIdentity },
-): string {
-	const { store, embedding, chunker } = parts;
-	const identity = { revision: store.revision, tokenizer: store.lexical.tokenizer, embedding, chunker };
-	return `${tablePrefix(collection)}${sha256(canonicalJson(identity)).slice(0, 12)}`;
+/** What decides which table a generation is in. */
+interface TableParts {
+	readonly store: IndexStore;
+	readonly space: NamedSpace | null;
+	readonly chunker: ChunkerIdentity;
+	readonly live: Manifest | null;
+}
+
+/**
+ * The table that a generation with these vectors and this chunker is written to: vectors of two spaces never meet. Where
+ * the live generation has the same of both, it is its table, whatever its embedder is called by now: nothing is embedded again.
+ */
+export function tableFor(collection: string, { store, space, chunker, live }: TableParts): string {
+	const named = (embedding: EmbeddingIdentity | string | null) => {
+		const identity = { revision: store.revision, tokenizer: store.lexical.tokenizer, embedding, chunker };
+		return `${tablePrefix(collection)}${sha256(canonicalJson(identity)).slice(0, 12)}`;
+	};
+	const own = named(space?.name ?? null);
+	if (!live || !isInSpace(live, space)) return own;
+	// Tables of before spaces had names are called after their embedder's identity.
+	const names = [own, named(live.space ?? null), named(live.embedding)];
+	return names.includes(live.table) ? live.table : own;
 }
 
 /** What the names of a collection's tables begin with. */
 export function tablePrefix(collection: string): string {
 	return `${collection.replace(/[^\w-]/g, '_').slice(0, 64)}-${sha256(collection).slice(0, 6)}-`;
+}
+
+/** Whether a generation holds vectors that those of `space` may be compared with. */
+function isInSpace(manifest: Manifest, space: NamedSpace | null): boolean {
+	if (!space || !manifest.embedding) return space === null && manifest.embedding === null;
+	if (manifest.space === space.name) return true;
+	return sameSpace({ identity: manifest.embedding, fingerprint: manifest.fingerprint ?? null }, space).same;
 }
 
 export function sameIdentity(a: EmbeddingIdentity | null, b: EmbeddingIdentity | null): boolean {

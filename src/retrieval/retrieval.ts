@@ -7,7 +7,8 @@ import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
-import { EmbedderPool } from './embedder-pool.ts';
+import { EmbedderPool } from './embedding/embedder-pool.ts';
+import { EmbeddingSpaces } from './embedding/spaces.ts';
 import { CollectionIngester } from './ingest.ts';
 import { createRetriever } from './search.ts';
 
@@ -48,7 +49,8 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const { store, dataDir, records, clock, ids, http, alerts, warn = () => {} } = options;
 	const catalogue = new Catalogue({ store, records, warn, alerts });
 	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
-	const ingester = new CollectionIngester({ store, catalogue, embedders, records, clock, ids, warn });
+	const spaces = new EmbeddingSpaces({ records, clock });
+	const ingester = new CollectionIngester({ store, catalogue, embedders, spaces, records, clock, ids, warn });
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);

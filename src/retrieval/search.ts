@@ -3,7 +3,7 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { Candidate, LegRequest } from '../spec/index-store.ts';
 import type { Embedder, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
-import type { EmbedderPool } from './embedder-pool.ts';
+import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import { type Fused, fuse } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
 import { sameIdentity } from './manifest.ts';

@@ -68,6 +68,16 @@ export interface IndexPointer extends CollectionStatus {
 	readonly manifest: unknown;
 }
 
+/** A space that vectors of some index are in. */
+export interface SpaceRecord {
+	readonly name: string;
+	/** What its embedder said it is, and what was measured: JSON, see retrieval/embedding. */
+	readonly space: unknown;
+	readonly measuredAt: number;
+	/** When an ingestion last wrote vectors of it. */
+	readonly usedAt: number;
+}
+
 export interface RunRecord {
 	readonly id: string;
 	readonly collection: string;
@@ -131,6 +141,10 @@ export interface RecordStore {
 	/** Replaces the collection's pointer atomically. */
 	putIndexPointer(pointer: IndexPointer): Promise<void>;
 	listIndexPointers(): Promise<readonly IndexPointer[]>;
+	/** Adds or replaces a space. Of many, those that were not used for longest are forgotten. */
+	putSpace(space: SpaceRecord): Promise<void>;
+	/** The latest used first. */
+	listSpaces(): Promise<readonly SpaceRecord[]>;
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;

@@ -110,6 +110,9 @@ export type TextKind = 'query' | 'document' | 'as_sent';
 export interface Embedded {
 	/** One unit-length vector of `identity.dimensions` floats for each text, in order. */
 	readonly vectors: readonly Float32Array[];
+	/** The shortest and the longest vector as the model made them, before they were scaled. */
+	readonly lengthMin: number;
+	readonly lengthMax: number;
 	/** Tokens that the provider counted; null where none was reported for all of them. */
 	readonly tokens: number | null;
 }
@@ -134,6 +137,9 @@ export interface EmbeddingIdentity {
 	readonly normalised: boolean;
 	readonly queryPrefix: string;
 	readonly documentPrefix: string;
+	/** What the provider is told that a text is (Cohere's `input_type`, Gemini's `taskType`); left out where it takes nothing of the kind. */
+	readonly queryType?: string | undefined;
+	readonly documentType?: string | undefined;
 	/** Longer texts are cut to this many tokens by the embedder. */
 	readonly tokensMax: number;
 }

@@ -8,6 +8,7 @@ import {
 	type KeyRecord,
 	type RunRecord,
 	SCOPES,
+	type SpaceRecord,
 } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
@@ -78,6 +79,13 @@ const report: z.ZodType<IngestReport> = z.object({
 			seconds: z.number(),
 		}),
 	),
+});
+
+export const spaceRow: z.ZodType<SpaceRecord> = z.object({
+	name: z.string(),
+	space: json(z.unknown()),
+	measuredAt: z.int(),
+	usedAt: z.int(),
 });
 
 export const runRow: z.ZodType<RunRecord> = z.object({

@@ -63,5 +63,11 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			changed_by TEXT NOT NULL,
 			PRIMARY KEY (kind, name)
 		) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE embedding_spaces (
+			name TEXT PRIMARY KEY,
+			space TEXT NOT NULL,
+			measured_at INTEGER NOT NULL,
+			used_at INTEGER NOT NULL
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

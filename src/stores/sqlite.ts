@@ -10,14 +10,17 @@ import type {
 	RecordStore,
 	RunRecord,
 	SharedChange,
+	SpaceRecord,
 } from '../spec/records.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
-import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow } from './record-rows.ts';
+import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
 const AUDIT_MS_MAX = 400 * 86_400_000;
 const AUDIT_ROWS_MAX = 100_000;
+/** More spaces than embedders that anyone tries out. */
+const SPACES_MAX = 256;
 
 const KEY_COLUMNS =
 	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt, features, expires_at AS expiresAt, last_used_at AS lastUsedAt';
@@ -167,6 +170,29 @@ class SqliteRecords implements RecordStore {
 			pointerRow,
 			`SELECT collection, generation, promoted_at AS promotedAt, documents, chunks, manifest
 			FROM index_pointers ORDER BY collection`,
+		);
+	}
+
+	async putSpace({ name, space, measuredAt, usedAt }: SpaceRecord): Promise<void> {
+		this.#sql.run(
+			`INSERT INTO embedding_spaces (name, space, measured_at, used_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET space = excluded.space, measured_at = excluded.measured_at, used_at = excluded.used_at`,
+			name,
+			JSON.stringify(space ?? null),
+			measuredAt,
+			usedAt,
+		);
+		this.#sql.run(
+			`DELETE FROM embedding_spaces WHERE name NOT IN
+			(SELECT name FROM embedding_spaces ORDER BY used_at DESC, name LIMIT ?)`,
+			SPACES_MAX,
+		);
+	}
+
+	async listSpaces(): Promise<readonly SpaceRecord[]> {
+		return this.#sql.all(
+			spaceRow,
+			`SELECT name, space, measured_at AS measuredAt, used_at AS usedAt FROM embedding_spaces ORDER BY used_at DESC, name`,
 		);
 	}
 

@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createHttpClient } from '../../src/base/http.ts';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
-import { EmbedderPool } from '../../src/retrieval/embedder-pool.ts';
+import { EmbedderPool } from '../../src/retrieval/embedding/embedder-pool.ts';
 import { startGateway } from '../support/gateway-fixture.ts';
 import { type EmbedderFixture, KEY, keyRecord, NO_LIMITS, UNLIMITED } from '../support/runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble } from '../support/upstream-double.ts';

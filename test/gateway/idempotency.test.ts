@@ -5,7 +5,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { LimitTable } from '../../src/contracts/project.ts';
 import { ROUTES } from '../../src/gateway/gateway.ts';
-import { createBuiltinEmbedder } from '../../src/retrieval/builtin-embedder.ts';
+import { createBuiltinEmbedder } from '../../src/retrieval/embedding/builtin-embedder.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import { BoundedIdempotency } from '../../src/stores/bounded-idempotency.ts';

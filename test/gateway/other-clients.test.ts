@@ -3,7 +3,7 @@ import { createOpenAI } from '@ai-sdk/openai';
 import { ChatOpenAI, OpenAIEmbeddings } from '@langchain/openai';
 import { embedMany, generateText, isStepCount, jsonSchema, Output, streamText, tool } from 'ai';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { createBuiltinEmbedder } from '../../src/retrieval/builtin-embedder.ts';
+import { createBuiltinEmbedder } from '../../src/retrieval/embedding/builtin-embedder.ts';
 import { startGateway } from '../support/gateway-fixture.ts';
 import { feature, KEY } from '../support/runtime-fixture.ts';
 import type { Plan } from '../support/upstream-double.ts';

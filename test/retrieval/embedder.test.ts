@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createHttpClient, type HttpClient } from '../../src/base/http.ts';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
-import { createEmbedder } from '../../src/retrieval/embedders.ts';
+import { createEmbedder } from '../../src/retrieval/embedding/embedders.ts';
 import type { Embedder } from '../../src/spec/retrieval.ts';
 import { answerJson, type EmbeddingServer, startEmbeddingServer } from '../support/embedding-server.ts';
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import { PROBE_COUNT } from '../../src/retrieval/embedding/probes.ts';
 import { answerJson, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
 	BUILTIN,
@@ -463,7 +464,7 @@ describe('a process killed in the middle of a run', () => {
 		const child = spawn(process.execPath, [script], { stdio: ['pipe', 'ignore', 'ignore'] });
 		// The third batch of 512 chunks is never answered: the first two are on disk when the process dies.
 		server.answer = (response, body) => {
-			if (server.texts.length > 1_024) child.kill('SIGKILL');
+			if (server.texts.length > PROBE_COUNT + 1_024) child.kill('SIGKILL');
 			else answerJson(response, body);
 		};
 		child.stdin.write(
@@ -480,7 +481,7 @@ describe('a process killed in the middle of a run', () => {
 			promoted: true,
 			sources: [{ seen: 1_400, new: 1_400, unchanged: 0, deleted: 1, chunks: 1_400 - 1_024 }],
 		});
-		expect(server.texts).toHaveLength(1_400 - 1_024);
+		expect(server.texts).toHaveLength(PROBE_COUNT + 1_400 - 1_024);
 		expect(fixture.retrieval.retriever.status()).toMatchObject([{ documents: 1_400, chunks: 1_400 }]);
 		expect((await fixture.search('number 1399', { k: 1 })).hits[0]?.documentId).toBe('d1399');
 	});

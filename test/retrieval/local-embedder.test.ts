@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLocalEmbedder } from '../../src/retrieval/local-embedder.ts';
+import { createLocalEmbedder } from '../../src/retrieval/embedding/local-embedder.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
 const PACKAGE = '@huggingface/transformers';

@@ -245,6 +245,17 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			]);
 		});
 
+		it('lists embedding spaces by their last use, and forgets the oldest of very many', async () => {
+			const space = (name: string, usedAt: number) => ({ name, space: { of: name }, measuredAt: 1, usedAt });
+			for (let at = 1; at <= 257; at++) await store.putSpace(space(`s${at}`, at));
+			await store.putSpace(space('s2', 999));
+			const names = (await store.listSpaces()).map(({ name }) => name);
+			expect(names).toHaveLength(256);
+			expect(names.slice(0, 2)).toEqual(['s2', 's257']);
+			expect(names).not.toContain('s1');
+			expect((await store.listSpaces())[0]).toEqual(space('s2', 999));
+		});
+
 		it('updates a run as it ends', async () => {
 			const started = run({ endedAt: null, outcome: 'running', report: null });
 			await store.putRun(started);

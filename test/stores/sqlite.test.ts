@@ -218,7 +218,9 @@ describe('record store in a file', () => {
 		await old.close();
 		const db = new DatabaseSync(file);
 		for (const column of ['features', 'expires_at', 'last_used_at']) db.exec(`ALTER TABLE keys DROP COLUMN ${column}`);
-		db.exec('DROP TABLE audit; DROP TABLE allowances; DROP TABLE settings; PRAGMA user_version = 1');
+		db.exec(
+			'DROP TABLE audit; DROP TABLE allowances; DROP TABLE settings; DROP TABLE embedding_spaces; PRAGMA user_version = 1',
+		);
 		db.close();
 		const store = openSqliteRecords(file);
 		expect(await store.listKeys()).toEqual([key()]);

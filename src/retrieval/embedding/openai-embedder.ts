@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import type { Clock } from '../base/clock.ts';
-import { Deadline } from '../base/deadline.ts';
-import type { HttpClient } from '../base/http.ts';
-import type { EmbedderConfig } from '../contracts/project.ts';
-import { PlimsollError } from '../spec/errors.ts';
-import { UpstreamError, type UpstreamFailure } from '../spec/model.ts';
-import type { Embedded, Embedder } from '../spec/retrieval.ts';
+import type { Clock } from '../../base/clock.ts';
+import { Deadline } from '../../base/deadline.ts';
+import type { HttpClient } from '../../base/http.ts';
+import type { EmbedderConfig } from '../../contracts/project.ts';
+import { PlimsollError } from '../../spec/errors.ts';
+import { UpstreamError, type UpstreamFailure } from '../../spec/model.ts';
+import type { Embedder } from '../../spec/retrieval.ts';
 import { prefixOf } from './text-prefix.ts';
-import { unitVector } from './unit-vector.ts';
+import { scaled, unitVector } from './unit-vector.ts';
 
 type Config = Extract<EmbedderConfig, { family: 'openai-compatible' }>;
 
@@ -39,7 +39,7 @@ export function createOpenAiEmbedder(config: Config, { http, clock }: { http: Ht
 		},
 		async embed(texts, kind, signal) {
 			const prefix = prefixOf(kind, config);
-			const vectors: Float32Array[] = [];
+			const vectors: (readonly number[])[] = [];
 			let tokens: number | null = 0;
 			for (let start = 0; start < texts.length; start += batchMax) {
 				const batch = texts.slice(start, start + batchMax).map((text) => (prefix + text).toWellFormed());
@@ -47,12 +47,12 @@ export function createOpenAiEmbedder(config: Config, { http, clock }: { http: Ht
 				vectors.push(...part.vectors);
 				tokens = tokens === null || part.tokens === null ? null : tokens + part.tokens;
 			}
-			return { vectors, tokens };
+			return { ...scaled(vectors), tokens };
 		},
 		async close() {},
 	};
 
-	async function embedBatch(batch: readonly string[], signal: AbortSignal | null): Promise<Embedded> {
+	async function embedBatch(batch: readonly string[], signal: AbortSignal | null): Promise<Raw> {
 		const deadline = new Deadline(clock, () =>
 			failed(config, `no answer within ${config.timeoutMs} ms`, { kind: 'timeout_total' }),
 		);
@@ -70,6 +70,11 @@ export function createOpenAiEmbedder(config: Config, { http, clock }: { http: Ht
 			deadline.dispose();
 		}
 	}
+}
+
+interface Raw {
+	readonly vectors: readonly (readonly number[])[];
+	readonly tokens: number | null;
 }
 
 async function post(config: Config, http: HttpClient, input: readonly string[], signal: AbortSignal): Promise<string> {
@@ -100,18 +105,19 @@ async function post(config: Config, http: HttpClient, input: readonly string[], 
 }
 
 /** The vectors in the order of the texts, whatever order the endpoint chose, each checked and scaled to unit length. */
-function order(config: Config, count: number, text: string): Embedded {
+function order(config: Config, count: number, text: string): Raw {
 	const answer = answerSchema.safeParse(parseJson(text));
 	if (!answer.success) throw failed(config, 'the answer is not a list of embeddings', { cause: answer.error });
 	const { data, usage } = answer.data;
 	if (data.length !== count) throw failed(config, `${data.length} embeddings for ${count} texts`);
-	const vectors = new Array<Float32Array | undefined>(count);
+	const vectors = new Array<readonly number[] | undefined>(count);
 	for (const { index, embedding } of data) {
 		if (index >= count || vectors[index]) throw failed(config, `the index ${index} is out of range or comes twice`);
 		if (embedding.length !== config.dimensions) {
 			throw failed(config, `${embedding.length} dimensions, the configuration says ${config.dimensions}`);
 		}
-		vectors[index] = unitVector(embedding);
+		unitVector(embedding);
+		vectors[index] = embedding;
 	}
 	return { vectors: vectors.filter((vector) => vector !== undefined), tokens: usage?.prompt_tokens ?? null };
 }

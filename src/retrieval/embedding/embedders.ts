@@ -1,7 +1,7 @@
-import type { Clock } from '../base/clock.ts';
-import type { HttpClient } from '../base/http.ts';
-import type { EmbedderConfig } from '../contracts/project.ts';
-import type { Embedder } from '../spec/retrieval.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { HttpClient } from '../../base/http.ts';
+import type { EmbedderConfig } from '../../contracts/project.ts';
+import type { Embedder } from '../../spec/retrieval.ts';
 import { createBuiltinEmbedder } from './builtin-embedder.ts';
 import { createLocalEmbedder } from './local-embedder.ts';
 import { createOpenAiEmbedder } from './openai-embedder.ts';

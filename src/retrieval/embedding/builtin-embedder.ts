@@ -1,7 +1,7 @@
 import { stemmer } from 'stemmer';
-import { nextTurn } from '../base/clock.ts';
-import type { Embedder } from '../spec/retrieval.ts';
-import { unitVector } from './unit-vector.ts';
+import { nextTurn } from '../../base/clock.ts';
+import type { Embedder } from '../../spec/retrieval.ts';
+import { scaled } from './unit-vector.ts';
 
 /** The English stop words of Snowball and NLTK, apostrophes split off as the tokenizer does. */
 const ENGLISH_STOP_WORDS: ReadonlySet<string> = new Set(
@@ -46,7 +46,7 @@ export function createBuiltinEmbedder(dimensions: number): Embedder {
 				signal?.throwIfAborted();
 				vectors.push(hashedVector(text, dimensions));
 			}
-			return { vectors, tokens: null };
+			return { ...scaled(vectors), tokens: null };
 		},
 		async close() {},
 	};
@@ -59,7 +59,7 @@ function hashedVector(text: string, dimensions: number): Float32Array {
 		const bucket = (hash >>> 1) % dimensions;
 		vector[bucket] = (vector[bucket] ?? 0) + (hash & 1 ? weight : -weight) * (1 + Math.log(count));
 	}
-	return unitVector(vector);
+	return vector;
 }
 
 /** The n-grams of one word weigh together as much as √n, so that a long word does not drown the others. */

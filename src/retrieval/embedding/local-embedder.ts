@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { sha256Of } from '../base/hash.ts';
-import type { EmbedderConfig } from '../contracts/project.ts';
-import { PlimsollError } from '../spec/errors.ts';
-import type { Embedder } from '../spec/retrieval.ts';
+import { sha256Of } from '../../base/hash.ts';
+import type { EmbedderConfig } from '../../contracts/project.ts';
+import { PlimsollError } from '../../spec/errors.ts';
+import type { Embedder } from '../../spec/retrieval.ts';
 import { prefixOf } from './text-prefix.ts';
-import { unitVector } from './unit-vector.ts';
+import { scaled } from './unit-vector.ts';
 
 type Config = Extract<EmbedderConfig, { family: 'local' }>;
 
@@ -88,13 +88,13 @@ async function loadEmbedder(
 		},
 		async embed(texts, kind, signal) {
 			const prefix = prefixOf(kind, config);
-			const vectors: Float32Array[] = [];
+			const vectors: ArrayLike<number>[] = [];
 			for (let start = 0; start < texts.length; start += BATCH_MAX) {
 				signal?.throwIfAborted();
 				const batch = texts.slice(start, start + BATCH_MAX).map((text) => (prefix + text).toWellFormed());
 				vectors.push(...rows(config, batch.length, await extract(batch, { pooling: 'mean', normalize: false })));
 			}
-			return { vectors, tokens: null };
+			return { ...scaled(vectors), tokens: null };
 		},
 		async close() {
 			const dispose = read(loaded, 'dispose');
@@ -145,7 +145,7 @@ async function folderRevision(config: Config): Promise<string> {
 	return sha256Of(parts).slice(0, 12);
 }
 
-function rows(config: Config, count: number, output: unknown): Float32Array[] {
+function rows(config: Config, count: number, output: unknown): ArrayLike<number>[] {
 	const { data, dims } = tensorSchema.parse(output);
 	const [found, dimensions] = dims;
 	if (dims.length !== 2 || found !== count || dimensions !== config.dimensions) {
@@ -156,7 +156,7 @@ function rows(config: Config, count: number, output: unknown): Float32Array[] {
 		);
 	}
 	return Array.from({ length: count }, (_, index) =>
-		unitVector(Array.prototype.slice.call(data, index * dimensions, (index + 1) * dimensions)),
+		Array.prototype.slice.call(data, index * dimensions, (index + 1) * dimensions),
 	);
 }
 

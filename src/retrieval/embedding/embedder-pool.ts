@@ -1,9 +1,9 @@
-import { canonicalJson } from '../base/canonical-json.ts';
-import type { Clock } from '../base/clock.ts';
-import type { HttpClient } from '../base/http.ts';
-import type { EmbedderConfig } from '../contracts/project.ts';
-import { PlimsollError } from '../spec/errors.ts';
-import type { Embedder, EmbedderSource } from '../spec/retrieval.ts';
+import { canonicalJson } from '../../base/canonical-json.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { HttpClient } from '../../base/http.ts';
+import type { EmbedderConfig } from '../../contracts/project.ts';
+import { PlimsollError } from '../../spec/errors.ts';
+import type { Embedder, EmbedderSource } from '../../spec/retrieval.ts';
 import { createEmbedder } from './embedders.ts';
 
 /** How long a failure to load is remembered, so that searches do not each try again. */

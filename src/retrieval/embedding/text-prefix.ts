@@ -1,4 +1,4 @@
-import type { TextKind } from '../spec/retrieval.ts';
+import type { TextKind } from '../../spec/retrieval.ts';
 
 /** What a model wants to stand before a text of this kind. */
 export function prefixOf(
