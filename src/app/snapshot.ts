@@ -82,5 +82,7 @@ function embedderTarget(config: EmbedderConfig): EmbedderTarget {
 const IN_PROCESS = Object.freeze({ version: 'in-process', inputMicrosPerMillion: 0 });
 
 function partCheckOf({ guards, stream }: Contract): Feature['partCheck'] {
-	return guards.outputSchema === null || stream === 'buffered' ? null : createPartCheck(guards.outputSchema);
+	return guards.outputSchema === null || stream === 'buffered'
+		? null
+		: createPartCheck(guards.outputSchema, guards.reading);
 }

@@ -9,7 +9,9 @@ import type { Contract, FailureAction, FailureSituation, Hedge } from './release
 export function compileContract(
 	feature: string,
 	raw: RawContract,
-	from: Pick<Contract['guards'], 'outputSchema' | 'structured'> & { available: (upstream: string) => boolean },
+	from: Pick<Contract['guards'], 'outputSchema' | 'reading' | 'structured'> & {
+		available: (upstream: string) => boolean;
+	},
 ): Contract {
 	const { objective, budget, retrieval, models, guards } = raw;
 	const escalateTo = models.escalate_to !== null && from.available(models.escalate_to) ? models.escalate_to : null;
@@ -55,6 +57,7 @@ export function compileContract(
 		},
 		guards: {
 			outputSchema: from.outputSchema,
+			reading: from.reading,
 			structured: from.structured,
 			citations: guards.citations ?? (retrieval ? 'valid' : 'off'),
 			abstention: guards.abstention,

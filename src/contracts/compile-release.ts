@@ -10,10 +10,10 @@ import { contractJsonSchema, contractSchema, type RawContract } from './contract
 import type { FeatureFolder } from './feature-folder.ts';
 import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
 import { deepFreeze } from './freeze.ts';
-import { checkOutputSchema } from './output-schema.ts';
+import { checkOutputSchema, type OutputSchema, schemaDocuments } from './output-schema.ts';
 import type { EmbedderConfig, ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
-import type { Contract, Release } from './release.ts';
+import type { Contract, Release, SchemaReading } from './release.ts';
 import { fileProblem } from './source-file.ts';
 import { type Structuring, structuredOutput } from './structured-output.ts';
 import { tidy, validate } from './validation.ts';
@@ -37,26 +37,27 @@ export function compileRelease(folder: FeatureFolder, project: CompiledProject, 
 	if (!NAME_PATTERN.test(folder.name)) {
 		problems.push({ ...fileProblem(folder.shownAs, 'is not a valid name for a feature'), expected: NAME_EXPECTED });
 	}
-	const schemas = new Map<string, Contract['guards']['outputSchema']>();
-	for (const [path, file] of folder.schemas) {
-		const checked = checkOutputSchema(file);
-		problems.push(...tidy(checked.problems));
-		schemas.set(path, checked.value);
+	if (!folder.contract) {
+		problems.push(...checkSchemas(folder, 'assertion').problems);
+		return { release: null, problems, notes: [] };
 	}
-	if (!folder.contract) return { release: null, problems, notes: [] };
 	const document = parseYaml(folder.contract);
 	if (!document.readable) return { release: null, problems: [...problems, ...tidy(document.problems)], notes: [] };
 	const subject = { document, tree: document.value, sourceOf: () => null };
 	const { value: raw, problems: invalid } = validate({ zod: contractSchema, json: contractJsonSchema }, subject);
+	const formats = raw?.guards.output_formats ?? 'assertion';
+	const schemas = checkSchemas(folder, formats);
+	problems.push(...schemas.problems);
 	const around = { project: project.names, schemas: [...folder.schemas.keys()], prompts };
 	problems.push(...tidy([...document.problems, ...invalid, ...checkContract(document, around)]));
 	if (!raw || !project.config || problems.length > 0) return { release: null, problems, notes: [] };
 	const { upstreams } = project.config;
-	const outputSchema = raw.guards.output_schema === null ? null : (schemas.get(raw.guards.output_schema) ?? null);
-	const { structured, notes } = structuringOf(folder, { raw, outputSchema, upstreams });
+	const output = raw.guards.output_schema === null ? null : (schemas.checked.get(raw.guards.output_schema) ?? null);
+	const { structured, notes } = structuringOf(folder, { raw, output, upstreams });
 	const contract = deepFreeze(
 		compileContract(folder.name, raw, {
-			outputSchema,
+			outputSchema: output?.schema ?? null,
+			reading: output?.reading ?? { uri: 'plimsoll:///', documents: {}, formats },
 			structured,
 			available: (name) => upstreams.get(name)?.available === true,
 		}),
@@ -65,22 +66,34 @@ export function compileRelease(folder: FeatureFolder, project: CompiledProject, 
 	return { release: Object.freeze({ contract, hash, id: hash.slice(0, 12) }), problems: [], notes };
 }
 
+function checkSchemas(folder: FeatureFolder, formats: SchemaReading['formats']) {
+	const documents = schemaDocuments(folder.schemas);
+	const problems: Problem[] = [];
+	const checked = new Map<string, OutputSchema | null>();
+	for (const [path, file] of folder.schemas) {
+		const { value, problems: found } = checkOutputSchema(file, { path, documents, formats });
+		problems.push(...tidy(found));
+		checked.set(path, value);
+	}
+	return { checked, problems };
+}
+
 /** Of every upstream that the feature may ask, whoever chooses the route. */
 function structuringOf(
 	folder: FeatureFolder,
 	from: {
 		raw: RawContract;
-		outputSchema: Contract['guards']['outputSchema'];
+		output: OutputSchema | null;
 		upstreams: ProjectConfig['upstreams'];
 	},
 ): Structuring {
 	const { output_schema: path, structured_output: mode } = from.raw.guards;
-	if (path === null || from.outputSchema === null) return { structured: null, notes: [] };
+	if (path === null || from.output === null) return { structured: null, notes: [] };
 	const { route, routes, escalate_to: escalateTo } = from.raw.models;
 	const names = new Set([...route, ...Object.values(routes).flat(), ...(escalateTo === null ? [] : [escalateTo])]);
 	const upstreams = [...names].flatMap((name) => from.upstreams.get(name) ?? []).filter(({ available }) => available);
 	const source = folder.schemas.get(path) ?? null;
-	return structuredOutput(from.outputSchema, mode, { feature: folder.name, source, upstreams });
+	return structuredOutput(from.output, mode, { feature: folder.name, source, upstreams });
 }
 
 /** See `Release.hash`. */

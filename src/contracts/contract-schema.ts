@@ -232,6 +232,13 @@ const guards = z
 					'How an answer of `output_schema` is asked for. `auto`: upstreams that can be held to the schema are, and the prompt asks the others; `prompt`: the prompt asks; both repair an answer and ask once more when it does not fit. `off`: the answer is only checked.',
 			})
 			.default('auto'),
+		output_formats: z
+			.enum(['assertion', 'annotation'])
+			.meta({
+				description:
+					'What `format` means in `output_schema`. `assertion`: an answer is held to it, and a format that is not known is an error; `annotation`: it says what is meant and nothing is checked, as JSON Schema has it by itself.',
+			})
+			.default('assertion'),
 		citations: z
 			.enum(['required', 'valid', 'off'])
 			.meta({

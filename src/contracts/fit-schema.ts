@@ -28,6 +28,9 @@ const SILENT = new Set([
 	'$schema',
 	'$id',
 	'$comment',
+	'$anchor',
+	'$dynamicAnchor',
+	'$vocabulary',
 	'default',
 	'examples',
 	'title',
@@ -87,6 +90,7 @@ class Fitting {
 		{ keyword, value, path, depth }: { keyword: string; value: unknown; path: FieldPath; depth: number },
 	): void {
 		const here = [...path, keyword];
+		if (keyword === '$id' && path.length > 0) this.bar(here, 'is a part with an address of its own ($id)');
 		// One of several, and not more than one: the second half is left to the validation.
 		const sent = keyword === 'oneOf' ? 'anyOf' : keyword;
 		if (!this.#dialect.keywords.has(sent) || (sent !== keyword && 'anyOf' in fitted)) {

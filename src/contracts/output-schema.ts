@@ -1,14 +1,44 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
+import { CompiledSchema } from '../base/json-schema/compile-schema.ts';
+import { VOCABULARIES } from '../base/json-schema/keywords.ts';
+import { DRAFT_2020_12, SchemaError } from '../base/json-schema/resources.ts';
+import { isMapping } from '../base/mapping.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
+import type { SchemaReading } from './release.ts';
+import { SCHEMA_FORMATS } from './schema-formats.ts';
 import { schemaFaults } from './schema-limits.ts';
-import { isMapping } from './schema-node.ts';
 import { accepted, fileProblem, refused, type SourceFile } from './source-file.ts';
 import { fieldName } from './validation.ts';
 import { type FieldPath, parseYaml } from './yaml-document.ts';
 
-/** Parses one file of `schemas/` as a JSON Schema (2020-12) that compiles. */
-export function checkOutputSchema(source: SourceFile): Checked<Readonly<Record<string, unknown>>> {
+type Schema = Readonly<Record<string, unknown>>;
+
+export interface OutputSchema {
+	readonly schema: Schema;
+	readonly reading: SchemaReading;
+}
+
+/** What schemas may refer to, by address, beside themselves. */
+export type SchemaDocuments = ReadonlyMap<string, unknown>;
+
+/** The files of a feature's `schemas/`, by the addresses under which they refer to each other. */
+export function schemaDocuments(files: ReadonlyMap<string, SourceFile>): SchemaDocuments {
+	const documents = new Map<string, unknown>();
+	for (const [path, { text }] of files) {
+		try {
+			documents.set(addressOf(path), JSON.parse(text));
+		} catch {
+			// The file's own check says what is wrong with it.
+		}
+	}
+	return documents;
+}
+
+/** Parses one file of `schemas/` as a JSON Schema (2020-12) that compiles, beside the documents that it may refer to. */
+export function checkOutputSchema(
+	source: SourceFile,
+	how: { path: string; documents: SchemaDocuments; formats: SchemaReading['formats'] },
+): Checked<OutputSchema> {
 	let schema: unknown;
 	try {
 		schema = JSON.parse(source.text);
@@ -29,37 +59,63 @@ export function checkOutputSchema(source: SourceFile): Checked<Readonly<Record<s
 			expected: 'a JSON Schema',
 		});
 	}
-	const problem = compileProblem(schema);
-	return problem === null ? accepted(schema) : refused(...problem(source));
+	const { standard, metaProblems } = metaSchema();
+	const malformed = metaProblems(schema).map(([path, message]) =>
+		at(source, path, `is not valid JSON Schema: ${message}`),
+	);
+	if (malformed.length > 0) return refused(...malformed);
+	const { formats } = how;
+	const uri = addressOf(how.path);
+	const documents = new Map([...standard, ...how.documents]);
+	const options = { uri, documents, formats: SCHEMA_FORMATS, assertsFormats: formats === 'assertion' };
+	const faults = schemaFaults(schema, options);
+	if (faults.length > 0)
+		return refused(...faults.map(({ path, message, hint }) => ({ ...at(source, path, message), hint })));
+	try {
+		const { used } = new CompiledSchema(schema, options).resources;
+		return accepted({ schema, reading: { uri, documents: Object.fromEntries(used), formats } });
+	} catch (error) {
+		if (!(error instanceof SchemaError)) throw error;
+		return refused(at(source, [], `is not a usable JSON Schema: ${error.message}`));
+	}
 }
 
-function compileProblem(schema: Readonly<Record<string, unknown>>): ((source: SourceFile) => Problem[]) | null {
-	const ajv = new Ajv2020({
-		strict: true,
-		strictTypes: false,
-		strictTuples: false,
-		strictRequired: false,
-		allowMatchingProperties: true,
-		allErrors: true,
-		logger: false,
-	});
-	formats.default(ajv);
-	try {
-		if (ajv.validateSchema(schema) !== true) {
-			const errors = (ajv.errors ?? []).map((error) => [pointer(error.instancePath), error.message ?? ''] as const);
-			return (source) => errors.map(([path, message]) => at(source, path, `is not valid JSON Schema: ${message}`));
-		}
-		const faults = schemaFaults(schema);
-		if (faults.length > 0) {
-			return (source) => faults.map(({ path, message, hint }) => ({ ...at(source, path, message), hint }));
-		}
-		ajv.compile(schema);
-		return null;
-	} catch (error) {
-		const message = error instanceof Error ? error.message : String(error);
-		const hint = message.includes('json-schema.org') ? 'schemas here are JSON Schema 2020-12' : null;
-		return (source) => [{ ...at(source, [], `is not a usable JSON Schema: ${message}`), hint }];
-	}
+/** `schemas/output.json` refers to its neighbour as `other.json`. */
+function addressOf(path: string): string {
+	return `plimsoll:///${path.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+interface MetaSchema {
+	/** The schemas that draft 2020-12 is itself written in. */
+	readonly standard: SchemaDocuments;
+	/** What is wrong with a schema by them, each with its place. */
+	metaProblems(schema: Schema): readonly (readonly [FieldPath, string])[];
+}
+
+let made: MetaSchema | null = null;
+
+/** Made when it is first needed: it takes a few milliseconds. */
+function metaSchema(): MetaSchema {
+	made ??= createMetaSchema();
+	return made;
+}
+
+function createMetaSchema(): MetaSchema {
+	const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false, validateFormats: false });
+	const parts = [...VOCABULARIES.keys()].map((uri) => uri.replace('/vocab/', '/meta/'));
+	const standard = new Map(
+		[DRAFT_2020_12, ...parts].flatMap((uri): [string, unknown][] => {
+			const schema = ajv.getSchema(uri)?.schema;
+			return schema === undefined ? [] : [[uri, schema]];
+		}),
+	);
+	return {
+		standard,
+		metaProblems(schema) {
+			if (ajv.validate(DRAFT_2020_12, schema)) return [];
+			return (ajv.errors ?? []).map(({ instancePath, message = '' }) => [pointer(instancePath), message]);
+		},
+	};
 }
 
 function at(source: SourceFile, path: FieldPath, message: string): Problem {

@@ -35,6 +35,16 @@ export const DEFAULT_ROUTE = 'default';
 
 export type FailureSituation = keyof typeof FAILURE_POLICIES;
 
+/** How an output schema is read. */
+export interface SchemaReading {
+	/** Its own address, which references within it are relative to. */
+	readonly uri: string;
+	/** What it refers to beside itself, by address. */
+	readonly documents: Readonly<Record<string, unknown>>;
+	/** Whether `format` is held against an answer, or only says what is meant. */
+	readonly formats: 'assertion' | 'annotation';
+}
+
 /** How an upstream is held to a schema while it answers. */
 export interface SchemaFormat {
 	/** OpenAI's `response_format`, which every family knows or translates. */
@@ -115,6 +125,7 @@ export interface Contract {
 	readonly guards: {
 		/** JSON Schema (2020-12) that the answer must satisfy as JSON; null: free text. */
 		readonly outputSchema: Readonly<Record<string, unknown>> | null;
+		readonly reading: SchemaReading;
 		/** How an answer of that schema is asked for, and that it may be repaired; null: it is only checked. */
 		readonly structured: {
 			/** By upstream. */

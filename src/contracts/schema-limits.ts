@@ -1,5 +1,8 @@
-import { isMapping } from './schema-node.ts';
-import { targetOf } from './schema-reference.ts';
+import type { SchemaOptions } from '../base/json-schema/compile-schema.ts';
+import { KEYWORD_NAMES, subSchemasOf } from '../base/json-schema/keywords.ts';
+import { type Located, Resources, SchemaError } from '../base/json-schema/resources.ts';
+import { isMapping } from '../base/mapping.ts';
+import { nearest } from '../base/nearest.ts';
 import type { FieldPath } from './yaml-document.ts';
 
 /** What is wrong at a place of a schema. */
@@ -13,133 +16,124 @@ export interface SchemaFault {
 const PARTS_MAX = 5_000;
 const DEPTH_MAX = 64;
 
-/** Keywords that hold schemas by name, in a list, or one; and of these the ones that judge the same value as their holder. */
-const BY_NAME = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'];
-const LISTED = ['allOf', 'anyOf', 'oneOf', 'prefixItems'];
-const SINGLE = [
-	'items',
-	'additionalProperties',
-	'contains',
-	'propertyNames',
-	'not',
-	'if',
-	'then',
-	'else',
-	'unevaluatedProperties',
-	'contentSchema',
-];
-const IN_PLACE = new Set(['dependentSchemas', 'allOf', 'anyOf', 'oneOf', 'not', 'if', 'then', 'else']);
-
-/** Keywords that the validator would judge wrongly in some schemas (test/guards/json-schema-suite.test.ts). */
-const UNSUPPORTED: Readonly<Record<string, string>> = {
-	$dynamicRef: 'write $ref',
-	$dynamicAnchor: 'write $anchor',
-	$recursiveRef: 'write $ref',
-	$vocabulary: 'leave it out',
-	unevaluatedItems: 'say it with prefixItems and items',
+/** Keywords of older drafts, which this one passes over. */
+const OLDER: Readonly<Record<string, string>> = {
+	id: 'write $id',
+	dependencies: 'write dependentRequired or dependentSchemas',
+	additionalItems: 'write prefixItems and items',
+	$recursiveRef: 'write $dynamicRef',
+	$recursiveAnchor: 'write $dynamicAnchor',
 };
 
-interface Part {
-	readonly schema: unknown;
+interface Part extends Located {
 	readonly path: FieldPath;
-	/** It judges the same value as the part that holds it. */
-	readonly inPlace: boolean;
-}
-
-/** What of a valid JSON Schema is not taken: too large, reaching elsewhere, endless, or beyond what can be judged. */
-export function schemaFaults(root: Readonly<Record<string, unknown>>): readonly SchemaFault[] {
-	const faults: SchemaFault[] = [];
-	const report = (path: FieldPath, message: string, hint: string | null = null) => faults.push({ path, message, hint });
-	const ends = new EndSeeker(root);
-	const halves: FieldPath[] = [];
-	let isUnevaluated = false;
-	const waiting: Part[] = [{ schema: root, path: [], inPlace: false }];
-	for (let seen = 0; waiting.length > 0; seen++) {
-		const { schema, path } = waiting.pop() as Part;
-		if (seen === PARTS_MAX) {
-			report([], `has more than ${PARTS_MAX} parts`, 'make it smaller');
-			break;
-		}
-		if (!isMapping(schema)) continue;
-		if (path.length > 2 * DEPTH_MAX) {
-			report(path, `is nested deeper than ${DEPTH_MAX} levels`);
-			break;
-		}
-		isUnevaluated ||= 'unevaluatedProperties' in schema;
-		if ('if' in schema && !('then' in schema && 'else' in schema)) halves.push([...path, 'if']);
-		if (isMapping(schema.properties) && Object.hasOwn(schema.properties, '__proto__')) {
-			report([...path, 'properties', '__proto__'], 'a member named __proto__ is not supported');
-		}
-		for (const keyword of Object.keys(schema)) {
-			if (!Object.hasOwn(UNSUPPORTED, keyword)) continue;
-			report([...path, keyword], `${keyword} is not supported`, UNSUPPORTED[keyword]);
-		}
-		if (path.length > 0 && '$id' in schema)
-			report([...path, '$id'], 'a part with an $id of its own is not supported', 'leave it out');
-		if (typeof schema.$ref === 'string') checkReference(root, { ref: schema.$ref, path: [...path, '$ref'] }, report);
-		if (ends.isEndless(schema)) {
-			report(path, 'refers to itself without an end', 'let every way back lead through a member or an item');
-			break;
-		}
-		waiting.push(...partsOf(schema, path));
-	}
-	// The validator forgets what such an `if` has evaluated.
-	for (const path of isUnevaluated ? halves : []) {
-		report(path, 'if beside unevaluatedProperties needs then and else', 'write both, true where nothing is asked');
-	}
-	return faults;
 }
 
 type Report = (path: FieldPath, message: string, hint?: string | null) => void;
 
-function checkReference(root: unknown, { ref, path }: { ref: string; path: FieldPath }, report: Report): void {
-	if (!ref.startsWith('#')) {
-		report(
-			path,
-			`${JSON.stringify(ref.slice(0, 100))} is another document, and nothing is fetched`,
-			'copy it under $defs',
-		);
-	} else if (ref.startsWith('#/') && targetOf(root, ref) === undefined) {
-		report(path, `${JSON.stringify(ref.slice(0, 100))} does not exist`);
+/** What of a valid JSON Schema is not taken: too large, endless, referring to nothing, or with keywords and formats that are none. */
+export function schemaFaults(root: Readonly<Record<string, unknown>>, options: SchemaOptions): readonly SchemaFault[] {
+	const faults: SchemaFault[] = [];
+	const report: Report = (path, message, hint = null) => faults.push({ path, message, hint });
+	const resources = new Resources(options.documents);
+	const top = attempt(
+		() => resources.add(root, options.uri),
+		(message) => report([], message),
+	);
+	if (top === null) return faults;
+	const ends = new EndSeeker(resources);
+	const waiting: Part[] = [{ node: root, resource: top, path: [] }];
+	for (let seen = 0; waiting.length > 0; seen++) {
+		const part = waiting.pop() as Part;
+		const { node, path, resource } = part;
+		if (seen === PARTS_MAX) {
+			report([], `has more than ${PARTS_MAX} parts`, 'make it smaller');
+			break;
+		}
+		if (!isMapping(node)) continue;
+		if (path.length > 2 * DEPTH_MAX) {
+			report(path, `is nested deeper than ${DEPTH_MAX} levels`);
+			break;
+		}
+		checkKeywords(node, path, report);
+		checkFormat(part, options, report);
+		for (const keyword of REFERENCES) {
+			const ref = node[keyword];
+			if (typeof ref !== 'string') continue;
+			const tell = (message: string) => report([...path, keyword], message, REFERENCE_HINT);
+			attempt(() => resources.resolve(ref, resource), tell);
+		}
+		if (ends.isEndless(part)) {
+			report(path, 'refers to itself without an end', 'let every way back lead through a member or an item');
+			break;
+		}
+		for (const { schema, path: below } of subSchemasOf(node)) {
+			waiting.push({ ...resources.below(schema, resource), path: [...path, ...below] });
+		}
+	}
+	return faults;
+}
+
+const REFERENCES = ['$ref', '$dynamicRef'];
+const REFERENCE_HINT = 'a reference leads to a part of this file or to another file of schemas/';
+
+/** Of what makes a schema unusable, each where it stands; null then. */
+function attempt<T>(work: () => T, report: (message: string) => void): T | null {
+	try {
+		return work();
+	} catch (error) {
+		if (!(error instanceof SchemaError)) throw error;
+		report(error.message);
+		return null;
 	}
 }
 
-function partsOf(schema: Readonly<Record<string, unknown>>, path: FieldPath): Part[] {
-	const parts: Part[] = [];
-	const add = (keyword: string, key: string | number | null, part: unknown) => {
-		const here = key === null ? [...path, keyword] : [...path, keyword, key];
-		parts.push({ schema: part, path: here, inPlace: IN_PLACE.has(keyword) });
-	};
-	for (const keyword of BY_NAME) {
-		const held = schema[keyword];
-		if (isMapping(held)) for (const [name, part] of Object.entries(held)) add(keyword, name, part);
+/** A keyword that is none asserts nothing: a slip of the pen would open the contract in silence. */
+function checkKeywords(node: Readonly<Record<string, unknown>>, path: FieldPath, report: Report): void {
+	for (const keyword of Object.keys(node)) {
+		if (KEYWORD_NAMES.includes(keyword) || keyword.startsWith('x-')) continue;
+		const close = nearest(keyword, KEYWORD_NAMES);
+		const older = Object.hasOwn(OLDER, keyword) ? OLDER[keyword] : undefined;
+		const hint = older ?? (close === null ? 'begin the names of your own keywords with x-' : `did you mean ${close}?`);
+		report([...path, keyword], `${keyword.slice(0, 100)} is not a keyword of JSON Schema 2020-12`, hint);
 	}
-	for (const keyword of LISTED) {
-		const held = schema[keyword];
-		if (Array.isArray(held)) for (const [index, part] of held.entries()) add(keyword, index, part);
-	}
-	for (const keyword of SINGLE) if (keyword in schema) add(keyword, null, schema[keyword]);
-	return parts;
+}
+
+function checkFormat({ node, path, resource }: Part, { formats, assertsFormats }: SchemaOptions, report: Report): void {
+	const format = (node as Readonly<Record<string, unknown>>).format;
+	if (typeof format !== 'string' || formats.has(format) || !(assertsFormats || resource.assertsFormats)) return;
+	const close = nearest(format, [...formats.keys()]);
+	const hint = close === null ? 'or write guards.output_formats: annotation' : `did you mean ${close}?`;
+	report([...path, 'format'], `the format ${JSON.stringify(format.slice(0, 100))} is not known`, hint);
 }
 
 /** Finds parts from which judging a value could lead back to judging the same value by the same part. */
 class EndSeeker {
-	readonly #root: unknown;
+	readonly #resources: Resources;
 	readonly #settled = new Set<unknown>();
 
-	constructor(root: unknown) {
-		this.#root = root;
+	constructor(resources: Resources) {
+		this.#resources = resources;
 	}
 
-	isEndless(schema: unknown, within: ReadonlySet<unknown> = new Set()): boolean {
-		if (!isMapping(schema) || this.#settled.has(schema)) return false;
-		if (within.has(schema)) return true;
-		const inside = new Set([...within, schema]);
-		const target = typeof schema.$ref === 'string' ? targetOf(this.#root, schema.$ref) : null;
-		const endless =
-			this.isEndless(target, inside) ||
-			partsOf(schema, []).some(({ schema: part, inPlace }) => inPlace && this.isEndless(part, inside));
-		if (!endless) this.#settled.add(schema);
+	isEndless({ node, resource }: Located, within: ReadonlySet<unknown> = new Set()): boolean {
+		if (!isMapping(node) || this.#settled.has(node)) return false;
+		if (within.has(node)) return true;
+		const inside = new Set([...within, node]);
+		const targets = REFERENCES.flatMap((keyword) => {
+			const ref = node[keyword];
+			return typeof ref === 'string'
+				? (attempt(
+						() => this.#resources.resolve(ref, resource),
+						() => {},
+					) ?? [])
+				: [];
+		});
+		const sharing = subSchemasOf(node).flatMap(({ schema, inPlace }) =>
+			inPlace ? this.#resources.below(schema, resource) : [],
+		);
+		const endless = [...targets, ...sharing].some((one) => this.isEndless(one, inside));
+		if (!endless) this.#settled.add(node);
 		return endless;
 	}
 }

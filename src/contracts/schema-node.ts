@@ -1,5 +1,8 @@
+import { isMapping } from '../base/mapping.ts';
 import { nearest } from '../base/nearest.ts';
 import type { FieldPath } from './yaml-document.ts';
+
+export { isMapping };
 
 /** The part of JSON Schema that our own schemas compile to; `x-` members are our annotations. */
 export interface SchemaNode {
@@ -134,10 +137,6 @@ function branchFor(node: SchemaNode, value: unknown): SchemaNode {
 		return isMapping(value) === (option.type === 'object');
 	});
 	return isMapping(value) && fitting ? fitting : node;
-}
-
-export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The member of a mapping or the item of a list; undefined when there is none. */

@@ -1,8 +1,9 @@
 import { countTokens, type TokenizerName } from '../base/tokens.ts';
 import type { Problem } from '../spec/problem.ts';
 import { fitSchema, type Misfit } from './fit-schema.ts';
+import type { OutputSchema } from './output-schema.ts';
 import type { UpstreamConfig } from './project.ts';
-import type { Contract, SchemaFormat } from './release.ts';
+import type { Contract, SchemaFormat, SchemaReading } from './release.ts';
 import { DIALECT_RULES } from './schema-dialect.ts';
 import { fileProblem, type SourceFile } from './source-file.ts';
 import { fieldName } from './validation.ts';
@@ -21,7 +22,7 @@ export interface Structuring {
 
 /** How each upstream of a contract is asked for JSON of its schema. */
 export function structuredOutput(
-	schema: Schema,
+	{ schema, reading }: OutputSchema,
 	mode: 'auto' | 'prompt' | 'off',
 	from: { feature: string; source: SourceFile | null; upstreams: readonly UpstreamConfig[] },
 ): Structuring {
@@ -40,7 +41,7 @@ export function structuredOutput(
 		else formats[name] = responseFormat(from.feature, fitted, tokenizer);
 		if (from.source) notes.push(...notesOf(from.source, name, { dropped: fitted === null ? [] : dropped, barred }));
 	}
-	return { structured: { formats, instruction: isAsked ? instructionFor(schema) : null }, notes };
+	return { structured: { formats, instruction: isAsked ? instructionFor(schema, reading) : null }, notes };
 }
 
 function responseFormat(feature: string, schema: Schema, tokenizer: TokenizerName): SchemaFormat {
@@ -49,8 +50,9 @@ function responseFormat(feature: string, schema: Schema, tokenizer: TokenizerNam
 }
 
 /** Stands at the end of the system part, for upstreams that cannot be held to a schema. */
-function instructionFor(schema: Schema): string {
-	return `Answer with one JSON value and nothing else: no explanation before or after it, and no code fence. It must satisfy this JSON Schema:\n${JSON.stringify(schema)}`;
+function instructionFor(schema: Schema, { documents }: SchemaReading): string {
+	const others = Object.entries(documents).map(([uri, one]) => `\nIt refers to ${uri}:\n${JSON.stringify(one)}`);
+	return `Answer with one JSON value and nothing else: no explanation before or after it, and no code fence. It must satisfy this JSON Schema:\n${JSON.stringify(schema)}${others.join('')}`;
 }
 
 function notesOf(

@@ -17,6 +17,7 @@ const COMPLETE = new Set(['stop', 'tool_calls', 'function_call', 'eos', 'eos_tok
  */
 export function createGuards({
 	outputSchema,
+	reading,
 	structured,
 	citations,
 	abstention,
@@ -32,7 +33,7 @@ export function createGuards({
 			isLonger(answer, answerCharsMax) ? 'not judged, because the answer is too long' : check(answer, context);
 	};
 	if (outputSchema) {
-		const check = bounded(compileOutputSchema(outputSchema));
+		const check = bounded(compileOutputSchema(outputSchema, reading));
 		const schema = guard('schema', check);
 		guards.push(structured === null ? schema : { ...schema, repair: (answer) => repairFor(answer, check) });
 	}

@@ -1,17 +1,22 @@
-import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
+import { CompiledSchema } from '../base/json-schema/compile-schema.ts';
+import { SchemaError } from '../base/json-schema/resources.ts';
+import type { SchemaComplaint } from '../base/json-schema/run.ts';
+import type { SchemaReading } from '../contracts/release.ts';
+import { SCHEMA_FORMATS } from '../contracts/schema-formats.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
 const ERRORS_SHOWN = 3;
 const POINTER_CHARS_MAX = 120;
+
+type Schema = Readonly<Record<string, unknown>>;
 
 /**
  * Compiles a JSON Schema (2020-12) into a check of answers: null when the answer is JSON that satisfies it, else why not. The
  * reason names places of the answer by JSON pointer and holds no other text of it.
  * Throws PlimsollError `configuration_invalid` when the schema cannot be compiled.
  */
-export function compileOutputSchema(schema: Readonly<Record<string, unknown>>): (answer: string) => string | null {
-	const validate = compile(schema);
+export function compileOutputSchema(schema: Schema, reading: SchemaReading): (answer: string) => string | null {
+	const compiled = compiledSchema(schema, reading);
 	return (answer) => {
 		let value: unknown;
 		try {
@@ -21,38 +26,39 @@ export function compileOutputSchema(schema: Readonly<Record<string, unknown>>): 
 			return 'the answer is not JSON';
 		}
 		try {
-			return validate(value) ? null : describeErrors(validate.errors ?? []);
+			const complaints = compiled.complaints(value);
+			return complaints && describeComplaints(complaints);
 		} catch (error) {
-			return `the answer could not be checked: ${error instanceof RangeError ? 'it is nested too deeply' : 'the schema failed on it'}`;
+			return describeTrouble(error);
 		}
 	};
 }
 
-function compile(schema: Readonly<Record<string, unknown>>) {
-	// One error ends the check: a hostile answer could otherwise hold a hundred thousand of them.
-	// Members are the answer's own: no answer has a `toString` or a `constructor` by itself.
-	const ajv = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true });
-	formats.default(ajv);
+/** Why a check came to no end. */
+export function describeTrouble(error: unknown): string {
+	const why =
+		error instanceof RangeError ? 'it is nested too deeply, or too much to look at' : 'the schema failed on it';
+	return `the answer could not be checked: ${why}`;
+}
+
+/** Throws PlimsollError `configuration_invalid` for a schema that cannot be compiled. */
+export function compiledSchema(schema: Schema, { uri, documents, formats }: SchemaReading): CompiledSchema {
+	const options = { uri, documents: new Map(Object.entries(documents)), formats: SCHEMA_FORMATS };
 	try {
-		return ajv.compile<unknown>(schema);
+		return new CompiledSchema(schema, { ...options, assertsFormats: formats === 'assertion' });
 	} catch (error) {
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new PlimsollError(
-			'configuration_invalid',
-			`guards.output_schema is not a valid JSON Schema (2020-12): ${reason}`,
-			{
-				cause: error,
-			},
-		);
+		if (!(error instanceof SchemaError)) throw error;
+		const message = `guards.output_schema is not a valid JSON Schema (2020-12): ${error.message}`;
+		throw new PlimsollError('configuration_invalid', message, { cause: error });
 	}
 }
 
 /** @param within JSON pointer of the value that was judged. */
-export function describeErrors(errors: readonly ErrorObject[], within = ''): string {
-	const shown = errors.slice(0, ERRORS_SHOWN).map(({ instancePath, message }) => {
+export function describeComplaints(complaints: readonly SchemaComplaint[], within = ''): string {
+	const shown = complaints.slice(0, ERRORS_SHOWN).map(({ instancePath, message }) => {
 		const place = within + instancePath;
 		const pointer = place.length > POINTER_CHARS_MAX ? `${place.slice(0, POINTER_CHARS_MAX)}…` : place || 'the whole';
-		return `${pointer} ${message ?? 'does not fit'}`;
+		return `${pointer} ${message}`;
 	});
 	return `the answer does not satisfy the schema: ${shown.join('; ')}`;
 }

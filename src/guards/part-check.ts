@@ -1,92 +1,74 @@
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import formats from 'ajv-formats';
+import type { Place } from '../base/json-schema/compile-schema.ts';
+import { pointerOf } from '../base/json-schema/run.ts';
+import { isMapping } from '../base/mapping.ts';
 import type { JsonPath } from '../base/partial-json.ts';
-import { isMapping } from '../contracts/schema-node.ts';
-import { targetOf } from '../contracts/schema-reference.ts';
+import type { SchemaReading } from '../contracts/release.ts';
 import type { PartCheck } from '../spec/guard.ts';
-import { describeErrors } from './output-schema.ts';
+import { compiledSchema, describeComplaints, describeTrouble } from './output-schema.ts';
 
-/** A sub-schema and where it stands. */
-interface Place {
-	readonly schema: unknown;
-	readonly pointer: string;
-}
+type Schemas = ReturnType<typeof compiledSchema>;
 
 /**
  * Checks values of an answer that is still being made, each by the sub-schemas that it must satisfy whatever the rest will
  * be: those under properties, items and their like, through references and `allOf`. What depends on more is left to the
  * check of the whole.
  */
-export function createPartCheck(schema: Readonly<Record<string, unknown>>): PartCheck {
-	const ajv = new Ajv2020({ strict: false, allErrors: false, logger: false, ownProperties: true });
-	formats.default(ajv);
-	const id = typeof schema.$id === 'string' ? schema.$id : 'output';
-	ajv.addSchema(schema, id);
-	const compiled = new Map<string, ValidateFunction | null>();
-	const validatorAt = (pointer: string) => {
-		const known = compiled.get(pointer);
-		if (known !== undefined) return known;
-		const made = ajv.getSchema(pointer === '' ? id : `${id}#${pointer}`) ?? null;
-		compiled.set(pointer, made);
-		return made;
-	};
+export function createPartCheck(schema: Readonly<Record<string, unknown>>, reading: SchemaReading): PartCheck {
+	const schemas = compiledSchema(schema, reading);
 	return (path, value) => {
-		for (const { pointer } of placesOf(schema, path)) {
-			const validate = validatorAt(pointer);
-			if (validate !== null && !validate(value)) return describeErrors(validate.errors ?? [], pointerOf(path));
+		for (const place of placesOf(schemas, path)) {
+			const reason = reasonAgainst(schemas, { value, place, path });
+			if (reason !== null) return reason;
 		}
 		return null;
 	};
 }
 
-function placesOf(root: unknown, path: JsonPath): readonly Place[] {
+function reasonAgainst(schemas: Schemas, { value, place, path }: { value: unknown; place: Place; path: JsonPath }) {
+	try {
+		const complaints = schemas.complaints(value, place);
+		return complaints && describeComplaints(complaints, pointerOf(path));
+	} catch (error) {
+		return describeTrouble(error);
+	}
+}
+
+function placesOf(schemas: Schemas, path: JsonPath): readonly Place[] {
 	return path.reduce<readonly Place[]>(
-		(places, key) => places.flatMap((place) => together(root, below(place, key))),
-		together(root, [{ schema: root, pointer: '' }]),
+		(places, key) =>
+			together(
+				schemas,
+				places.flatMap((place) => below(schemas, place, key)),
+			),
+		together(schemas, [schemas.root]),
 	);
 }
 
 /** These, and all that judges the same value with them. */
-function together(root: unknown, places: readonly Place[]): Place[] {
+function together(schemas: Schemas, places: readonly Place[]): Place[] {
 	const all = [...places];
 	for (let at = 0; at < all.length; at++) {
-		const { schema, pointer } = all[at] as Place;
-		if (!isMapping(schema)) continue;
+		const place = all[at] as Place;
+		const { node } = place;
+		if (!isMapping(node)) continue;
 		const found: Place[] = [];
-		if (typeof schema.$ref === 'string' && schema.$ref.startsWith('#')) {
-			found.push({ schema: targetOf(root, schema.$ref), pointer: schema.$ref.slice(1) });
-		}
-		if (Array.isArray(schema.allOf)) {
-			found.push(...schema.allOf.map((one: unknown, index) => ({ schema: one, pointer: `${pointer}/allOf/${index}` })));
-		}
-		all.push(...found.filter((one) => one.schema !== undefined && !all.some((other) => other.pointer === one.pointer)));
+		if (typeof node.$ref === 'string') found.push(schemas.follow(node.$ref, place));
+		if (Array.isArray(node.allOf)) found.push(...node.allOf.map((one) => schemas.below(one, place)));
+		all.push(...found.filter((one) => !all.some((other) => other.node === one.node)));
 	}
 	return all;
 }
 
-function below({ schema, pointer }: Place, key: string | number): Place[] {
-	if (!isMapping(schema)) return [];
-	const at = (keyword: string, name?: string | number): Place => {
-		const holder = schema[keyword];
-		const member = name === undefined ? holder : (holder as Readonly<Record<string, unknown>>)[name];
-		return { schema: member, pointer: `${pointer}/${keyword}${name === undefined ? '' : `/${encoded(name)}`}` };
-	};
+function below(schemas: Schemas, place: Place, key: string | number): Place[] {
+	const { node } = place;
+	if (!isMapping(node)) return [];
 	if (typeof key === 'number') {
-		const { prefixItems } = schema;
-		if (Array.isArray(prefixItems) && key < prefixItems.length) return [at('prefixItems', key)];
-		return 'items' in schema ? [at('items')] : [];
+		const item = Array.isArray(node.prefixItems) && key < node.prefixItems.length ? node.prefixItems[key] : node.items;
+		return item === undefined ? [] : [schemas.below(item, place)];
 	}
-	const patterns = Object.keys(isMapping(schema.patternProperties) ? schema.patternProperties : {});
-	const places = patterns.filter((one) => new RegExp(one, 'u').test(key)).map((one) => at('patternProperties', one));
-	if (isMapping(schema.properties) && Object.hasOwn(schema.properties, key)) places.push(at('properties', key));
-	else if (places.length === 0 && 'additionalProperties' in schema) places.push(at('additionalProperties'));
-	return places;
-}
-
-function encoded(name: string | number): string {
-	return encodeURIComponent(String(name).replaceAll('~', '~0').replaceAll('/', '~1'));
-}
-
-function pointerOf(path: JsonPath): string {
-	return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+	const patterns = Object.entries(isMapping(node.patternProperties) ? node.patternProperties : {});
+	const found = patterns.flatMap(([pattern, one]) => (new RegExp(pattern, 'u').test(key) ? [one] : []));
+	if (isMapping(node.properties) && Object.hasOwn(node.properties, key)) found.push(node.properties[key]);
+	else if (found.length === 0 && 'additionalProperties' in node) found.push(node.additionalProperties);
+	return found.map((one) => schemas.below(one, place));
 }

@@ -1,9 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { checkOutputSchema } from '../../src/contracts/output-schema.ts';
+import { checkOutputSchema, schemaDocuments } from '../../src/contracts/output-schema.ts';
+import type { SourceFile } from '../../src/contracts/source-file.ts';
 
-function check(schema: unknown) {
-	const text = JSON.stringify(schema, null, 1);
-	return checkOutputSchema({ file: 'schemas/output.json', bytes: Buffer.from(text), text });
+function check(schema: unknown, formats: 'assertion' | 'annotation' = 'assertion') {
+	const files = new Map(
+		Object.entries({ 'schemas/output.json': schema, 'schemas/part.json': { $defs: { a: { type: 'string' } } } }).map(
+			([file, one]) => {
+				const text = JSON.stringify(one, null, 1);
+				return [file, { file, bytes: Buffer.from(text), text }];
+			},
+		),
+	);
+	const path = 'schemas/output.json';
+	return checkOutputSchema(files.get(path) as SourceFile, { path, documents: schemaDocuments(files), formats });
 }
 
 const nested = (levels: number): unknown => (levels === 0 ? {} : { type: 'array', items: nested(levels - 1) });
@@ -13,7 +22,7 @@ describe('an output schema is refused, by name and place,', () => {
 		[
 			'that refers to another document',
 			{ $ref: 'https://example.com/x.json' },
-			'is another document, and nothing is fetched',
+			'is not known, and nothing is fetched',
 			2,
 		],
 		['that refers to nothing', { $ref: '#/$defs/x' }, 'does not exist', 2],
@@ -26,17 +35,28 @@ describe('an output schema is refused, by name and place,', () => {
 		],
 		['that is huge', { enum: [1], anyOf: Array.from({ length: 5_001 }, () => ({})) }, 'has more than 5000 parts', 1],
 		['that is deep', nested(200), 'is nested deeper than 64 levels', 1],
-		['with $dynamicRef', { $dynamicRef: '#x' }, '$dynamicRef is not supported', 2],
-		['with unevaluatedItems', { type: 'array', unevaluatedItems: false }, 'unevaluatedItems is not supported', 3],
-		['with an $id within', { properties: { a: { $id: 'https://example.com/a' } } }, 'a part with an $id of its own', 4],
+		['that refers to a part of its neighbour that is none', { $ref: 'part.json#/$defs/b' }, 'does not exist', 2],
+		['that refers to a file that is none', { $ref: 'parts.json' }, 'is not known, and nothing is fetched', 2],
+		['with a $dynamicRef to nothing', { $dynamicRef: '#x' }, '"#x" does not exist', 2],
+		['that is endless by $dynamicRef', { $dynamicAnchor: 'x', $dynamicRef: '#x' }, 'refers to itself', 1],
 		[
-			'with half an if beside unevaluatedProperties',
-			{ if: true, unevaluatedProperties: false },
-			'needs then and else',
-			2,
+			'with two parts of one address',
+			{ $defs: { a: { $id: 'b' }, c: { $id: 'b' } } },
+			'two schemas have the address',
+			1,
 		],
-		['with an empty enum', { enum: [] }, 'enum must have non-empty array', 1],
-		['with an unknown keyword', { typ: 'string' }, 'typ', 1],
+		[
+			'with two parts of one anchor',
+			{ $defs: { a: { $anchor: 'b' }, c: { $anchor: 'b' } } },
+			'two parts have the anchor',
+			1,
+		],
+		['of another draft', { $schema: 'http://json-schema.org/draft-07/schema#' }, 'the dialect', 1],
+		['with an unknown keyword', { properties: { a: { typ: 'string' } } }, 'typ is not a keyword', 4],
+		['with a keyword of an older draft', { dependencies: {} }, 'dependencies is not a keyword', 2],
+		['with a limit below zero', { minLength: -1 }, 'is not valid JSON Schema: must be >= 0', 2],
+		['with an unknown format', { format: 'dat' }, 'the format "dat" is not known', 2],
+		['with a pattern that is none', { pattern: '(' }, '"(" is not a regular expression', 1],
 	])('%s', (_what, schema, message, line) => {
 		const { problems } = check(schema);
 		expect(problems).toHaveLength(1);
@@ -44,10 +64,14 @@ describe('an output schema is refused, by name and place,', () => {
 		if (line > 1) expect(problems[0]?.line).toBe(line);
 	});
 
-	test('with a member named __proto__', () => {
-		const text = '{"properties": {"__proto__": {"type": "string"}}}';
-		const { problems } = checkOutputSchema({ file: 'x.json', bytes: Buffer.from(text), text });
-		expect(problems[0]?.message).toBe('a member named __proto__ is not supported');
+	test('but not one that refers to its neighbour, of which the release then has what it needs', () => {
+		const { value, problems } = check({ $ref: 'part.json#/$defs/a' });
+		expect(problems).toEqual([]);
+		expect(value?.reading.documents).toEqual({ 'plimsoll:///schemas/part.json': { $defs: { a: { type: 'string' } } } });
+	});
+
+	test('but not one whose format is unknown where formats assert nothing', () => {
+		expect(check({ format: 'colour' }, 'annotation').problems).toEqual([]);
 	});
 
 	test('but not one whose way back leads through a member or an item, nor one with names like keywords', () => {

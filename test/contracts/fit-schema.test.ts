@@ -5,6 +5,7 @@ import { fitSchema } from '../../src/contracts/fit-schema.ts';
 import { DIALECT_RULES, SCHEMA_DIALECTS, type SchemaDialectName } from '../../src/contracts/schema-dialect.ts';
 import { compileOutputSchema } from '../../src/guards/output-schema.ts';
 import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
+import { ALONE } from '../support/schema-reading.ts';
 
 const object = (properties: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
 	type: 'object',
@@ -113,7 +114,7 @@ test('what a provider is held to lets every answer through that is closed and sa
 			(schema, name, values) => {
 				const { schema: fitted } = fitInto(schema, name);
 				if (fitted === null) return;
-				const [wanted, sent] = [compileOutputSchema(schema), compileOutputSchema(fitted)];
+				const [wanted, sent] = [compileOutputSchema(schema, ALONE), compileOutputSchema(fitted, ALONE)];
 				for (const one of values) {
 					const text = JSON.stringify(one);
 					if (wanted(text) === null) expect(sent(text)).toBeNull();

@@ -3,6 +3,7 @@ import { createGuards } from '../../src/guards/guards.ts';
 import { createPartCheck } from '../../src/guards/part-check.ts';
 import { startGateway } from '../support/gateway-fixture.ts';
 import { feature, KEY } from '../support/runtime-fixture.ts';
+import { ALONE } from '../support/schema-reading.ts';
 import type { Plan } from '../support/upstream-double.ts';
 
 const SCHEMA = {
@@ -22,6 +23,7 @@ async function invoke(
 	const outputSchema = schema as typeof SCHEMA | null;
 	const guards = {
 		outputSchema,
+		reading: ALONE,
 		structured: null,
 		citations: 'off',
 		abstention: null,
@@ -35,7 +37,7 @@ async function invoke(
 				{
 					route: [model],
 					guards: createGuards(guards),
-					...(outputSchema && stream !== 'buffered' && { partCheck: createPartCheck(outputSchema) }),
+					...(outputSchema && stream !== 'buffered' && { partCheck: createPartCheck(outputSchema, ALONE) }),
 				},
 			),
 		],

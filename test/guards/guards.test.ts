@@ -6,9 +6,11 @@ import { createGuards } from '../../src/guards/guards.ts';
 import type { GuardContext } from '../../src/spec/guard.ts';
 import type { Passage } from '../../src/spec/retrieval.ts';
 import { growth } from '../support/cpu.ts';
+import { ALONE } from '../support/schema-reading.ts';
 
 const OPEN: Contract['guards'] = {
 	outputSchema: null,
+	reading: ALONE,
 	structured: null,
 	citations: 'off',
 	abstention: null,

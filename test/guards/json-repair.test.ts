@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createGuards } from '../../src/guards/guards.ts';
 import { repairJson } from '../../src/guards/json-repair.ts';
+import { ALONE } from '../support/schema-reading.ts';
 
 describe('an answer that is not JSON', () => {
 	test.each([
@@ -74,7 +75,7 @@ describe('an answer that is not JSON', () => {
 
 test('a repair counts only when the schema lets it pass, and only where the contract wants one', () => {
 	const outputSchema = { type: 'object', required: ['a'], properties: { a: { type: 'integer' } } };
-	const settings = { outputSchema, citations: 'off', abstention: null, answerCharsMax: 1_000 } as const;
+	const settings = { outputSchema, reading: ALONE, citations: 'off', abstention: null, answerCharsMax: 1_000 } as const;
 	const structured = { formats: {}, instruction: null };
 	const schemaOf = (more: Partial<Parameters<typeof createGuards>[0]>) =>
 		createGuards({ ...settings, structured, ...more }).find(({ name }) => name === 'schema');

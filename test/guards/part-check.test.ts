@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { PartialJson } from '../../src/base/partial-json.ts';
 import { compileOutputSchema } from '../../src/guards/output-schema.ts';
 import { createPartCheck } from '../../src/guards/part-check.ts';
+import { ALONE } from '../support/schema-reading.ts';
 
 const SCHEMA = {
 	type: 'object',
@@ -19,7 +20,7 @@ const SCHEMA = {
 };
 
 describe('a value of an unfinished answer', () => {
-	const check = createPartCheck(SCHEMA);
+	const check = createPartCheck(SCHEMA, ALONE);
 
 	test.each<[readonly (string | number)[], unknown]>([
 		[['name'], 'abc'],
@@ -67,7 +68,7 @@ test('no value of an answer that the schema lets pass is refused while it is mad
 		},
 		{ requiredKeys: ['name', 'tags'] },
 	);
-	const [check, whole] = [createPartCheck(SCHEMA), compileOutputSchema(SCHEMA)];
+	const [check, whole] = [createPartCheck(SCHEMA, ALONE), compileOutputSchema(SCHEMA, ALONE)];
 	fc.assert(
 		fc.property(fc.oneof(valid, value), (answer) => {
 			const text = JSON.stringify(answer);
@@ -86,7 +87,25 @@ test('a schema with an $id and a tree is followed', () => {
 		type: 'object',
 		properties: { children: { type: 'array', items: { $ref: '#' } }, size: { type: 'integer' } },
 	};
-	const check = createPartCheck(tree);
+	const check = createPartCheck(tree, ALONE);
 	expect(check(['children', 0, 'children', 1, 'size'], 1)).toBeNull();
 	expect(check(['children', 0, 'children', 1, 'size'], 'x')).toContain('/children/0/children/1/size must be integer');
+});
+
+test('a dynamic reference is followed with what the way to a value went through', () => {
+	const list = (kind: object) => ({
+		$id: 'https://example.com/numbers',
+		$ref: 'list',
+		$defs: {
+			item: { $dynamicAnchor: 'item', ...kind },
+			list: {
+				$id: 'list',
+				properties: { items: { type: 'array', items: { $dynamicRef: '#item' } } },
+				$defs: { item: { $dynamicAnchor: 'item' } },
+			},
+		},
+	});
+	const check = createPartCheck(list({ type: 'number' }), ALONE);
+	expect(check(['items', 0], 1)).toBeNull();
+	expect(check(['items', 0], 'x')).toContain('/items/0 must be number');
 });

@@ -6,6 +6,7 @@ import type { Answer } from '../../src/runtime/request.ts';
 import type { PlimsollError } from '../../src/spec/errors.ts';
 import type { UpstreamFailure } from '../../src/spec/model.ts';
 import { feature, KEY, runtimeOf } from '../support/runtime-fixture.ts';
+import { ALONE } from '../support/schema-reading.ts';
 import { type Behaviour, ScriptedModel } from '../support/scripted-model.ts';
 
 const SCHEMA = {
@@ -39,7 +40,7 @@ async function ask(
 	const model = new ScriptedModel(clock, script);
 	const guards = { outputSchema: SCHEMA, structured, ...change.guards };
 	const escalateTo = strong ? { escalateTo: new ScriptedModel(clock, strong, { name: 'test/strong' }) } : {};
-	const made = createGuards({ citations: 'off', abstention: null, answerCharsMax: 10_000, ...guards });
+	const made = createGuards({ reading: ALONE, citations: 'off', abstention: null, answerCharsMax: 10_000, ...guards });
 	const { runtime, traces } = runtimeOf(clock, [
 		feature({ ...change, guards }, { route: [model], guards: made, ...escalateTo }),
 	]);

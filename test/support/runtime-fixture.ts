@@ -26,6 +26,7 @@ import type { EmbedderSource, Hit, Retriever, SearchResult } from '../../src/spe
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';
+import { ALONE } from './schema-reading.ts';
 
 const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
 
@@ -83,6 +84,7 @@ export function contract(change: Change = {}): Contract {
 		},
 		guards: {
 			outputSchema: null,
+			reading: ALONE,
 			structured: null,
 			citations: 'off',
 			abstention: null,
