@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
+import { ALERT_SEVERITIES } from '../spec/alerts.ts';
 import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
@@ -134,6 +135,31 @@ export const upstreamReply = z.object({
 		.readonly(),
 });
 export type UpstreamReply = z.output<typeof upstreamReply>;
+
+const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+export const alertReply = z.object({
+	id: z.string(),
+	key: z.string(),
+	rule: z.string(),
+	severity: z.enum(ALERT_SEVERITIES),
+	subject: z.union([
+		z.object({ collection: z.string() }),
+		z.object({ feature: z.string() }),
+		z.object({ embedder: z.string() }),
+	]),
+	message: z.string(),
+	detail: z.record(z.string(), scalar).readonly(),
+	count: z.int(),
+	opened_at: z.string(),
+	raised_at: z.string(),
+	acknowledged_at: z.string().nullable(),
+	acknowledged_by: z.string().nullable(),
+	resolved_at: z.string().nullable(),
+});
+export type AlertReply = z.output<typeof alertReply>;
+
+export const alertsReply = z.object({ alerts: z.array(alertReply) });
 
 export const upstreamsReply = z.object({ upstreams: z.array(upstreamReply) });
 

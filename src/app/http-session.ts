@@ -12,9 +12,12 @@ import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
 import {
 	type AdmissionReply,
+	type AlertReply,
 	type AskReply,
 	type AuditReply,
 	admissionReply,
+	alertReply,
+	alertsReply,
 	auditReply,
 	chatEvent,
 	collectionsReply,
@@ -45,6 +48,7 @@ import {
 	userHashReply,
 } from './gateway-reply.ts';
 import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import { StreamedAnswer } from './streamed-answer.ts';
 
 const CONNECTIONS = { connectionsMax: 16, connectMs: 5_000 };
 const CALL_MS = 30_000;
@@ -198,6 +202,15 @@ export class HttpSession implements Session {
 		return this.#json({ method: 'POST', path, body }, upstreamReply);
 	}
 
+	async alerts({ open, limit }: { open: boolean; limit: number }): Promise<readonly AlertReply[]> {
+		const query = new URLSearchParams({ state: open ? 'open' : 'all', limit: String(limit) });
+		return (await this.#json({ method: 'GET', path: `/admin/alerts?${query}` }, alertsReply)).alerts;
+	}
+
+	orderAlert(id: string, order: 'acknowledge' | 'close'): Promise<AlertReply> {
+		return this.#json({ method: 'POST', path: `/admin/alerts/${encodeURIComponent(id)}/${order}` }, alertReply);
+	}
+
 	async flags(): Promise<readonly FlagReply[]> {
 		return (await this.#json({ method: 'GET', path: '/admin/flags' }, flagsReply)).flags;
 	}
@@ -311,48 +324,6 @@ export class HttpSession implements Session {
 
 function settingsPath({ kind, name }: Pick<SettingsTarget, 'kind' | 'name'>): string {
 	return `/admin/${kind}s/${encodeURIComponent(name)}`;
-}
-
-/** An answer as its events tell it, piece by piece. */
-class StreamedAnswer {
-	readonly #requestId: string;
-	#text = '';
-	#finishReason: string | null = null;
-	#usage: AskReply['usage'] = null;
-	#extras: z.output<typeof chatEvent>['plimsoll'];
-	#ended = false;
-
-	constructor(requestId: string) {
-		this.#requestId = requestId;
-	}
-
-	/** The text that the event adds. */
-	add(event: z.output<typeof chatEvent>): string {
-		const choice = event.choices[0];
-		this.#finishReason = choice?.finish_reason ?? this.#finishReason;
-		this.#usage = event.usage ?? this.#usage;
-		this.#extras = event.plimsoll ?? this.#extras;
-		const text = choice?.delta?.content ?? '';
-		this.#text += text;
-		return text;
-	}
-
-	end(): string {
-		this.#ended = true;
-		return '';
-	}
-
-	/** Null when the stream was cut. A bare upstream's answer says nothing but its text. */
-	whole(): AskReply | null {
-		if (!this.#ended) return null;
-		const bare = { feature: null, release: null, upstream: null, degraded: null, confidence: null, citations: [] };
-		return {
-			...(this.#extras ?? { request_id: this.#requestId, ...bare }),
-			answer: this.#text,
-			finish_reason: this.#finishReason,
-			usage: this.#usage,
-		};
-	}
 }
 
 /** Null for a code that no Plimsoll of this version has: OpenAI's own endpoint answers in the same shape. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { systemClock } from '../base/clock.ts';
+import { createIds } from '../base/ids.ts';
 import { systemRandom } from '../base/random.ts';
 import { limitRow } from '../gateway/admin-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
@@ -20,8 +21,13 @@ import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
+import { openSqliteHealth } from '../stores/sqlite-health.ts';
+import { alertRow } from '../telemetry/alert-message.ts';
+import { AlertSink } from '../telemetry/alert-sink.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
+import { orderAlert } from './alert-operator.ts';
 import {
+	type AlertReply,
 	type AskReply,
 	type AuditReply,
 	type ExplanationReply,
@@ -175,6 +181,15 @@ export class LocalSession implements Session {
 		return (await (await this.#open()).operator.limits(null)).map(limitRow);
 	}
 
+	async alerts(ask: { open: boolean; limit: number }): Promise<readonly AlertReply[]> {
+		return (await (await this.#openAlerts()).list(ask)).map(alertRow);
+	}
+
+	async orderAlert(id: string, what: 'acknowledge' | 'close'): Promise<AlertReply> {
+		const parts = { sink: await this.#openAlerts(), records: await this.#openRecords(), clock: systemClock };
+		return alertRow(await orderAlert(parts, { id, what, actor: PROCESS_ACTOR }));
+	}
+
 	upstreams(): Promise<readonly UpstreamReply[]> {
 		return Promise.reject(needsServer());
 	}
@@ -232,6 +247,22 @@ export class LocalSession implements Session {
 			return this.#opened.adopt(openSqliteRecords(join(this.#dataDir, RECORD_FILE)), (store) => store.close());
 		})();
 		return this.#records;
+	}
+
+	/** As they are on record: nobody is told of what is changed here before the server starts. */
+	async #openAlerts(): Promise<AlertSink> {
+		await this.#openRecords();
+		const records = this.#opened.adopt(openSqliteHealth(join(this.#dataDir, RECORD_FILE)), (store) => store.close());
+		const newId = createIds(systemClock, systemRandom);
+		const sink = new AlertSink({
+			records,
+			clock: systemClock,
+			newId,
+			log: () => {},
+			warn: (message) => this.#log.warn(message),
+		});
+		await sink.load();
+		return sink;
 	}
 
 	/** Null when nothing was ever traced. */

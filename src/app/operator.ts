@@ -13,6 +13,8 @@ import type { SharedState, StateHealth } from '../spec/shared-state.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { TraceStore } from '../telemetry/trace-store.ts';
 import { actorOf } from './actor.ts';
+import { alertOperator } from './alert-operator.ts';
+import type { OpenAlerts } from './alerts.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -25,6 +27,7 @@ interface OperatorParts extends IdentityParts {
 	readonly traces: TraceStore;
 	readonly metrics: Metrics;
 	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester };
+	readonly alerts: OpenAlerts;
 	readonly runtime: Runtime;
 	readonly flags: FlagClient;
 	readonly sharedState: SharedState;
@@ -41,6 +44,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		retriever: retrieval.retriever,
 		...identityOperator(parts),
 		...upstreamOperator(parts),
+		...alertOperator({ ...parts, sink: parts.alerts.sink }),
 		...flagOperator({ ...parts, features: () => runtime.snapshot.features }),
 		limits: async (tenantId) => {
 			const now = clock.now();

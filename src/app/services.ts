@@ -14,6 +14,7 @@ import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Breakers } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
+import type { Alerts } from '../spec/alerts.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { SharedState } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
@@ -23,9 +24,10 @@ import { RedisHints } from '../stores/redis-hints.ts';
 import { RedisLink } from '../stores/redis-link.ts';
 import { RedisState } from '../stores/redis-state.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
+import { openSqliteHealth } from '../stores/sqlite-health.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
-import { logAlerts } from './alerts.ts';
+import { openAlerts } from './alerts.ts';
 import { BreakerHints } from './breaker-hints.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 import { openIdempotency } from './idempotency.ts';
@@ -67,8 +69,10 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const warn = (message: string) => log.warn(message);
 	await using opened = new AsyncDisposableStack();
 	const { dataDir } = project.config;
-	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
-	const records = opened.adopt(openSqliteRecords(join(dataDir, RECORD_FILE)), (store) => store.close());
+	const { dataFolder, records, health } = openRecords(dataDir, opened);
+	const alerts = opened.adopt(await openAlerts(project.config, { records: health, clock, random, log }), (all) =>
+		all.close(),
+	);
 	const link = openRedisLink(project, { clock, log });
 	if (link !== null) opened.defer(() => link.close());
 	await link?.connect();
@@ -78,8 +82,9 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { keys, users, tokens, sessions, authenticator } = identity;
 	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
-	const retrieval = opened.adopt(await openRetrieval(project, { clock, random, records, log }, opened), (all) =>
-		all.close(),
+	const retrieval = opened.adopt(
+		await openRetrieval(project, { clock, random, records, log, alerts: alerts.sink }, opened),
+		(all) => all.close(),
 	);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const newId = createIds(clock, random);
@@ -119,6 +124,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			traces,
 			metrics,
 			retrieval,
+			alerts,
 			flags,
 			keys,
 			tenants,
@@ -141,10 +147,20 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			runtime.replace(createSnapshot(next, models, { limits: tenants.table, flags }));
 			tokens.update(next.config.identity.jwt);
 			tokens.prepare();
+			await alerts.update(next.config);
 			current = next;
 		},
 		close: () => parts.disposeAsync(),
 	};
+}
+
+/** The data folder, locked, and what is on record in it. */
+function openRecords(dataDir: string, opened: AsyncDisposableStack) {
+	const file = join(dataDir, RECORD_FILE);
+	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
+	const records = opened.adopt(openSqliteRecords(file), (store) => store.close());
+	const health = opened.adopt(openSqliteHealth(file), (store) => store.close());
+	return { dataFolder, records, health };
 }
 
 async function openTenants(
@@ -186,7 +202,7 @@ function openTraces({ config }: LoadedProject, { clock, log }: { clock: Clock; l
 
 async function openRetrieval(
 	{ config }: LoadedProject,
-	parts: { clock: Clock; random: Random; records: RecordStore; log: Logger },
+	parts: { clock: Clock; random: Random; records: RecordStore; log: Logger; alerts: Alerts },
 	opened: AsyncDisposableStack,
 ) {
 	const http = opened.adopt(createHttpClient(EMBEDDER_CONNECTIONS), (client) => client.close());
@@ -199,7 +215,7 @@ async function openRetrieval(
 		ids: createIds(parts.clock, parts.random),
 		http,
 		warn: (message) => parts.log.warn(message),
-		alerts: logAlerts(parts.log),
+		alerts: parts.alerts,
 	});
 	await retrieval.open();
 	return retrieval;

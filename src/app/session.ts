@@ -5,6 +5,7 @@ import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import type {
 	AdmissionReply,
+	AlertReply,
 	AskReply,
 	AuditReply,
 	ExplanationReply,
@@ -103,6 +104,10 @@ export interface Session {
 	upstreams(): Promise<readonly UpstreamReply[]>;
 	/** Takes an upstream out for a time, or in again when that is null. Throws `model_not_found`. */
 	orderBreaker(upstream: string, openForMs: number | null): Promise<UpstreamReply>;
+	/** Newest first; of a stopped project what is on record. */
+	alerts(ask: { readonly open: boolean; readonly limit: number }): Promise<readonly AlertReply[]>;
+	/** Throws `alert_not_found`. */
+	orderAlert(id: string, order: 'acknowledge' | 'close'): Promise<AlertReply>;
 	/** The flags that there are, by name. */
 	flags(): Promise<readonly FlagReply[]>;
 	/** Throws `flag_not_found`. */

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher, Pool } from 'undici';
+import { isPrivateAddress, PrivateAddressError, publicLookup } from './private-address.ts';
 
 interface HttpRequest {
 	readonly url: string;
@@ -51,13 +52,19 @@ interface HttpOptions {
 	readonly connectionsMax: number;
 	/** How long a TCP and TLS connection may take to open. Time-outs for the answer are the caller's. */
 	readonly connectMs: number;
+	/** True: a request to an address that is not public fails with PrivateAddressError, whatever name leads to it. */
+	readonly publicOnly?: boolean;
 }
 
 export function createHttpClient(options: HttpOptions): HttpClient {
 	const agent = new Agent(settings(options));
 	return {
 		request: ({ url, method, headers, body, signal }) => {
-			const { origin, pathname, search } = checked(url);
+			const { origin, pathname, search, hostname } = checked(url);
+			// What is an address already is not looked up.
+			if (options.publicOnly && isPrivateAddress(hostname)) {
+				return Promise.reject(new PrivateAddressError(hostname, hostname));
+			}
 			const sent = agent.request({ origin, path: pathname + search, method, headers, body, signal });
 			return signal ? orAbort(sent, signal) : sent;
 		},
@@ -161,13 +168,13 @@ class Call implements HttpCall, HttpHandler {
 	}
 }
 
-function settings({ connectionsMax, connectMs }: HttpOptions) {
+function settings({ connectionsMax, connectMs, publicOnly = false }: HttpOptions) {
 	return {
 		connections: connectionsMax,
 		pipelining: 1,
 		// One request per connection: an abort then closes the socket, which every provider notices.
 		allowH2: false,
-		connect: { timeout: connectMs },
+		connect: { timeout: connectMs, ...(publicOnly ? { lookup: publicLookup } : {}) },
 		headersTimeout: 0,
 		bodyTimeout: 0,
 	};

@@ -20,7 +20,9 @@ export function addKeyLog(keys: Command, terminal: Terminal): void {
 
 function addLog(command: Command, line: string, terminal: Terminal): void {
 	const log = command
-		.description('Shows who changed keys, tenants and organisations, and who took upstreams out or in; newest first.')
+		.description(
+			'Shows who changed keys, tenants and organisations, who took upstreams out or in, and who saw which alert; newest first.',
+		)
 		.option('--limit <n>', 'at most this many entries', integerBetween(1, 1000), 50)
 		.action((options: LogOptions) => showLog(options, terminal));
 	withJson(withServer(log), 'the entries as one JSON document');

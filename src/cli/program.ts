@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addAlerts } from './alerts.ts';
 import { addAsk } from './ask.ts';
 import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
@@ -55,6 +56,7 @@ Begin with:
 		addLimits,
 		addUpstreams,
 		addFlags,
+		addAlerts,
 		addAudit,
 		addPrices,
 		addMockUpstream,

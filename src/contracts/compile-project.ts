@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import type { Problem } from '../spec/problem.ts';
+import { alertsOf } from './alert-config.ts';
 import { admissionOf } from './compile-admission.ts';
 import { collectionOf } from './compile-collection.ts';
 import { embedderOf } from './compile-embedder.ts';
@@ -135,6 +136,7 @@ function settingsOf(dir: string, value: RawProject) {
 			drainMs: value.server.drain_ms,
 			metrics: value.server.metrics,
 		},
+		alerts: alertsOf(value.alerts),
 		admission: admissionOf(value),
 		identity: {
 			jwt: Object.entries(value.identity.jwt).map(([name, raw]) => issuerOf(name, raw)),

@@ -1,6 +1,7 @@
 import type { Problem } from '../spec/problem.ts';
 import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
+import { checkAlerts } from './alert-checks.ts';
 import { collectionProblems } from './collection-checks.ts';
 import { dangling } from './dangling.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
@@ -31,6 +32,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...checkAdmission({ document: checking.document, tree: checking.resolved.tree }),
 		...entries(checking, 'tenants').flatMap(([name, raw]) => tenantProblems(checking, name, raw)),
 		...secretProblems(checking, ['flags', 'hmac_secret']),
+		...checkAlerts(checking),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
 		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
 		...aliasProblems(checking),

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { admissionSchema } from './admission-schema.ts';
+import { alerts } from './alerts-schema.ts';
 import { collection } from './collection-schema.ts';
 import { embedder } from './embedder-schema.ts';
 import { BYTES, integer, MILLISECONDS, NAME_EXPECTED, nameKey, text, upstreamName } from './fields.ts';
@@ -78,6 +79,7 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'Traces and metrics.' }),
+		alerts,
 		admission: admissionSchema,
 		identity: identitySchema,
 		bare: z

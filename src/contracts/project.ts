@@ -3,6 +3,7 @@ import type { Scope } from '../spec/records.ts';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
+import type { AlertConfig } from './alert-config.ts';
 import type { CollectionConfig } from './collection.ts';
 import type { FlagDefinition } from './flag.ts';
 import type { Continuation } from './presets.ts';
@@ -32,6 +33,7 @@ export interface ProjectConfig {
 		/** Who may read metrics. */
 		readonly metrics: 'key' | 'open';
 	};
+	readonly alerts: AlertConfig;
 	readonly admission: AdmissionConfig;
 	/** Issuers whose tokens are accepted beside keys. */
 	readonly identity: {

@@ -4,6 +4,7 @@ import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { LimitName } from '../spec/shared-state.ts';
 import { ADMISSION_ROUTES } from './admission-routes.ts';
+import { ALERT_ROUTES } from './alert-routes.ts';
 import { errorBody } from './error-response.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { checkBody } from './json-body.ts';
@@ -67,6 +68,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	},
 	...FLAG_ROUTES,
 	...ADMISSION_ROUTES,
+	...ALERT_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
 	...METRICS_ROUTES,

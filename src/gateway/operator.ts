@@ -1,5 +1,6 @@
 import type { UpstreamStatus } from '../runtime/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
+import type { AlertRecord } from '../spec/alerts.ts';
 import type { FlagValue } from '../spec/flags.ts';
 import type { KeyStoreHealth } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -96,6 +97,10 @@ export interface Operator {
 	upstreams(): readonly UpstreamView[];
 	/** Holds for new attempts at once. Throws `model_not_found`. */
 	orderBreaker(upstream: string, order: BreakerOrder, by: Caller): Promise<UpstreamView>;
+	/** Newest first. */
+	alerts(ask: { readonly open: boolean; readonly limit: number }): Promise<readonly AlertRecord[]>;
+	/** Throws `alert_not_found`. */
+	orderAlert(id: string, order: 'acknowledge' | 'close', by: Caller): Promise<AlertRecord>;
 	/** Those of flags.yaml, or those that contracts use of another provider; by name. */
 	flags(): readonly FlagView[];
 	/** Throws `flag_not_found`, or `request_invalid` for a sample of a provider that cannot be asked so often. */

@@ -64,6 +64,12 @@ export const ERRORS = {
 		meaning: 'The gateway has no such route.',
 		remedy: 'GET /openapi.json lists the routes.',
 	},
+	alert_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'No alert with this id is open.',
+		remedy: 'plimsoll alerts shows those that are.',
+	},
 	trace_not_found: {
 		category: 'not_found',
 		retryable: false,

@@ -44,6 +44,8 @@ export const AUDIT_ACTIONS = [
 	'organisation_deleted',
 	'breaker_opened',
 	'breaker_closed',
+	'alert_acknowledged',
+	'alert_closed',
 ] as const;
 
 /** Who changed what. Holds no secret and no user's name. */

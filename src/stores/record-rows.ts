@@ -15,7 +15,7 @@ import { LIMITS } from '../spec/shared-state.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
 
 /** A JSON column: text that must parse, and whose value must satisfy `schema`. */
-function json<T extends z.ZodType>(schema: T) {
+export function json<T extends z.ZodType>(schema: T) {
 	const parsed = z.string().transform((text, context) => {
 		try {
 			return JSON.parse(text) as unknown;

@@ -69,5 +69,22 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			measured_at INTEGER NOT NULL,
 			used_at INTEGER NOT NULL
 		) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE alerts (
+			id TEXT PRIMARY KEY,
+			key TEXT NOT NULL,
+			severity TEXT NOT NULL,
+			subject TEXT NOT NULL,
+			message TEXT NOT NULL,
+			detail TEXT NOT NULL,
+			opened_at INTEGER NOT NULL,
+			raised_at INTEGER NOT NULL,
+			count INTEGER NOT NULL,
+			acknowledged_at INTEGER,
+			acknowledged_by TEXT,
+			resolved_at INTEGER,
+			told TEXT NOT NULL
+		) STRICT;
+		CREATE INDEX alerts_by_time ON alerts (opened_at DESC, id DESC);
+		CREATE INDEX alerts_open ON alerts (key) WHERE resolved_at IS NULL;`,
 	],
 };

@@ -114,6 +114,16 @@ export const METRICS = {
 		help: 'Traces that could not be kept, by why.',
 		labels: ['reason'],
 	},
+	plimsoll_alerts_open: {
+		kind: 'gauge',
+		help: 'Alerts of this replica that are open, by the rule that raised them.',
+		labels: ['rule', 'severity'],
+	},
+	plimsoll_alert_deliveries_total: {
+		kind: 'counter',
+		help: 'What became of deliveries of alerts: sent, failed after the last attempt, or dropped because too many waited.',
+		labels: ['webhook', 'outcome'],
+	},
 	plimsoll_index_live: {
 		kind: 'gauge',
 		help: '1 when the collection has a live generation.',

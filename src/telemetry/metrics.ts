@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { RequestTrace, TraceSink } from '../spec/trace.ts';
 import { METRICS, type MetricName, type MetricOf } from './metric-catalogue.ts';
 import { RequestMetrics } from './request-metrics.ts';
-import { type KeptCounter, type Standing, samplesOf } from './standing.ts';
+import { KEPT, type Standing, samplesOf } from './standing.ts';
 
 /** Of the page, for its readers. */
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -73,8 +73,6 @@ function processRegistry(): Registry {
 	}
 	return ofProcess;
 }
-
-const KEPT: readonly KeptCounter[] = ['plimsoll_shared_state_unsettled_total', 'plimsoll_traces_dropped_total'];
 
 function isGauge(name: MetricName): name is MetricOf<'gauge'> {
 	return METRICS[name].kind === 'gauge';

@@ -1,6 +1,7 @@
 import type { Priority } from '../spec/priority.ts';
 import type { CollectionStatus } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
+import type { DeliveryCounts } from './alert-webhook.ts';
 import type { MetricOf } from './metric-catalogue.ts';
 
 /** How a running Plimsoll stands at this moment: what is asked for when somebody looks, and kept nowhere. */
@@ -19,6 +20,10 @@ export interface Standing {
 	readonly sharedState: Pick<StateHealth, 'backend' | 'status' | 'unsettled'>;
 	readonly idempotency: { readonly status: 'up' | 'down' };
 	readonly tracesDropped: Readonly<Record<string, number>>;
+	readonly alerts: {
+		readonly open: readonly { readonly rule: string; readonly severity: string; readonly open: number }[];
+		readonly deliveries: ReadonlyMap<string, DeliveryCounts>;
+	};
 	readonly collections: readonly CollectionStatus[];
 }
 
@@ -30,7 +35,12 @@ export interface Sample {
 }
 
 /** Counters that somebody else keeps. */
-export type KeptCounter = 'plimsoll_shared_state_unsettled_total' | 'plimsoll_traces_dropped_total';
+export const KEPT = [
+	'plimsoll_shared_state_unsettled_total',
+	'plimsoll_traces_dropped_total',
+	'plimsoll_alert_deliveries_total',
+] as const satisfies readonly MetricOf<'counter'>[];
+type KeptCounter = (typeof KEPT)[number];
 export type StandingMetric = MetricOf<'gauge'> | KeptCounter;
 
 const BREAKER_STATES = ['closed', 'open', 'probing', 'off'];
@@ -55,6 +65,7 @@ export function samplesOf(standing: Standing): readonly Sample[] {
 		...Object.entries(tracesDropped).map(
 			([reason, value]): Sample => ({ name: 'plimsoll_traces_dropped_total', labels: { reason }, value }),
 		),
+		...alertSamples(standing.alerts),
 		...standing.collections.flatMap(collectionSamples),
 		one('plimsoll_draining', Number(standing.draining)),
 		{ name: 'plimsoll_build_info', labels: { version: standing.version }, value: 1 },
@@ -83,6 +94,27 @@ function collectionSamples({ collection, generation, documents, chunks }: Collec
 			: [{ name: 'plimsoll_index_info', labels: { collection, generation }, value: 1 } satisfies Sample]),
 		{ name: 'plimsoll_index_documents', labels, value: documents },
 		{ name: 'plimsoll_index_chunks', labels, value: chunks },
+	];
+}
+
+function alertSamples({ open, deliveries }: Standing['alerts']): Sample[] {
+	return [
+		...open.map(
+			({ rule, severity, open: value }): Sample => ({
+				name: 'plimsoll_alerts_open',
+				labels: { rule, severity },
+				value,
+			}),
+		),
+		...[...deliveries].flatMap(([webhook, counts]) =>
+			Object.entries(counts).map(
+				([outcome, value]): Sample => ({
+					name: 'plimsoll_alert_deliveries_total',
+					labels: { webhook, outcome },
+					value,
+				}),
+			),
+		),
 	];
 }
 

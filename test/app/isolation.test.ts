@@ -91,6 +91,9 @@ const ROWS: Readonly<Record<string, Row>> = {
 		path: { upstream: () => 'local%2Fextractive' },
 		body: () => ({ state: 'open', for_ms: 1 }),
 	},
+	'GET /admin/alerts': admin,
+	'POST /admin/alerts/{alert}/acknowledge': { ...admin, path: { alert: () => 'alert_1' } },
+	'POST /admin/alerts/{alert}/close': { ...admin, path: { alert: () => 'alert_1' } },
 	'GET /admin/flags': admin,
 	'POST /admin/flags/{flag}/explain': { ...admin, path: { flag: () => 'any' }, body: () => ({}) },
 	'POST /admin/session': {

@@ -64,6 +64,8 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		limits: async () => [],
 		upstreams: () => [],
 		orderBreaker: () => Promise.reject(new Error('no upstream')),
+		alerts: async () => [],
+		orderAlert: () => Promise.reject(new Error('no alert')),
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),
 		metrics: async () => '',

@@ -22,6 +22,10 @@ const STANDING: Standing = {
 	sharedState: { backend: 'redis', status: 'down', unsettled: 4 },
 	idempotency: { status: 'up' },
 	tracesDropped: { buffer_full: 5, closed: 0 },
+	alerts: {
+		open: [{ rule: 'index_damaged', severity: 'page', open: 2 }],
+		deliveries: new Map([['on-call', { sent: 3, failed: 1, dropped: 0 }]]),
+	},
 	collections: [
 		{ collection: 'docs', generation: 'gen_2', documents: 10, chunks: 30 },
 		{ collection: 'tickets', generation: null, documents: 0, chunks: 0 },
@@ -140,6 +144,8 @@ describe('how things stand', () => {
 			plimsoll_shared_state_unsettled_total: 4,
 			plimsoll_idempotency_store_up: 1,
 			plimsoll_traces_dropped_total: 5,
+			plimsoll_alerts_open: 2,
+			plimsoll_alert_deliveries_total: 4,
 			plimsoll_draining: 0,
 		};
 		for (const [name, value] of Object.entries(values)) expect(page.sum(name), name).toBe(value);
