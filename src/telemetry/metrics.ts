@@ -42,6 +42,7 @@ export class Metrics {
 
 	/** The page in Prometheus’ text format. */
 	async page(standing: Standing, { withTenants }: { readonly withTenants: boolean }): Promise<string> {
+		this.#requests.handOver();
 		this.#show(standing);
 		const all = `${await this.#all.metrics()}\n${await processRegistry().metrics()}`;
 		return withTenants && this.#hasTenants ? `${all}\n${await this.#ofTenants.metrics()}` : all;

@@ -2,15 +2,16 @@ import { type Counter, Histogram, type Registry } from 'prom-client';
 import type { AttemptTrace, RequestTrace } from '../spec/trace.ts';
 import { BoundedNames } from './bounded-names.ts';
 import { METRICS, type MetricOf, NONE, SECONDS_BUCKETS } from './metric-catalogue.ts';
+import { Tally } from './tally.ts';
 
 /** Far above what a project names: edits of a long-running server may add up to it. */
 const NAMES_MAX = 500;
 const MICROS = 1_000_000;
 const MS = 1_000;
 
-/** What ended requests add up to. Costs a request some increments, and reads nothing but its trace. */
+/** What ended requests add up to. Costs a request some look-ups, and reads nothing but its trace. */
 export class RequestMetrics {
-	readonly #counters: Readonly<Record<MetricOf<'counter'>, Counter>>;
+	readonly #tallies: Readonly<Record<MetricOf<'counter'>, Tally>>;
 	readonly #durations: Histogram;
 	readonly #firstTokens: Histogram;
 	readonly #features = new BoundedNames(NAMES_MAX);
@@ -25,7 +26,7 @@ export class RequestMetrics {
 		counters: Readonly<Record<MetricOf<'counter'>, Counter>>,
 		options: { registry: Registry; tenantsMax: number },
 	) {
-		this.#counters = counters;
+		this.#tallies = talliesOf(counters);
 		this.#durations = histogramIn(options.registry, 'plimsoll_request_duration_seconds');
 		this.#firstTokens = histogramIn(options.registry, 'plimsoll_time_to_first_token_seconds');
 		this.#tenants = options.tenantsMax === 0 ? null : new BoundedNames(options.tenantsMax);
@@ -35,7 +36,7 @@ export class RequestMetrics {
 	count(trace: RequestTrace): void {
 		const feature = this.#features.of(trace.feature);
 		const { outcome, error_code: code, time_to_first_token_ms: firstTokenMs } = trace;
-		this.#add('plimsoll_requests_total', { feature, priority: priorityOf(trace), outcome, code: code ?? NONE }, 1);
+		this.#tallies.plimsoll_requests_total.add(1, feature, priorityOf(trace), outcome, code ?? NONE);
 		// Refusals take microseconds: among the others they would hide how long answers take.
 		if (outcome !== 'refused') this.#durations.observe({ feature }, trace.latency_ms / MS);
 		if (firstTokenMs !== null) this.#firstTokens.observe({ feature }, firstTokenMs / MS);
@@ -47,44 +48,44 @@ export class RequestMetrics {
 	}
 
 	#countTroubles(trace: RequestTrace, feature: string): void {
-		this.#add('plimsoll_cached_tokens_total', { feature }, trace.tokens_cached);
-		this.#add('plimsoll_retries_total', { feature }, trace.retries);
-		if (trace.client_retries > 0) this.#add('plimsoll_client_retries_total', { feature }, 1);
+		this.#tallies.plimsoll_cached_tokens_total.add(trace.tokens_cached, feature);
+		this.#tallies.plimsoll_retries_total.add(trace.retries, feature);
+		if (trace.client_retries > 0) this.#tallies.plimsoll_client_retries_total.add(1, feature);
 		if (trace.degraded) {
-			this.#add('plimsoll_degraded_total', { feature, reason: this.#reasons.of(trace.degraded_reason) }, 1);
+			this.#tallies.plimsoll_degraded_total.add(1, feature, this.#reasons.of(trace.degraded_reason));
 		}
-		if (trace.escalated_from !== null) this.#add('plimsoll_escalations_total', { feature }, 1);
+		if (trace.escalated_from !== null) this.#tallies.plimsoll_escalations_total.add(1, feature);
 		for (const { guard, verdict } of trace.guard_verdicts) {
 			if (verdict === 'pass') continue;
-			this.#add('plimsoll_guard_failures_total', { feature, guard: this.#guards.of(guard) }, 1);
+			this.#tallies.plimsoll_guard_failures_total.add(1, feature, this.#guards.of(guard));
 		}
 		const kind = replayOf(trace);
-		if (kind !== null) this.#add('plimsoll_idempotent_replays_total', { kind }, 1);
+		if (kind !== null) this.#tallies.plimsoll_idempotent_replays_total.add(1, kind);
 	}
 
 	#countAttempt(attempt: AttemptTrace, { cost_source: costSource }: RequestTrace, feature: string): void {
 		const upstream = this.#upstreams.of(attempt.upstream);
 		const source = costSource ?? NONE;
-		this.#add('plimsoll_attempts_total', { upstream, outcome: attempt.outcome }, 1);
-		this.#add('plimsoll_tokens_total', { feature, upstream, source, direction: 'in' }, attempt.tokens_in);
-		this.#add('plimsoll_tokens_total', { feature, upstream, source, direction: 'out' }, attempt.tokens_out);
-		this.#add('plimsoll_cost_usd_total', { feature, upstream, source }, attempt.cost_usd_micros / MICROS);
+		this.#tallies.plimsoll_attempts_total.add(1, upstream, attempt.outcome);
+		this.#tallies.plimsoll_tokens_total.add(attempt.tokens_in, feature, upstream, source, 'in');
+		this.#tallies.plimsoll_tokens_total.add(attempt.tokens_out, feature, upstream, source, 'out');
+		this.#tallies.plimsoll_cost_usd_total.add(attempt.cost_usd_micros / MICROS, feature, upstream, source);
 	}
 
 	#countTenant({ outcome, steps }: RequestTrace, tenant: string): void {
-		this.#add('plimsoll_tenant_requests_total', { tenant, outcome }, 1);
+		this.#tallies.plimsoll_tenant_requests_total.add(1, tenant, outcome);
 		for (const { attempts } of steps) {
 			for (const attempt of attempts) {
-				this.#add('plimsoll_tenant_tokens_total', { tenant, direction: 'in' }, attempt.tokens_in);
-				this.#add('plimsoll_tenant_tokens_total', { tenant, direction: 'out' }, attempt.tokens_out);
-				this.#add('plimsoll_tenant_cost_usd_total', { tenant }, attempt.cost_usd_micros / MICROS);
+				this.#tallies.plimsoll_tenant_tokens_total.add(attempt.tokens_in, tenant, 'in');
+				this.#tallies.plimsoll_tenant_tokens_total.add(attempt.tokens_out, tenant, 'out');
+				this.#tallies.plimsoll_tenant_cost_usd_total.add(attempt.cost_usd_micros / MICROS, tenant);
 			}
 		}
 	}
 
-	/** A counter that throws would take the request's end with it: what it cannot take is no amount. */
-	#add(name: MetricOf<'counter'>, labels: Record<string, string>, amount: number): void {
-		if (amount > 0 && Number.isFinite(amount)) this.#counters[name].inc(labels, amount);
+	/** Brings the counters up to date. */
+	handOver(): void {
+		for (const tally of Object.values(this.#tallies)) tally.handOver();
 	}
 }
 
@@ -106,4 +107,10 @@ function replayOf({ steps }: RequestTrace): 'stored' | 'joined' | null {
 function histogramIn(registry: Registry, name: MetricOf<'histogram'>): Histogram {
 	const { help, labels } = METRICS[name];
 	return new Histogram({ name, help, labelNames: [...labels], buckets: [...SECONDS_BUCKETS], registers: [registry] });
+}
+
+function talliesOf(counters: Readonly<Record<MetricOf<'counter'>, Counter>>): Record<MetricOf<'counter'>, Tally> {
+	const names = Object.keys(counters) as MetricOf<'counter'>[];
+	const tallies = names.map((name) => [name, new Tally(counters[name], METRICS[name].labels)]);
+	return Object.fromEntries(tallies) as Record<MetricOf<'counter'>, Tally>;
 }
