@@ -101,6 +101,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			traces: metrics.before(traces),
 			authenticator,
 			sharedState,
+			alerts: alerts.sink,
 			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
 			hashUser: (tenantId, user) => users.of(tenantId, user),
 		},

@@ -20,6 +20,7 @@ export function createSnapshot(
 	// Loading a tokenizer's table takes a tenth of a second, which no request should pay.
 	for (const { upstream } of models.values()) countTokens('', upstream.tokenizer);
 	if (config.embedders.size > 0) countTokens('', EMBEDDING_TOKENIZER);
+	const modelOf = (upstream: string | null) => (upstream === null ? null : (models.get(upstream) ?? null));
 	const features = [...project.releases].map(([name, release]): [string, Feature] => {
 		const { contract } = release;
 		const prompt = project.prompts.get(name);
@@ -32,7 +33,8 @@ export function createSnapshot(
 				guards: createGuards(contract.guards),
 				partCheck: partCheckOf(contract),
 				route: contract.models.route.flatMap((upstream) => models.get(upstream) ?? []),
-				escalateTo: contract.models.escalateTo === null ? null : (models.get(contract.models.escalateTo) ?? null),
+				escalateTo: modelOf(contract.models.escalateTo),
+				helper: modelOf(contract.retrieval?.helper ?? null),
 				flags: featureFlags(contract, {
 					source: flags,
 					definitions: project.flags,

@@ -17,7 +17,10 @@ export interface CollectionConfig {
 		readonly rrfK: number;
 		/** Candidates that each leg contributes. */
 		readonly candidates: number;
+		/** Of each part: a leg that has no time-out of its own, and reading what was found. */
 		readonly timeoutMs: number;
+		readonly lexicalTimeoutMs: number;
+		readonly vectorTimeoutMs: number;
 	};
 }
 

@@ -25,6 +25,8 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			rrfK: raw.search.rrf_k,
 			candidates: raw.search.candidates,
 			timeoutMs: raw.search.timeout_ms,
+			lexicalTimeoutMs: raw.search.lexical_timeout_ms ?? raw.search.timeout_ms,
+			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
 		},
 	};
 }

@@ -1,3 +1,4 @@
+import { compileRetrieval, emptyRetrievalEnd } from './compile-retrieval.ts';
 import type { RawContract } from './contract-schema.ts';
 import { usdToMicros } from './money.ts';
 import type { Contract, FailureAction, FailureSituation, Hedge } from './release.ts';
@@ -34,14 +35,7 @@ export function compileContract(
 			deadlineMs: budget.deadline_ms,
 			stepShare: { retrieve: budget.step_share.retrieve, generate: budget.step_share.generate },
 		},
-		retrieval: retrieval && {
-			collection: retrieval.collection,
-			k: retrieval.k,
-			mode: retrieval.mode,
-			hitsMin: retrieval.hits_min,
-			scoreMin: retrieval.score_min,
-			tokensMax: retrieval.tokens_max,
-		},
+		retrieval: compileRetrieval(raw, from.available),
 		prompt: { name: prompt, version },
 		models: {
 			route: models.route.filter(from.available),
@@ -65,7 +59,7 @@ export function compileContract(
 		},
 		stream: raw.stream,
 		streamWindowChars: raw.stream_window_chars,
-		onFailure: failurePolicies(raw.on_failure, escalateTo),
+		onFailure: failurePolicies(raw, escalateTo),
 		flags: flagUses(raw.flags),
 	};
 }
@@ -76,9 +70,9 @@ function hedgeOf(raw: RawContract['models']['hedge']): Hedge | null {
 	return raw.after_ms === null ? null : { afterMs: raw.after_ms };
 }
 
-function failurePolicies(raw: RawContract['on_failure'], escalateTo: string | null): Contract['onFailure'] {
-	const compile = (situation: FailureSituation): FailureAction => {
-		const policy = raw[situation];
+function failurePolicies(raw: RawContract, escalateTo: string | null): Contract['onFailure'] {
+	const compile = (situation: Exclude<FailureSituation, 'empty_retrieval'>): FailureAction => {
+		const policy = raw.on_failure[situation];
 		if (typeof policy !== 'string') return { action: 'fall_back', answer: policy.fall_back };
 		// An optional upstream that is switched off leaves nothing to escalate to: failing closed is the safe end.
 		if (policy === 'escalate' && escalateTo === null) return { action: 'fail_closed' };
@@ -88,7 +82,7 @@ function failurePolicies(raw: RawContract['on_failure'], escalateTo: string | nu
 		upstream_timeout: compile('upstream_timeout'),
 		upstream_outage: compile('upstream_outage'),
 		upstream_quota: compile('upstream_quota'),
-		empty_retrieval: compile('empty_retrieval'),
+		empty_retrieval: emptyRetrievalEnd(raw),
 		budget_exceeded: compile('budget_exceeded'),
 		invalid_output: compile('invalid_output'),
 		stream_broken: compile('stream_broken'),

@@ -149,7 +149,17 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
 	const sources = collection.sources.map((source) => ({ ...source, path: portable(source.path) }));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
-	return { ...collection, sources, embedder: embedder && embedderIdentity(embedder, portable) };
+	const search = searchIdentity(collection.search);
+	return { ...collection, sources, search, embedder: embedder && embedderIdentity(embedder, portable) };
+}
+
+/** What is younger is left out where it says nothing, so that older releases keep their hashes. */
+function searchIdentity({ lexicalTimeoutMs, vectorTimeoutMs, ...search }: CollectionConfig['search']): object {
+	return {
+		...search,
+		...(lexicalTimeoutMs !== search.timeoutMs && { lexicalTimeoutMs }),
+		...(vectorTimeoutMs !== search.timeoutMs && { vectorTimeoutMs }),
+	};
 }
 
 /** What of an embedder can change an answer. */

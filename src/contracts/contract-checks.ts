@@ -1,10 +1,11 @@
 import type { Problem } from '../spec/problem.ts';
 import type { ProjectNames } from './compile-project.ts';
-import { DEADLINE_DEFAULT_MS, K_DEFAULT, PROMPT_DEFAULT, TOKENS_IN_DEFAULT } from './contract-schema.ts';
+import { DEADLINE_DEFAULT_MS, PROMPT_DEFAULT } from './contract-schema.ts';
 import { dangling } from './dangling.ts';
 import { checkFlagUse } from './flag-checks.ts';
 import type { PromptNames } from './prompt-names.ts';
 import { DEFAULT_ROUTE, FAILURE_POLICIES } from './release.ts';
+import { checkRetrieval, checkRetrievalBudget } from './retrieval-checks.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
 import type { FieldPath, YamlDocument } from './yaml-document.ts';
@@ -36,7 +37,7 @@ export function checkContract(document: YamlDocument, around: Surroundings): rea
 	if (typeof schema === 'string' && schema.startsWith('schemas/') && !around.schemas.includes(schema)) {
 		report(['guards', 'output_schema'], dangling('file', schema, around.schemas));
 	}
-	checkBudget(document.value, report);
+	checkRetrievalBudget(document.value, report);
 	if (typeof prompt === 'string') {
 		const [name = '', version = null] = prompt.split('@', 2);
 		const flags = around.project?.flags ?? null;
@@ -140,35 +141,6 @@ function checkEquals(models: unknown, { known, report }: { known: readonly strin
 			if (seen.has(name)) report(path, { message: `${name} stands twice in models.equals` });
 			seen.add(name);
 		}
-	}
-}
-
-function checkRetrieval(contract: unknown, project: ProjectNames | null, report: Report): void {
-	const retrieval = valueAt(contract, ['retrieval']) ?? null;
-	const collection = valueAt(retrieval, ['collection']);
-	if (project && typeof collection === 'string' && !project.collections.includes(collection)) {
-		report(['retrieval', 'collection'], dangling('collection', collection, project.collections));
-	}
-	const [k, hitsMin] = [valueAt(retrieval, ['k']) ?? K_DEFAULT, valueAt(retrieval, ['hits_min'])];
-	if (typeof k === 'number' && typeof hitsMin === 'number' && hitsMin > k) {
-		report(['retrieval', 'hits_min'], {
-			message: `${hitsMin} hits can never be reached`,
-			expected: `at most k (${k})`,
-		});
-	}
-	const citations = valueAt(contract, ['guards', 'citations']);
-	if (retrieval === null && (citations === 'required' || citations === 'valid')) {
-		const hint = 'add retrieval, or write off';
-		report(['guards', 'citations'], { message: `${citations} citations of a feature that retrieves nothing`, hint });
-	}
-}
-
-function checkBudget(contract: unknown, report: Report): void {
-	const total = valueAt(contract, ['budget', 'tokens_in_max']) ?? TOKENS_IN_DEFAULT;
-	const passages = valueAt(contract, ['retrieval', 'tokens_max']);
-	if (typeof total === 'number' && typeof passages === 'number' && passages > total) {
-		const expected = `at most budget.tokens_in_max (${total})`;
-		report(['retrieval', 'tokens_max'], { message: `${passages} tokens of passages can never fit`, expected });
 	}
 }
 

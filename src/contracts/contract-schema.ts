@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { PRIORITIES } from '../spec/priority.ts';
 import { decimal, integer, MILLISECONDS, nameKey, share, TOKENS, text, upstreamName } from './fields.ts';
 import { usdToMicros } from './money.ts';
-import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from './release.ts';
+import { type BareAction, FAILURE_POLICIES, type FailureSituation } from './release.ts';
+import { emptyRetrieval, retrieval } from './retrieval-schema.ts';
 import type { SchemaNode } from './schema-node.ts';
 
 /** Plimsoll's own business: a contract cannot set them, and `n` would multiply the cost behind the budget's back. */
@@ -12,7 +13,6 @@ const DEFAULT_CLIENT_PARAMETERS = [...OUTPUT_LIMITS, 'temperature', 'top_p', 'st
 
 /** Shared with the checks that compare two fields, one of which may be left out. */
 export const DEADLINE_DEFAULT_MS = 30_000;
-export const K_DEFAULT = 5;
 export const TOKENS_IN_DEFAULT = 6_000;
 export const PROMPT_DEFAULT = 'answer';
 
@@ -78,33 +78,6 @@ const budget = z
 	})
 	.prefault({})
 	.meta({ description: 'Hard caps for one request, enforced in code.' });
-
-const retrieval = z
-	.strictObject({
-		collection: nameKey.meta({
-			description: 'Where passages come from: a name under `collections` in plimsoll.yaml.',
-			examples: ['docs'],
-		}),
-		k: integer(1, 200, { description: 'How many passages are asked for.' }).default(K_DEFAULT),
-		mode: z
-			.enum(['hybrid', 'lexical', 'vector'])
-			.meta({ description: 'Which legs of the search run; null leaves it to the collection.' })
-			.nullable()
-			.default(null),
-		hits_min: integer(0, 200, {
-			description: 'Fewer passages than this count as an empty retrieval, see `on_failure.empty_retrieval`.',
-		}).default(1),
-		score_min: decimal(0, 1_000_000, {
-			description: 'Passages with a lower score are left out. Scores depend on the fusion of the collection.',
-		}).default(0),
-		tokens_max: integer(1, 1_000_000, {
-			description: 'The most tokens of passages that go into the prompt; the lowest ranks are cut first.',
-			'x-unit': TOKENS,
-		}).default(3_000),
-	})
-	.nullable()
-	.default(null)
-	.meta({ description: 'What the feature reads before it answers. Left out: it retrieves nothing.' });
 
 const hedge = z
 	.strictObject({
@@ -267,11 +240,13 @@ const guards = z
 	.prefault({})
 	.meta({ description: 'Checks that an answer passes before it counts as one.' });
 
-const SITUATIONS: Readonly<Record<FailureSituation, string>> = {
+/** An empty retrieval has ways of its own, see retrieval-schema.ts. */
+type PlainSituation = Exclude<FailureSituation, 'empty_retrieval'>;
+
+const SITUATIONS: Readonly<Record<PlainSituation, string>> = {
 	upstream_timeout: 'No answer within the upstream’s time-outs.',
 	upstream_outage: 'The upstream cannot be reached or answers with a server error.',
 	upstream_quota: 'The provider refuses for rate limits or quota.',
-	empty_retrieval: 'Retrieval found fewer passages than `retrieval.hits_min`.',
 	budget_exceeded:
 		'The prompt does not fit `budget.tokens_in_max`, or the call could cost more than `budget.cost_usd_max`.',
 	invalid_output: 'The answer failed a guard.',
@@ -279,8 +254,8 @@ const SITUATIONS: Readonly<Record<FailureSituation, string>> = {
 	feature_disabled: 'The flag of `flags.enabled` switched the feature off.',
 };
 
-function failurePolicy(situation: FailureSituation) {
-	const allowed: readonly FailureAction['action'][] = FAILURE_POLICIES[situation];
+function failurePolicy(situation: PlainSituation) {
+	const allowed: readonly (BareAction | 'fall_back')[] = FAILURE_POLICIES[situation];
 	const bare = allowed.filter((action) => action !== 'fall_back');
 	const expected = allowed.map((action) => (action === 'fall_back' ? '{fall_back: "a fixed answer"}' : action));
 	return z
@@ -294,7 +269,7 @@ const onFailure = z
 		upstream_timeout: failurePolicy('upstream_timeout'),
 		upstream_outage: failurePolicy('upstream_outage'),
 		upstream_quota: failurePolicy('upstream_quota'),
-		empty_retrieval: failurePolicy('empty_retrieval'),
+		empty_retrieval: emptyRetrieval,
 		budget_exceeded: failurePolicy('budget_exceeded'),
 		invalid_output: failurePolicy('invalid_output'),
 		stream_broken: failurePolicy('stream_broken'),

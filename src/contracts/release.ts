@@ -9,8 +9,8 @@ export type FailureAction =
 	| { readonly action: 'continue' }
 	/** Go to the next upstream of the route. The answer is marked degraded. */
 	| { readonly action: 'fail_over' }
-	/** Answer with a fixed text. The answer is marked degraded. */
-	| { readonly action: 'fall_back'; readonly answer: string }
+	/** Answer with a fixed text: an answer, a question to the user, or that the feature does not know. Marked degraded. */
+	| { readonly action: 'fall_back' | 'ask_back' | 'abstain'; readonly answer: string }
 	/** Go to `models.escalate_to`. */
 	| { readonly action: 'escalate' }
 	/** Go on without what is missing. The answer is marked degraded. */
@@ -18,17 +18,27 @@ export type FailureAction =
 	/** End with the situation's error. */
 	| { readonly action: 'fail_closed' };
 
+/** An action that needs no text of the contract's. */
+export type BareAction = Exclude<FailureAction['action'], 'fall_back' | 'ask_back' | 'abstain'>;
+
 /** Which actions each situation allows; the first is the default when the contract is silent. */
 export const FAILURE_POLICIES = {
 	upstream_timeout: ['fail_over', 'retry', 'fall_back', 'fail_closed'],
 	upstream_outage: ['retry', 'fail_over', 'fall_back', 'fail_closed'],
 	upstream_quota: ['retry', 'fail_over', 'fall_back', 'fail_closed'],
-	empty_retrieval: ['fail_closed', 'degrade', 'fall_back'],
+	empty_retrieval: ['fail_closed', 'degrade', 'fall_back', 'ask_back', 'abstain'],
 	budget_exceeded: ['fail_closed', 'escalate', 'fall_back'],
 	invalid_output: ['fail_closed', 'retry', 'escalate', 'fall_back'],
 	stream_broken: ['continue', 'retry', 'fail_over', 'fall_back', 'fail_closed'],
 	feature_disabled: ['fail_closed', 'fall_back'],
 } as const satisfies Record<string, readonly FailureAction['action'][]>;
+
+/**
+ * How retrieval looks again when it found too little. `widen_k`: further down the ranking, with every vector compared;
+ * `lexical`: by BM25 alone; `rewrite`: for another query, written by an upstream.
+ */
+export const FLOOR_STEPS = ['widen_k', 'lexical', 'rewrite'] as const;
+export type FloorStep = (typeof FLOOR_STEPS)[number];
 
 /** What flags call the contract's own route, `models.route`. */
 export const DEFAULT_ROUTE = 'default';
@@ -97,11 +107,20 @@ export interface Contract {
 		readonly k: number;
 		/** Null: as the collection is configured. */
 		readonly mode: SearchMode | null;
-		/** Fewer hits than this, or hits whose score is below `scoreMin`, are an empty retrieval. */
+		/** Fewer hits than this, those whose score is below `scoreMin` not counted, are an empty retrieval. */
 		readonly hitsMin: number;
 		readonly scoreMin: number;
-		/** The most tokens of passages that go into the prompt; the rest is cut by rank. */
+		/** In the place of `scoreMin` for BM25 scores, where BM25 answers alone although more was wanted. */
+		readonly lexicalScoreMin: number;
+		/** What is tried in order when there are too few, before `onFailure.empty_retrieval` ends it. */
+		readonly floor: readonly FloorStep[];
+		/** What is expected of known-answer queries, in (0, 1]; null: nothing. */
+		readonly recallAtK: number | null;
+		/** The most tokens of passages that go into the prompt. */
 		readonly tokensMax: number;
+		readonly overTokensMax: 'cut' | 'summarise';
+		/** Who rewrites and summarises; null: nobody, since neither is wanted, or who would is switched off. */
+		readonly helper: string | null;
 	} | null;
 	/** Name of the prompt under `prompts/`, and its version when pinned. */
 	readonly prompt: { readonly name: string; readonly version: string | null };

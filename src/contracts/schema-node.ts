@@ -134,9 +134,9 @@ function branchFor(node: SchemaNode, value: unknown): SchemaNode {
 		const [name, constant] =
 			Object.entries(option.properties ?? {}).find(([, child]) => child.const !== undefined) ?? [];
 		if (name !== undefined) return memberOf(value, name) === constant?.const;
-		return isMapping(value) === (option.type === 'object');
+		return Array.isArray(value) ? option.type === 'array' : isMapping(value) === (option.type === 'object');
 	});
-	return isMapping(value) && fitting ? fitting : node;
+	return typeof value === 'object' && value !== null && fitting ? fitting : node;
 }
 
 /** The member of a mapping or the item of a list; undefined when there is none. */

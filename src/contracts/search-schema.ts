@@ -1,6 +1,15 @@
 import * as z from 'zod';
 import { decimal, integer, MILLISECONDS } from './fields.ts';
 
+function legTimeout(description: string) {
+	return integer(1, 600_000, {
+		description,
+		'x-unit': MILLISECONDS,
+		'x-default': '`timeout_ms`',
+		examples: [500],
+	}).optional();
+}
+
 /** How a collection is searched. */
 export const search = z
 	.strictObject({
@@ -18,7 +27,12 @@ export const search = z
 		}).optional(),
 		rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
 		candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),
-		timeout_ms: integer(1, 600_000, { description: 'One search.', 'x-unit': MILLISECONDS }).default(2_000),
+		timeout_ms: integer(1, 600_000, {
+			description: 'Each part of a search: a leg, and reading what was found.',
+			'x-unit': MILLISECONDS,
+		}).default(2_000),
+		lexical_timeout_ms: legTimeout('The lexical leg.'),
+		vector_timeout_ms: legTimeout('The vector leg, the embedding of the query included.'),
 	})
 	.prefault({})
 	.meta({ description: 'How the collection is searched.' });

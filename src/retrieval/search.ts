@@ -32,10 +32,24 @@ class NoAnswer extends Error {
 }
 
 /** `limit` is of each leg's candidates. */
-interface Query extends LegRequest {
+interface Query extends Omit<LegRequest, 'timeoutMs'> {
 	readonly text: string;
+	readonly exact: boolean;
+	readonly timeouts: Timeouts;
 	readonly signal: AbortSignal | null;
 }
+
+/** Milliseconds. */
+interface Timeouts {
+	readonly lexical: number;
+	readonly vector: number;
+	readonly read: number;
+}
+
+/** Of the time that a whole search may take, for reading what was found: the legs must have ended before. */
+const READ_SHARE = 0.2;
+/** What a widened search takes from each leg, in the place of one part. */
+const WIDENING = 4;
 
 /** Searches the live generation: both legs at once, each within its time-out, then fused. */
 export function createRetriever(parts: { catalogue: Catalogue; embedders: EmbedderPool; clock: Clock }): Retriever {
@@ -50,9 +64,10 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 			const { mode, degraded } = plan(request, state);
 			const query: Query = {
 				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
-				limit: mode === 'hybrid' ? Math.max(search.candidates, request.k) : request.k + TIES_MAX,
+				limit: limitOf(request, mode, search),
 				filter: request.filter,
-				timeoutMs: search.timeoutMs,
+				exact: request.widened === true,
+				timeouts: timeoutsOf(request, search),
 				signal: request.signal,
 			};
 			const [lexical, vector] = await Promise.all([
@@ -78,6 +93,7 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 				collection: request.collection,
 				generation: index.manifest.generation,
 				mode,
+				answered: answeredBy(lexical, vector),
 				hits,
 				lexicalMs: lexical?.ms ?? null,
 				vectorMs: vector?.ms ?? null,
@@ -99,7 +115,7 @@ class Examiner {
 	}
 
 	/** The error to throw: `index_not_ready` with the remedy when the files are to blame, else the one given. */
-	async explain(error: PlimsollError, index: LiveIndex, { timeoutMs }: Query): Promise<PlimsollError> {
+	async explain(error: PlimsollError, index: LiveIndex, { timeouts }: Query): Promise<PlimsollError> {
 		if (error.cause instanceof NoAnswer) return error;
 		const now = this.#clock.monotonic();
 		let last = this.#last.get(index);
@@ -110,7 +126,7 @@ class Examiner {
 		}
 		// A large index takes longer to read than a search may take; the look goes on and marks it by itself.
 		const { promise: timeUp, resolve } = Promise.withResolvers<null>();
-		const cancelTimer = this.#clock.after(timeoutMs, () => resolve(null));
+		const cancelTimer = this.#clock.after(timeouts.read, () => resolve(null));
 		const state = await Promise.race([last.examined.catch(() => null), timeUp]);
 		cancelTimer();
 		return state?.problem ?? error;
@@ -143,8 +159,36 @@ function plan({ k, mode }: SearchRequest, { config }: CollectionState): { mode: 
 	return { mode: wanted === 'hybrid' && config.search.vectorWeight === 0 ? 'lexical' : wanted, degraded: [] };
 }
 
+function limitOf(
+	{ k, widened }: SearchRequest,
+	mode: SearchMode,
+	{ candidates }: CollectionState['config']['search'],
+): number {
+	const limit = mode === 'hybrid' ? Math.max(candidates, k) : k + TIES_MAX;
+	return widened ? limit * WIDENING : limit;
+}
+
+/** A leg that would outlast the search is cut short, so that the other one still answers in time. */
+function timeoutsOf({ msMax }: SearchRequest, search: CollectionState['config']['search']): Timeouts {
+	const { timeoutMs, lexicalTimeoutMs, vectorTimeoutMs } = search;
+	if (msMax === undefined) return { lexical: lexicalTimeoutMs, vector: vectorTimeoutMs, read: timeoutMs };
+	const legMs = Math.max(1, msMax * (1 - READ_SHARE));
+	return {
+		lexical: Math.min(lexicalTimeoutMs, legMs),
+		vector: Math.min(vectorTimeoutMs, legMs),
+		read: Math.min(timeoutMs, Math.max(1, msMax)),
+	};
+}
+
+/** A leg that answered with nothing has answered. */
+function answeredBy(lexical: Leg | null, vector: Leg | null): SearchMode {
+	if (!lexical?.candidates) return 'vector';
+	return vector?.candidates ? 'hybrid' : 'lexical';
+}
+
 function lexicalLeg({ clock }: { clock: Clock }, index: LiveIndex, query: Query): Promise<Leg> {
-	return runLeg('lexical', clock, query, () => index.reader.lexical(query.text, query));
+	const timeoutMs = query.timeouts.lexical;
+	return runLeg('lexical', clock, query, () => index.reader.lexical(query.text, { ...query, timeoutMs }));
 }
 
 function vectorLeg(
@@ -161,7 +205,7 @@ function vectorLeg(
 		const [vector] = vectors;
 		// A query without content words has no direction, so that nothing is near it.
 		if (!vector?.some((value) => value !== 0)) return [];
-		return index.reader.vector(vector, { ...query, exact: false });
+		return index.reader.vector(vector, { ...query, timeoutMs: query.timeouts.vector });
 	});
 }
 
@@ -177,11 +221,12 @@ function assertSameEmbedder(collection: string, embedder: Embedder, index: LiveI
 
 /** Never rejects: a leg that fails or stalls says so, and the other one answers. */
 async function runLeg(
-	name: string,
+	name: 'lexical' | 'vector',
 	clock: Clock,
-	{ timeoutMs, signal }: Query,
+	{ timeouts, signal }: Query,
 	run: (signal: AbortSignal) => Promise<Candidate[]>,
 ): Promise<Leg> {
+	const timeoutMs = timeouts[name];
 	const started = clock.monotonic();
 	const stop = new AbortController();
 	const { promise: stopped, reject } = Promise.withResolvers<never>();
@@ -211,10 +256,11 @@ async function readHits(
 	query: Query,
 ): Promise<Hit[]> {
 	const { promise: expired, reject } = Promise.withResolvers<never>();
-	const cancelTimer = clock.after(query.timeoutMs, () => reject(new NoAnswer(query.timeoutMs)));
+	const timeoutMs = query.timeouts.read;
+	const cancelTimer = clock.after(timeoutMs, () => reject(new NoAnswer(timeoutMs)));
 	try {
 		const rows = fused.map(({ row }) => row);
-		const passages = await Promise.race([index.reader.passages(rows, query.timeoutMs), expired]);
+		const passages = await Promise.race([index.reader.passages(rows, timeoutMs), expired]);
 		return fused.map(({ chunkId, score, lexicalScore, vectorScore }, at) => {
 			const passage = passages.get(chunkId);
 			if (!passage) throw new Error(`chunk ${chunkId} was found and is not there`);

@@ -18,6 +18,8 @@ export interface Feature {
 	/** Available upstreams in order of preference; at least one. */
 	readonly route: readonly Model[];
 	readonly escalateTo: Model | null;
+	/** Who rewrites queries and summarises passages; null: nobody. */
+	readonly helper: Model | null;
 	/** Null: no flag decides anything. */
 	readonly flags: FeatureFlags | null;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import type { Contract, Hedge, SchemaFormat } from '../contracts/release.ts';
+import type { Contract, FailureAction, Hedge, SchemaFormat } from '../contracts/release.ts';
 import type { RetryBudgets } from '../policy/retry-budget.ts';
 import type { ChatMessage, Model, ModelRequest } from '../spec/model.ts';
 import type { AnswerTimes } from './answer-times.ts';
@@ -49,3 +49,16 @@ export interface GenerationParts {
 export type Generation =
 	| ({ readonly kind: 'produced'; readonly model: Model; readonly degraded: string | null } & Produced)
 	| { readonly kind: 'fallen_back'; readonly answer: string; readonly degraded: string };
+
+const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
+/** What fails is not tried in another way. */
+export const NO_POLICIES: GenerationPlan['onFailure'] = {
+	upstream_timeout: FAIL_CLOSED,
+	upstream_outage: FAIL_CLOSED,
+	upstream_quota: FAIL_CLOSED,
+	empty_retrieval: FAIL_CLOSED,
+	budget_exceeded: FAIL_CLOSED,
+	invalid_output: FAIL_CLOSED,
+	stream_broken: FAIL_CLOSED,
+	feature_disabled: FAIL_CLOSED,
+};

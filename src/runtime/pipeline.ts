@@ -10,10 +10,11 @@ import type { GuardVerdict } from '../spec/trace.ts';
 import { fallbackAnswer, markDegraded, producedAnswer } from './answer.ts';
 import { assemble } from './assemble.ts';
 import { assign } from './assign.ts';
+import type { ContextSizes } from './context-sizes.ts';
 import { lastUserText, readConversation } from './conversation.ts';
 import type { Feature, Snapshot } from './feature.ts';
 import { generate } from './generate.ts';
-import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
+import { type Generation, type GenerationParts, type GenerationPlan, NO_POLICIES } from './generation-plan.ts';
 import { guard } from './guard.ts';
 import { OutgoingStream, outgoingOf } from './outgoing-stream.ts';
 import { bareParameters, type CallParameters, featureParameters, translatedParameters } from './parameters.ts';
@@ -27,6 +28,7 @@ import { spread } from './spread.ts';
 export interface PipelineParts extends GenerationParts {
 	readonly retriever: Retriever;
 	readonly places: Places;
+	readonly contexts: ContextSizes;
 }
 
 /**
@@ -59,7 +61,7 @@ async function answerAsFeature(
 	const { call, input } = await route(context, request, feature);
 
 	const found = contract.retrieval
-		? await retrieve(context, { contract, retrieval: contract.retrieval, question: input.question }, parts)
+		? await retrieve(context, { feature, retrieval: contract.retrieval, input }, parts)
 		: NOTHING_TO_FIND;
 	if (found.kind === 'fallen_back')
 		return respond(context, request.sink, fallbackAnswer(context, found.answer, found.degraded));
@@ -305,18 +307,6 @@ function sentAsInput({ messages, parameters }: ChatRequest): unknown {
 	return tools || functions || format ? { messages, tools, functions, format } : messages;
 }
 
-const FAIL_CLOSED: FailureAction = { action: 'fail_closed' };
-/** What fails is not tried in another way. */
-const NO_POLICIES: GenerationPlan['onFailure'] = {
-	upstream_timeout: FAIL_CLOSED,
-	upstream_outage: FAIL_CLOSED,
-	upstream_quota: FAIL_CLOSED,
-	empty_retrieval: FAIL_CLOSED,
-	budget_exceeded: FAIL_CLOSED,
-	invalid_output: FAIL_CLOSED,
-	stream_broken: FAIL_CLOSED,
-	feature_disabled: FAIL_CLOSED,
-};
 const BARE_POLICIES: GenerationPlan['onFailure'] = { ...NO_POLICIES, upstream_outage: { action: 'retry' } };
 
 /** respond: hands over what was held back until it was whole and guarded. */

@@ -1,8 +1,12 @@
-import type { Clock } from '../base/clock.ts';
 import type { Contract } from '../contracts/release.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { Hit, Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import type { PromptInput } from '../spec/prompt.ts';
+import type { Hit, SearchResult } from '../spec/retrieval.ts';
+import { capPassages } from './cap-passages.ts';
+import type { ContextSizes } from './context-sizes.ts';
+import type { Feature } from './feature.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
+import { type FloorParts, type Found, findAboveFloor, isEnough } from './retrieval-floor.ts';
 
 export type Retrieval =
 	| { readonly kind: 'found'; readonly hits: readonly Hit[]; readonly degraded: string | null }
@@ -11,81 +15,54 @@ export type Retrieval =
 /** retrieve: finds the passages that the answer must rest on, holds them to the floor and cuts them to the cap. */
 export function retrieve(
 	context: RequestContext,
-	ask: { contract: Contract; retrieval: NonNullable<Contract['retrieval']>; question: string },
-	parts: { retriever: Retriever; clock: Clock },
+	ask: { feature: Feature; retrieval: NonNullable<Contract['retrieval']>; input: Omit<PromptInput, 'passages'> },
+	parts: FloorParts & { readonly contexts: ContextSizes },
 ): Promise<Retrieval> {
 	return context.step('retrieve', async (notes) => {
-		const { contract, retrieval, question } = ask;
+		const { feature, retrieval, input } = ask;
+		const { contract } = feature.release;
+		const { question } = input;
 		if (question.trim() === '') {
-			throw new PlimsollError(
-				'request_invalid',
-				`${contract.feature} retrieves for a question, and the request has none.`,
-				{
-					param: 'question',
-				},
-			);
+			const message = `${contract.feature} retrieves for a question, and the request has none.`;
+			throw new PlimsollError('request_invalid', message, { param: 'question' });
 		}
-		const result = await searchWithin(
-			context,
-			{ collection: retrieval.collection, query: question, k: retrieval.k, mode: retrieval.mode, filter: null },
-			{ ...parts, msMax: context.deadlineMs * contract.budget.stepShare.retrieve },
-		);
-		const hits = withinCap(atLeast(retrieval.scoreMin, result.hits), retrieval.tokensMax);
-		note(context, notes, { result, used: hits });
-		const searchDegraded = result.degraded === null ? null : `retrieval: ${result.degraded}`;
-		if (hits.length >= retrieval.hitsMin) return { kind: 'found', hits, degraded: searchDegraded };
-		return belowFloor(contract, hits);
+		const { stepShare } = contract.budget;
+		const endsMs = context.elapsedMs() + context.deadlineMs * stepShare.retrieve;
+		const { helper } = feature;
+		const where = { parts, notes };
+		const found = await findAboveFloor(context, { contract, retrieval, helper, input, endsMs }, where);
+		const ofCap = { contract, retrieval, helper, question, hits: found.hits, endsMs };
+		const capped = await capPassages(context, ofCap, where);
+		parts.contexts.note(contract.feature, Number(notes.detail.tokens_found));
+		note(context, notes, { result: found.result, used: capped.hits });
+		if (!isEnough(capped, retrieval)) return belowFloor(contract, capped.hits, notes);
+		return { kind: 'found', hits: capped.hits, degraded: degradation(found, capped.degraded, notes) };
 	});
 }
 
-function belowFloor({ feature, retrieval, onFailure }: Contract, hits: readonly Hit[]): Retrieval {
+/** Why an answer from these passages is degraded; the way that saved it goes before what else was amiss. */
+function degradation({ by, result }: Found, cap: string | null, { detail }: StepNotes): string | null {
+	if (by !== null) {
+		detail.floor_action = by;
+		return `empty_retrieval: ${by}`;
+	}
+	return result.degraded === null ? cap : `retrieval: ${result.degraded}`;
+}
+
+function belowFloor(
+	{ feature, retrieval, onFailure }: Contract,
+	hits: readonly Hit[],
+	{ detail }: StepNotes,
+): Retrieval {
 	const policy = onFailure.empty_retrieval;
 	const degraded = `empty_retrieval: ${policy.action}`;
+	detail.floor_action = policy.action;
 	if (policy.action === 'degrade') return { kind: 'found', hits, degraded };
-	if (policy.action === 'fall_back') return { kind: 'fallen_back', answer: policy.answer, degraded };
+	if ('answer' in policy) return { kind: 'fallen_back', answer: policy.answer, degraded };
 	throw new PlimsollError(
 		'retrieval_empty',
 		`${retrieval?.collection} holds ${hits.length} fitting passages for this question; ${feature} needs ${retrieval?.hitsMin}.`,
 	);
-}
-
-/** A search that ends in time: the retriever's own time-outs stand below this one. */
-export async function searchWithin(
-	context: RequestContext,
-	ask: Omit<SearchRequest, 'signal'>,
-	parts: { retriever: Retriever; clock: Clock; msMax: number },
-): Promise<SearchResult> {
-	const { promise: expired, reject } = Promise.withResolvers<never>();
-	const onAbort = () => reject(context.signal.reason);
-	context.signal.addEventListener('abort', onAbort, { once: true });
-	const cancel = parts.clock.after(parts.msMax, () =>
-		reject(
-			new PlimsollError(
-				'retrieval_failed',
-				`The search in ${ask.collection} took longer than ${Math.round(parts.msMax)} ms, its share of the deadline.`,
-			),
-		),
-	);
-	try {
-		return await Promise.race([parts.retriever.search({ ...ask, signal: context.signal }), expired]);
-	} finally {
-		cancel();
-		context.signal.removeEventListener('abort', onAbort);
-	}
-}
-
-function atLeast(scoreMin: number, hits: readonly Hit[]): readonly Hit[] {
-	return scoreMin > 0 ? hits.filter((hit) => hit.score >= scoreMin) : hits;
-}
-
-/** The best hits whose tokens fit together; the rest is cut by rank. */
-function withinCap(hits: readonly Hit[], tokensMax: number): readonly Hit[] {
-	let tokens = 0;
-	const end = hits.findIndex((hit) => {
-		tokens += hit.tokens;
-		return tokens > tokensMax;
-	});
-	return end === -1 ? hits : hits.slice(0, end);
 }
 
 export function note(
@@ -98,6 +75,7 @@ export function note(
 	trace.retrieval_doc_ids = used.map((hit) => hit.chunkId);
 	trace.retrieval_scores = used.map((hit) => hit.score);
 	detail.mode = result.mode;
+	if (result.answered !== result.mode) detail.answered = result.answered;
 	detail.hits = result.hits.length;
 	detail.used = used.length;
 	detail.lexical_ms = result.lexicalMs;

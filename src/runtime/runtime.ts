@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import { requireSearch } from '../policy/access.ts';
 import { RetryBudgets } from '../policy/retry-budget.ts';
+import type { Alerts } from '../spec/alerts.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
 import type { Authenticator } from '../spec/identity.ts';
 import type { EmbedderSource, Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
@@ -11,6 +12,7 @@ import { admit, type Credentials } from './admit.ts';
 import { AnswerTimes } from './answer-times.ts';
 import { Breakers } from './breakers.ts';
 import { BufferedBytes } from './buffered-bytes.ts';
+import { ContextSizes } from './context-sizes.ts';
 import { Door } from './door.ts';
 import { type Embedding, type EmbedRequest, embed } from './embed.ts';
 import type { Snapshot } from './feature.ts';
@@ -20,7 +22,8 @@ import { Pressure } from './pressure.ts';
 import { draining } from './queue-refusal.ts';
 import type { Answer, ChatRequest } from './request.ts';
 import { RequestContext } from './request-context.ts';
-import { note, searchWithin } from './retrieve.ts';
+import { note } from './retrieve.ts';
+import { searchWithin } from './search-within.ts';
 import { takePlace } from './take-place.ts';
 import { UpstreamLoad } from './upstream-load.ts';
 
@@ -34,11 +37,16 @@ export interface RuntimeParts {
 	readonly authenticator: Authenticator;
 	/** The counters behind limits. */
 	readonly sharedState: SharedState;
+	/** Where it goes what a person should look at. */
+	readonly alerts: Alerts;
 	/** Told about faults that no request can be told about. */
 	readonly onFault: (error: unknown) => void;
 	/** A keyed hash of the user within the tenant: the only form in which a user is stored. */
 	readonly hashUser: (tenantId: string, user: string) => string;
 }
+
+/** What a client may ask of a search. */
+export type SearchAsk = Omit<SearchRequest, 'signal' | 'msMax' | 'widened'>;
 
 /** A search alone has no contract: this is its deadline, milliseconds. */
 const SEARCH_MS_MAX = 10_000;
@@ -60,6 +68,7 @@ export class Runtime {
 		readonly load: UpstreamLoad;
 		readonly times: AnswerTimes;
 		readonly places: Places;
+		readonly contexts: ContextSizes;
 	};
 	readonly #door = new Door();
 	readonly #bytes: BufferedBytes;
@@ -78,6 +87,7 @@ export class Runtime {
 			breakers: this.breakers,
 			load: new UpstreamLoad(),
 			times: new AnswerTimes(),
+			contexts: new ContextSizes(parts),
 		};
 		this.#bytes = new BufferedBytes(snapshot.admission.bufferedBytesMax);
 		this.#pressure = new Pressure(parts.clock, places);
@@ -93,6 +103,7 @@ export class Runtime {
 	replace(snapshot: Snapshot): void {
 		this.#snapshot = snapshot;
 		this.#parts.places.update(snapshot.admission);
+		this.#parts.contexts.keep(snapshot.features);
 		this.breakers.update(snapshot.breakers);
 		this.retries.update(snapshot.retries);
 		this.#bytes.max = snapshot.admission.bufferedBytesMax;
@@ -143,7 +154,7 @@ export class Runtime {
 	}
 
 	/** Searches a collection for an admitted request and ends it. */
-	async search(context: RequestContext, request: Omit<SearchRequest, 'signal'>): Promise<SearchResult> {
+	async search(context: RequestContext, request: SearchAsk): Promise<SearchResult> {
 		context.startDeadline(SEARCH_MS_MAX, false);
 		const result = await this.#ending(context, () =>
 			context.step('retrieve', async (notes) => {

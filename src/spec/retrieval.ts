@@ -63,6 +63,10 @@ export interface SearchRequest {
 	readonly mode: SearchMode | null;
 	/** Null: everything in the collection. */
 	readonly filter: Filter | null;
+	/** The most that the whole search may take, milliseconds: legs that would outlast it are cut short. Left out: as configured. */
+	readonly msMax?: number;
+	/** Look further: more candidates from each leg, and every vector compared. */
+	readonly widened?: boolean;
 	readonly signal: AbortSignal | null;
 }
 
@@ -75,6 +79,8 @@ export interface SearchResult {
 	/** Milliseconds per leg; null when it did not run. */
 	readonly lexicalMs: number | null;
 	readonly vectorMs: number | null;
+	/** Which of the mode's legs answered. */
+	readonly answered: SearchMode;
 	/** Why a leg that should have answered did not; null when all did. */
 	readonly degraded: string | null;
 }

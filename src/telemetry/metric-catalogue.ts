@@ -63,6 +63,21 @@ export const METRICS = {
 		help: 'Requests that a failure policy answered, by the policy.',
 		labels: ['feature', 'reason'],
 	},
+	plimsoll_retrieval_below_floor_total: {
+		kind: 'counter',
+		help: 'Requests whose first search found less than the contract needs, by what came of it.',
+		labels: ['feature', 'action'],
+	},
+	plimsoll_retrieval_requests_total: {
+		kind: 'counter',
+		help: 'Requests that retrieved for a feature.',
+		labels: ['feature'],
+	},
+	plimsoll_retrieval_tokens_total: {
+		kind: 'counter',
+		help: 'Tokens of passages, all that were found above the floor and those that were used.',
+		labels: ['feature', 'passages'],
+	},
 	plimsoll_escalations_total: {
 		kind: 'counter',
 		help: 'Requests that went on to the contract’s escalation upstream.',

@@ -41,6 +41,7 @@ export class RequestMetrics {
 		if (outcome !== 'refused') this.#durations.observe({ feature }, trace.latency_ms / MS);
 		if (firstTokenMs !== null) this.#firstTokens.observe({ feature }, firstTokenMs / MS);
 		this.#countTroubles(trace, feature);
+		this.#countRetrieval(trace, feature);
 		for (const { attempts } of trace.steps) {
 			for (const attempt of attempts) this.#countAttempt(attempt, trace, feature);
 		}
@@ -61,6 +62,16 @@ export class RequestMetrics {
 		}
 		const kind = replayOf(trace);
 		if (kind !== null) this.#tallies.plimsoll_idempotent_replays_total.add(1, kind);
+	}
+
+	#countRetrieval({ steps }: RequestTrace, feature: string): void {
+		const detail = steps.find(({ stage }) => stage === 'retrieve')?.detail;
+		if (typeof detail?.tokens_found !== 'number' || typeof detail.tokens !== 'number') return;
+		this.#add('plimsoll_retrieval_requests_total', { feature }, 1);
+		this.#add('plimsoll_retrieval_tokens_total', { feature, passages: 'found' }, detail.tokens_found);
+		this.#add('plimsoll_retrieval_tokens_total', { feature, passages: 'used' }, detail.tokens);
+		const { floor_action: action } = detail;
+		if (typeof action === 'string') this.#add('plimsoll_retrieval_below_floor_total', { feature, action }, 1);
 	}
 
 	#countAttempt(attempt: AttemptTrace, { cost_source: costSource }: RequestTrace, feature: string): void {

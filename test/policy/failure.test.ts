@@ -9,6 +9,8 @@ const ACTIONS: Readonly<Record<FailureAction['action'], FailureAction>> = {
 	fail_over: { action: 'fail_over' },
 	continue: { action: 'continue' },
 	fall_back: { action: 'fall_back', answer: 'Sorry.' },
+	ask_back: { action: 'ask_back', answer: 'Which one?' },
+	abstain: { action: 'abstain', answer: 'I do not know.' },
 	escalate: { action: 'escalate' },
 	degrade: { action: 'degrade' },
 	fail_closed: { action: 'fail_closed' },

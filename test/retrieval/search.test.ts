@@ -8,6 +8,7 @@ import {
 	openRetrievalFixture,
 	type RetrievalFixture,
 	retrievalConfig,
+	SEARCH,
 } from '../support/retrieval-fixture.ts';
 
 /** Real time, whose timers a test can fire early. */
@@ -47,7 +48,8 @@ const settings = (dir: string, vectorWeight = 0.5) => {
 		aliases: [],
 		price: null,
 	};
-	const search = { fusion: 'convex', vectorWeight, rrfK: 60, candidates: 50, timeoutMs: LEG_MS } as const;
+	const timeouts = { timeoutMs: LEG_MS, lexicalTimeoutMs: LEG_MS, vectorTimeoutMs: LEG_MS };
+	const search = { ...SEARCH, vectorWeight, candidates: 50, ...timeouts };
 	return retrievalConfig(
 		[
 			collection([folderSource(dir)], { embedder: 'remote', search }),

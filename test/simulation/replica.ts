@@ -15,7 +15,7 @@ import type { Model } from '../../src/spec/model.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { TraceSink } from '../../src/spec/trace.ts';
-import { feature, hit, keyRecord } from '../support/runtime-fixture.ts';
+import { feature, hit, keyRecord, NO_ALERTS } from '../support/runtime-fixture.ts';
 import type { Dice } from './dice.ts';
 import { asking } from './observation.ts';
 import type { ReplicaClock } from './replica-clock.ts';
@@ -64,6 +64,7 @@ export class Replica {
 				traces,
 				authenticator: parts.authenticator,
 				sharedState: state,
+				alerts: NO_ALERTS,
 				onFault: (error) => world.observe({ kind: 'fault', what: 'storage', note: String(error) }),
 				hashUser: (tenant, user) => sha256(`${tenant}/${user}`).slice(0, 16),
 			},
@@ -181,7 +182,8 @@ function documents(clock: ReplicaClock, dice: Dice): Retriever {
 			if (dice.chance(0.005)) throw new PlimsollError('retrieval_failed', 'The index failed, as simulated.');
 			const count = dice.chance(0.02) ? 0 : Math.min(k, dice.whole(1, 3));
 			const hits = Array.from({ length: count }, (_, at) => hit(at + 1, `Of secret${asked?.tenant}.`));
-			return { collection, generation: 'docs-g1', mode: 'lexical', hits, lexicalMs: 1, vectorMs: null, degraded: null };
+			const how = { mode: 'lexical', answered: 'lexical', lexicalMs: 1, vectorMs: null, degraded: null } as const;
+			return { collection, generation: 'docs-g1', hits, ...how };
 		},
 		status: () => [],
 	};

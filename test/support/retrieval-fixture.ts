@@ -63,6 +63,16 @@ export function jsonlSource(file: string): SourceConfig {
 	};
 }
 
+export const SEARCH: CollectionConfig['search'] = {
+	fusion: 'convex',
+	vectorWeight: 0.5,
+	rrfK: 60,
+	candidates: 100,
+	timeoutMs: 10_000,
+	lexicalTimeoutMs: 10_000,
+	vectorTimeoutMs: 10_000,
+};
+
 export function collection(
 	sources: readonly SourceConfig[],
 	overrides: Partial<CollectionConfig> = {},
@@ -72,7 +82,7 @@ export function collection(
 		sources,
 		chunker: { kind: 'structure', tokensMax: 200, tokensMin: 20 },
 		embedder: null,
-		search: { fusion: 'convex', vectorWeight: 0.5, rrfK: 60, candidates: 100, timeoutMs: 10_000 },
+		search: SEARCH,
 		...overrides,
 	};
 }

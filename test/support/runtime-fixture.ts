@@ -17,6 +17,7 @@ import { SignInGuard } from '../../src/identity/sign-in-guard.ts';
 import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { EmbedderTarget, Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
+import type { Alerts } from '../../src/spec/alerts.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard, PartCheck } from '../../src/spec/guard.ts';
 import type { Model } from '../../src/spec/model.ts';
@@ -47,6 +48,22 @@ type Change = {
 		: Contract[K];
 };
 
+export type Retrieval = NonNullable<Contract['retrieval']>;
+
+const RETRIEVAL: Retrieval = {
+	collection: 'docs',
+	k: 5,
+	mode: null,
+	hitsMin: 1,
+	scoreMin: 0,
+	lexicalScoreMin: 0,
+	floor: [],
+	recallAtK: null,
+	tokensMax: 1000,
+	overTokensMax: 'cut',
+	helper: null,
+};
+
 /** A small contract, with what a test wants to be different. */
 export function contract(change: Change = {}): Contract {
 	return {
@@ -67,9 +84,7 @@ export function contract(change: Change = {}): Contract {
 			stepShare: { retrieve: 0.3, generate: 0.9 },
 			...change.budget,
 		},
-		retrieval: change.retrieval
-			? { collection: 'docs', k: 5, mode: null, hitsMin: 1, scoreMin: 0, tokensMax: 1000, ...change.retrieval }
-			: null,
+		retrieval: change.retrieval ? { ...RETRIEVAL, ...change.retrieval } : null,
 		prompt: { name: 'greet', version: null },
 		models: {
 			route: ['test/primary'],
@@ -116,6 +131,7 @@ export function feature(
 	parts: {
 		route: readonly Model[];
 		escalateTo?: Model;
+		helper?: Model;
 		guards?: readonly Guard[];
 		partCheck?: PartCheck;
 		flags?: FeatureFlags;
@@ -128,6 +144,7 @@ export function feature(
 		partCheck: parts.partCheck ?? null,
 		route: parts.route,
 		escalateTo: parts.escalateTo ?? null,
+		helper: parts.helper ?? null,
 		flags: parts.flags ?? null,
 	};
 }
@@ -171,11 +188,12 @@ export function hit(rank: number, text: string): Hit {
 }
 
 /** Finds what it is given, or waits as long as `search` does. */
-export function retrieverOf(hits: readonly Hit[], search?: () => Promise<SearchResult>): Retriever {
+export function retrieverOf(hits: readonly Hit[], search?: Retriever['search']): Retriever {
 	const result: SearchResult = {
 		collection: 'docs',
 		generation: 'docs-g1',
 		mode: 'lexical',
+		answered: 'lexical',
 		hits,
 		lexicalMs: 1,
 		vectorMs: null,
@@ -259,6 +277,8 @@ export interface EmbedderFixture {
 	readonly targets: readonly { readonly names: readonly string[]; readonly target: EmbedderTarget }[];
 }
 
+export const NO_ALERTS: Alerts = { raise: () => {}, resolve: () => {} };
+
 const NO_EMBEDDERS: EmbedderSource = { get: () => Promise.reject(new Error('no embedder')) };
 
 export function runtimeOf(
@@ -276,6 +296,7 @@ export function runtimeOf(
 		retries?: RetrySettings;
 		breakers?: BreakerTable;
 		keys?: readonly KeyRecord[];
+		alerts?: Alerts;
 	} = {},
 ): { runtime: Runtime; traces: TraceList } {
 	const traces = parts.traces ?? new TraceList();
@@ -302,6 +323,7 @@ export function runtimeOf(
 			traces,
 			authenticator: authenticatorOf(clock, parts.keys),
 			sharedState: parts.sharedState ?? new MemoryState(),
+			alerts: parts.alerts ?? NO_ALERTS,
 			onFault: (error) => {
 				throw error;
 			},
