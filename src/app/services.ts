@@ -82,10 +82,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { keys, users, tokens, sessions, authenticator } = identity;
 	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
-	const retrieval = opened.adopt(
-		await openRetrieval(project, { clock, random, records, log, alerts: alerts.sink }, opened),
-		(all) => all.close(),
-	);
+	const retrieval = await openRetrieval(project, { clock, random, records, log, alerts: alerts.sink }, opened);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const newId = createIds(clock, random);
 	const flags = opened.adopt(await openFlags(project, { clock, random, newId, warn }), (all) => all.close());
@@ -207,7 +204,7 @@ async function openRetrieval(
 	opened: AsyncDisposableStack,
 ) {
 	const http = opened.adopt(createHttpClient(EMBEDDER_CONNECTIONS), (client) => client.close());
-	const retrieval = createRetrieval({
+	const made = createRetrieval({
 		config,
 		store: new LanceStore(join(config.dataDir, INDEX_FOLDER)),
 		dataDir: config.dataDir,
@@ -218,6 +215,7 @@ async function openRetrieval(
 		warn: (message) => parts.log.warn(message),
 		alerts: parts.alerts,
 	});
+	const retrieval = opened.adopt(made, (all) => all.close());
 	await retrieval.open();
 	return retrieval;
 }

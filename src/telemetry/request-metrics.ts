@@ -67,11 +67,11 @@ export class RequestMetrics {
 	#countRetrieval({ steps }: RequestTrace, feature: string): void {
 		const detail = steps.find(({ stage }) => stage === 'retrieve')?.detail;
 		if (typeof detail?.tokens_found !== 'number' || typeof detail.tokens !== 'number') return;
-		this.#add('plimsoll_retrieval_requests_total', { feature }, 1);
-		this.#add('plimsoll_retrieval_tokens_total', { feature, passages: 'found' }, detail.tokens_found);
-		this.#add('plimsoll_retrieval_tokens_total', { feature, passages: 'used' }, detail.tokens);
+		this.#tallies.plimsoll_retrieval_requests_total.add(1, feature);
+		this.#tallies.plimsoll_retrieval_tokens_total.add(detail.tokens_found, feature, 'found');
+		this.#tallies.plimsoll_retrieval_tokens_total.add(detail.tokens, feature, 'used');
 		const { floor_action: action } = detail;
-		if (typeof action === 'string') this.#add('plimsoll_retrieval_below_floor_total', { feature, action }, 1);
+		if (typeof action === 'string') this.#tallies.plimsoll_retrieval_below_floor_total.add(1, feature, action);
 	}
 
 	#countAttempt(attempt: AttemptTrace, { cost_source: costSource }: RequestTrace, feature: string): void {

@@ -117,6 +117,8 @@ test('the complete examples in the manual are valid, together', async () => {
 		SESSION_SECRET: secret,
 		FLAGS_SECRET: secret,
 		REDIS_URL: redis,
+		ALERTS_URL: 'https://alerts.example.org/hook',
+		ALERTS_SECRET: secret,
 	};
 	expect(parse(files['features/ask/contract.yaml'])).toEqual(exampleOf(contractJsonSchema));
 	const { problems } = await loadProject(await projectFolder(files), env);

@@ -59,6 +59,24 @@ describe('the page of metrics', () => {
 		);
 	});
 
+	it('counts what retrieval found, used and did below its floor', async () => {
+		const { steps } = sampleTrace({});
+		const traceOf = (detail: Record<string, number | string>) =>
+			sampleTrace({ steps: steps.map((step) => (step.stage === 'retrieve' ? { ...step, detail } : step)) });
+		const page = await pageAfter([
+			traceOf({ tokens_found: 900, tokens: 600 }),
+			traceOf({ tokens_found: 100, tokens: 100, floor_action: 'widen_k' }),
+			traceOf({}),
+		]);
+		expect(page.sum('plimsoll_retrieval_requests_total')).toBe(2);
+		const tokens = page.series('plimsoll_retrieval_tokens_total');
+		expect(tokens.map(({ labels, value }) => [labels.passages, value])).toEqual([
+			['found', 1000],
+			['used', 700],
+		]);
+		expect(page.series('plimsoll_retrieval_below_floor_total').map(({ labels }) => labels.action)).toEqual(['widen_k']);
+	});
+
 	it('gives back every name as it is, with whatever quotes, backslashes and line ends', async () => {
 		const name = fc.oneof(
 			fc.string({ minLength: 1, unit: 'grapheme' }),
