@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
 import { ALERT_SEVERITIES } from '../spec/alerts.ts';
+import type { VerificationReport } from '../spec/generations.ts';
 import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
 import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
@@ -105,11 +106,26 @@ const sourceReport = z.object({
 	seconds: z.number(),
 });
 
+const verificationReport = z.object({
+	at: z.int(),
+	passed: z.boolean(),
+	checks: z.array(
+		z.object({
+			check: z.string(),
+			passed: z.boolean(),
+			overrulable: z.boolean(),
+			message: z.string(),
+			detail: z.json(),
+		}),
+	),
+}) satisfies z.ZodType<VerificationReport>;
+
 const ingestReport = z.object({
 	runId: z.string(),
 	collection: z.string(),
-	generation: z.string(),
+	generation: z.string().nullable(),
 	promoted: z.boolean(),
+	refused: z.object({ generation: z.string(), verification: verificationReport }).nullable(),
 	sources: z.array(sourceReport),
 }) satisfies z.ZodType<IngestReport>;
 

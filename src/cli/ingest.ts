@@ -26,7 +26,7 @@ export function addIngest(program: Command, terminal: Terminal): void {
 		.argument('[collection]', 'one collection; all of them when left out')
 		.summary('bring collections up to date with their sources')
 		.description(
-			'Reads what is new or changed in a collection’s sources and puts a new index generation in force once it is whole; searches see the old one until then. Exit status 1 when a document or a collection failed.',
+			'Reads what is new or changed in a collection’s sources and puts a new index generation in force once it is whole; searches see the old one until then. Exit status 1 when a document or a collection failed, or the new generation was refused.',
 		)
 		.action((collection: string | undefined, options: ServerOptions) => ingest(collection, options, terminal));
 	withJson(withServer(command), 'progress, reports and errors as lines of JSON');
@@ -66,7 +66,7 @@ async function ingestOne(
 		progress.clear();
 		if (terminal.json) terminal.record({ collection, report });
 		else showReport(report, await held(session, collection), terminal);
-		if (report.sources.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failed;
+		if (report.refused || report.sources.some(({ failed }) => failed.length > 0)) process.exitCode = EXIT.failed;
 	} catch (thrown) {
 		progress.clear();
 		const error = asPlimsollError(thrown);
@@ -102,10 +102,10 @@ export function describeIndex({ documents, chunks }: CollectionStatus): string {
 }
 
 function showReport(report: IngestReport, status: CollectionStatus | null, terminal: Terminal): void {
-	const state = report.promoted ? 'generation' : 'unchanged, generation';
 	terminal.line(
-		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${state} ${report.generation}${status ? `; ${describeIndex(status)}` : ''}`)}`,
+		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${stateOf(report)}${status ? `; ${describeIndex(status)}` : ''}`)}`,
 	);
+	if (report.refused) showRefusal(report.collection, report.refused, terminal);
 	showTable(COLUMNS, report.sources.map(row), terminal, '  ');
 	for (const { source, failed } of report.sources) {
 		for (const { document, reason } of failed.slice(0, FAILURES_SHOWN)) {
@@ -116,6 +116,24 @@ function showReport(report: IngestReport, status: CollectionStatus | null, termi
 		const more = failed.length - FAILURES_SHOWN;
 		if (more > 0) terminal.note(`  and ${count(more, 'more failed document')} of ${oneLine(source)}; --json lists all`);
 	}
+}
+
+function stateOf({ promoted, generation, refused }: IngestReport): string {
+	if (refused) return generation === null ? 'nothing is live' : `${generation} keeps serving`;
+	return promoted ? `generation ${generation}` : `unchanged, generation ${generation}`;
+}
+
+/** Why what was built did not go live, and what can be done about it. */
+function showRefusal(
+	collection: string,
+	{ generation, verification }: NonNullable<IngestReport['refused']>,
+	terminal: Terminal,
+): void {
+	terminal.note(`  ${terminal.paintNote('red', 'refused')} ${generation}`);
+	for (const { check, passed, message } of verification.checks) {
+		if (!passed) terminal.note(`    ${check}: ${oneLine(message)}`);
+	}
+	terminal.note(`  plimsoll index promote ${collection} ${generation} --why "…" makes it live all the same`);
 }
 
 function row({ source, failed, seconds, ...numbers }: SourceReport): string[] {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { chunker } from './chunker-schema.ts';
 import { nameKey } from './fields.ts';
+import { generations } from './generations-schema.ts';
 import { search } from './search-schema.ts';
 import { source } from './source-schema.ts';
 
@@ -21,6 +22,7 @@ export const collection = z
 			.nullable()
 			.default(null),
 		search,
+		generations,
 	})
 	.meta({ description: 'Documents that are searched together.' });
 

@@ -22,6 +22,10 @@ export interface CollectionConfig {
 		readonly lexicalTimeoutMs: number;
 		readonly vectorTimeoutMs: number;
 	};
+	readonly generations: {
+		/** How many that were live are kept, besides the live one. */
+		readonly keep: number;
+	};
 }
 
 export type SourceConfig =

@@ -28,6 +28,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			lexicalTimeoutMs: raw.search.lexical_timeout_ms ?? raw.search.timeout_ms,
 			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
 		},
+		generations: { keep: raw.generations.keep },
 	};
 }
 

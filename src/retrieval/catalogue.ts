@@ -2,8 +2,9 @@ import { nearest } from '../base/nearest.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { GenerationRecord, PointerChange } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
-import type { IndexPointer, RecordStore } from '../spec/records.ts';
+import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus } from '../spec/retrieval.ts';
 import { type LiveIndex, openIndex } from './live-index.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
@@ -12,7 +13,7 @@ import { type Manifest, parseManifest } from './manifest.ts';
 export interface CollectionState {
 	readonly config: CollectionConfig;
 	readonly index: LiveIndex | null;
-	/** Set when a pointer exists and its generation cannot be served. */
+	/** Set when a generation is live and cannot be served. */
 	readonly problem: PlimsollError | null;
 }
 
@@ -34,7 +35,7 @@ export class Catalogue {
 	/** Puts new collections in force: opens those that came, forgets those that went. */
 	async update(configs: ReadonlyMap<string, CollectionConfig>): Promise<void> {
 		for (const name of this.#states.keys()) if (!configs.has(name)) this.#states.delete(name);
-		const pointers = new Map((await this.#records.listIndexPointers()).map((pointer) => [pointer.collection, pointer]));
+		const pointers = new Map((await this.#records.generations.live()).map((live) => [live.collection, live]));
 		for (const [name, config] of configs) {
 			const known = this.#states.get(name);
 			const pointer = pointers.get(name);
@@ -62,14 +63,37 @@ export class Catalogue {
 		}));
 	}
 
-	/** Makes a generation live: proves that it can be read, writes the pointer, then lets searches see it. */
-	async promote(manifest: Manifest, promotedAt: number): Promise<void> {
-		const index = await openIndex(this.#store, manifest);
-		const { collection, generation, documents, chunks } = manifest;
-		await this.#records.putIndexPointer({ collection, generation, documents, chunks, promotedAt, manifest });
+	/**
+	 * Makes a sealed generation live: proves that it can be read, moves the pointer, then lets searches see it. Throws
+	 * PlimsollError `generation_conflict` when another one went live meanwhile.
+	 */
+	async promote(
+		record: GenerationRecord,
+		move: Pick<PointerChange, 'kind' | 'actor' | 'why' | 'entry' | 'at'>,
+	): Promise<void> {
+		const { collection, sequence, generation } = record;
+		const index = await openIndex(this.#store, parseManifest(record));
+		const { generations } = this.#records;
+		const live = (await generations.live()).find((other) => other.collection === collection);
+		if (!(await generations.move({ ...move, collection, sequence, from: live?.generation ?? null }))) {
+			throw new PlimsollError(
+				'generation_conflict',
+				`Another generation of ${collection} went live while ${generation} was promoted, or its rows were removed; look at plimsoll index list ${collection} and try again.`,
+			);
+		}
 		const state = this.#states.get(collection);
 		if (state) this.#states.set(collection, { ...state, index, problem: null });
 		this.#alerts.resolve(damageKey(collection));
+	}
+
+	/** Puts another description of the live generation in force, which stays the same generation. */
+	async amend(manifest: Manifest): Promise<void> {
+		const { generations } = this.#records;
+		const { collection, generation } = manifest;
+		const record = await generations.find(collection, generation);
+		if (record) await generations.put({ ...record, manifest });
+		const state = this.#states.get(collection);
+		if (state?.index) this.#states.set(collection, { ...state, index: { ...state.index, manifest } });
 	}
 
 	/**
@@ -118,12 +142,12 @@ export class Catalogue {
 		return state;
 	}
 
-	async #load(config: CollectionConfig, pointer: IndexPointer | undefined): Promise<CollectionState> {
-		if (!pointer) return { config, index: null, problem: null };
+	async #load(config: CollectionConfig, live: GenerationRecord | undefined): Promise<CollectionState> {
+		if (!live) return { config, index: null, problem: null };
 		try {
-			return { config, index: await openIndex(this.#store, parseManifest(pointer)), problem: null };
+			return { config, index: await openIndex(this.#store, parseManifest(live)), problem: null };
 		} catch (cause) {
-			const problem = damaged(pointer, cause);
+			const problem = damaged(live, cause);
 			this.#tellDamage(config.name, problem);
 			return { config, index: null, problem };
 		}
@@ -135,11 +159,11 @@ function damageKey(collection: string): string {
 	return `index_damaged:${collection}`;
 }
 
-function damaged(pointer: Pick<IndexPointer, 'collection' | 'generation'>, cause: unknown): PlimsollError {
+function damaged(live: Pick<GenerationRecord, 'collection' | 'generation'>, cause: unknown): PlimsollError {
 	if (cause instanceof PlimsollError) return cause;
 	return new PlimsollError(
 		'index_not_ready',
-		`Generation ${pointer.generation} of ${pointer.collection} is damaged; plimsoll ingest ${pointer.collection} builds a new one.`,
+		`Generation ${live.generation} of ${live.collection} is damaged; plimsoll ingest ${live.collection} builds a new one.`,
 		{ internal: cause instanceof Error ? cause.message : String(cause), cause },
 	);
 }

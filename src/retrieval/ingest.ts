@@ -1,17 +1,15 @@
-import { canonicalJson } from '../base/canonical-json.ts';
-import type { Clock } from '../base/clock.ts';
-import { sha256 } from '../base/hash.ts';
+import type { CollectionConfig } from '../contracts/collection.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
-import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
-import type { RecordStore, RunRecord } from '../spec/records.ts';
+import type { IndexWriter } from '../spec/index-store.ts';
+import type { RunRecord } from '../spec/records.ts';
 import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
-import type { Catalogue, CollectionState } from './catalogue.ts';
-import { census, documentRef } from './census.ts';
+import type { CollectionState } from './catalogue.ts';
+import { census } from './census.ts';
 import { DocumentReader } from './document-reader.ts';
-import type { EmbedderPool } from './embedding/embedder-pool.ts';
-import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
+import type { NamedSpace } from './embedding/spaces.ts';
+import type { GenerationParts, Generations } from './generations.ts';
 import { runIngestion } from './ingest-run.ts';
-import { chunkerIdentity, fusionDescription, type Manifest, tableFor, tablePrefix } from './manifest.ts';
+import { chunkerIdentity, tableFor } from './manifest.ts';
 
 /** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
 const WAITING_MAX = 8;
@@ -21,15 +19,9 @@ interface IngestOptions {
 	readonly onProgress?: (progress: IngestProgress) => void;
 }
 
-interface Parts {
-	readonly store: IndexStore;
-	readonly catalogue: Catalogue;
-	readonly embedders: EmbedderPool;
-	readonly spaces: EmbeddingSpaces;
-	readonly records: RecordStore;
-	readonly clock: Clock;
+interface Parts extends GenerationParts {
+	readonly generations: Generations;
 	readonly ids: (prefix: string) => string;
-	readonly warn: (message: string) => void;
 }
 
 /** Builds generations, one run at a time for each collection. */
@@ -43,7 +35,8 @@ export class CollectionIngester implements Ingester {
 
 	/** Marks runs that a killed process left behind. */
 	async open(): Promise<void> {
-		const { records, clock } = this.#parts;
+		const { records, clock, generations } = this.#parts;
+		await generations.open();
 		for (const run of await records.listRuns(null, 1_000)) {
 			if (run.outcome !== 'running') continue;
 			await records.putRun({
@@ -92,7 +85,8 @@ export class CollectionIngester implements Ingester {
 		await records.putRun(running);
 		try {
 			const report = await this.#run(running.id, collection, options);
-			await records.putRun({ ...running, endedAt: clock.now(), outcome: 'succeeded', report });
+			const outcome = report.refused ? 'refused' : 'succeeded';
+			await records.putRun({ ...running, endedAt: clock.now(), outcome, report });
 			return report;
 		} catch (thrown) {
 			const outcome = options.signal.aborted ? 'cancelled' : 'failed';
@@ -107,41 +101,48 @@ export class CollectionIngester implements Ingester {
 		collection: string,
 		{ signal, onProgress = () => {} }: IngestOptions,
 	): Promise<IngestReport> {
-		const { catalogue, embedders, clock } = this.#parts;
+		const { catalogue, embedders, generations } = this.#parts;
 		const examined = await catalogue.examine(collection, { thorough: false });
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
 		const space = embedder && (await this.#parts.spaces.register(embedder, signal));
 		const table = await this.#openTable(examined, space);
-		const state = catalogue.state(collection);
-		const reader = new DocumentReader(clock);
+		const build = await generations.begin(collection, table.table, runId);
 		try {
-			const before = state.index?.manifest ?? null;
-			const sameTable = before?.table === table.table;
-			const written = await census(table.documents());
-			const live = sameTable && state.index ? await census(state.index.reader.documents()) : new Map<string, string>();
-			const sources = await runIngestion({
-				config,
-				embedder,
-				reader,
-				table,
-				written,
-				live,
-				clock,
-				signal,
-				onProgress,
-				liveSources: before?.sources ?? {},
-			});
+			const { sources, written } = await this.#write(table, embedder, { config, signal, onProgress });
 			signal.throwIfAborted();
-			const report = { runId, collection, sources };
-			if (before && sameTable && (await table.version()) === before.version)
-				return this.#unchanged(state, { before, embedder, space }, report);
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
-			const manifest = await this.#seal(state, table, { runId, embedder, space, documents: [...written.keys()] });
+			const built = { table, embedder, space, sources: written, statistics: null, signal };
+			const conclusion = await generations.conclude(build, built);
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
-			return { ...report, generation: manifest.generation, promoted: true };
+			return { runId, collection, sources, ...conclusion };
+		} catch (thrown) {
+			// What kept the build from ending is told, not what keeps it from being recorded.
+			await generations.fail(build, asPlimsollError(thrown).message).catch(() => {});
+			throw thrown;
 		} finally {
 			table.close();
+		}
+	}
+
+	/** Brings the table to the state of the sources. */
+	async #write(
+		table: IndexWriter,
+		embedder: Embedder | null,
+		{ config, signal, onProgress }: { config: CollectionConfig } & Required<IngestOptions>,
+	): Promise<{ sources: SourceReport[]; written: ReadonlyMap<string, string> }> {
+		const { catalogue, clock } = this.#parts;
+		const { index } = catalogue.state(config.name);
+		const before = index?.manifest ?? null;
+		const reader = new DocumentReader(clock);
+		try {
+			const written = await census(table.documents());
+			const live =
+				index && before?.table === table.table ? await census(index.reader.documents()) : new Map<string, string>();
+			const liveSources = before?.sources ?? {};
+			const run = { config, embedder, reader, table, written, live, liveSources, clock, signal, onProgress };
+			return { sources: await runIngestion(run), written };
+		} finally {
 			await reader.close();
 		}
 	}
@@ -176,88 +177,6 @@ export class CollectionIngester implements Ingester {
 				: `the index table ${name} is gone and is built anew`,
 		);
 	}
-
-	/** Indexes what was written and makes it the live generation; older ones but the last go. */
-	async #seal(
-		{ config, index }: CollectionState,
-		table: IndexWriter,
-		{
-			runId,
-			embedder,
-			space,
-			documents,
-		}: { runId: string; embedder: Embedder | null; space: NamedSpace | null; documents: readonly string[] },
-	): Promise<Manifest> {
-		const { catalogue, store, clock } = this.#parts;
-		const before = index?.manifest ?? null;
-		const { version, chunks } = await table.seal(before?.table === table.table ? [before.version] : []);
-		const sequence = (before?.sequence ?? 0) + 1;
-		const manifest: Manifest = {
-			format: 1,
-			collection: config.name,
-			generation: `${config.name}-g${sequence}-${sha256(runId).slice(0, 6)}`,
-			sequence,
-			table: table.table,
-			version,
-			previous: before && { table: before.table, version: before.version },
-			embedding: embedder?.identity ?? null,
-			space: space?.name ?? null,
-			fingerprint: space?.fingerprint ?? null,
-			chunker: chunkerIdentity(config.chunker),
-			lexical: { ...store.lexical, tokenizer: { ...store.lexical.tokenizer } },
-			fusion: fusionDescription(config.search),
-			documents: documents.length,
-			sources: countBySource(documents),
-			chunks,
-			createdByRun: runId,
-		};
-		await catalogue.promote(manifest, clock.now());
-		await this.#dropUnused(manifest);
-		return manifest;
-	}
-
-	/** Tables of earlier settings go once neither this generation nor the one before is in them. */
-	async #dropUnused({ collection, table, previous }: Manifest): Promise<void> {
-		const { store, warn } = this.#parts;
-		try {
-			for (const name of await store.tables(tablePrefix(collection))) {
-				if (name === table || name === previous?.table) continue;
-				await store.drop(name);
-			}
-		} catch (cause) {
-			warn(
-				`unused index tables of ${collection} could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`,
-			);
-		}
-	}
-
-	/** Nothing to promote; the manifest follows what needs no new index: settings of the search, and another name of the embedder. */
-	async #unchanged(
-		{ config }: CollectionState,
-		{ before, embedder, space }: { before: Manifest; embedder: Embedder | null; space: NamedSpace | null },
-		report: { runId: string; collection: string; sources: readonly SourceReport[] },
-	): Promise<IngestReport> {
-		const manifest: Manifest = {
-			...before,
-			fusion: fusionDescription(config.search),
-			embedding: embedder?.identity ?? null,
-			space: space?.name ?? null,
-			fingerprint: space?.fingerprint ?? null,
-		};
-		if (canonicalJson(manifest) !== canonicalJson(before)) {
-			await this.#parts.catalogue.promote(manifest, this.#parts.clock.now());
-		}
-		return { ...report, generation: before.generation, promoted: false };
-	}
-}
-
-function countBySource(documentKeys: readonly string[]): Record<string, number> {
-	const counts: Record<string, number> = {};
-	for (const key of documentKeys) {
-		const { source } = documentRef(key);
-		counts[source] = (counts[source] ?? 0) + 1;
-	}
-	return counts;
 }
 
 /** Rejects when the signal aborts, so that a caller need not wait for a run that is still to start or to wind down. */

@@ -3,8 +3,8 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256 } from '../base/hash.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
-import type { IndexPointer } from '../spec/records.ts';
 import type { EmbeddingIdentity } from '../spec/retrieval.ts';
 import { CHUNKER_REVISION } from './chunker.ts';
 import { sameSpace } from './embedding/embedding-space.ts';
@@ -33,8 +33,12 @@ const manifestSchema = z.strictObject({
 	/** Counts the collection's generations from 1. */
 	sequence: z.int().min(1),
 	...placeSchema.shape,
-	/** The generation before, which is kept so that running searches can end on it. */
-	previous: placeSchema.nullable(),
+	/** Of everything that went in, see `generation-hash.ts`; null in manifests from before there was one. */
+	hash: z.string().nullable().default(null),
+	/** The index store's revision. */
+	engine: z.string().nullable().default(null),
+	/** In manifests from before the records kept generations. */
+	previous: placeSchema.nullable().optional(),
 	/** Null: lexical search only. */
 	embedding: identitySchema.nullable(),
 	/** The name of the space that the vectors are in, from the registry of embedders; generations of before have none. */
@@ -66,13 +70,13 @@ const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ChunkerIdentity = Manifest['chunker'];
 
-/** The manifest behind a pointer. Throws PlimsollError `index_not_ready` when it is not one that this version wrote. */
-export function parseManifest(pointer: IndexPointer): Manifest {
-	const parsed = manifestSchema.safeParse(pointer.manifest);
+/** The manifest of a sealed generation. Throws PlimsollError `index_not_ready` when it is not one that this version wrote. */
+export function parseManifest({ collection, generation, manifest }: GenerationRecord): Manifest {
+	const parsed = manifestSchema.safeParse(manifest);
 	if (parsed.success) return parsed.data;
 	throw new PlimsollError(
 		'index_not_ready',
-		`The manifest of generation ${pointer.generation} cannot be read; plimsoll ingest ${pointer.collection} builds a new one.`,
+		`The manifest of generation ${generation} cannot be read; plimsoll ingest ${collection} builds a new one.`,
 		{ internal: z.prettifyError(parsed.error), cause: parsed.error },
 	);
 }
@@ -118,7 +122,7 @@ export function tablePrefix(collection: string): string {
 }
 
 /** Whether a generation holds vectors that those of `space` may be compared with. */
-function isInSpace(manifest: Manifest, space: NamedSpace | null): boolean {
+export function isInSpace(manifest: Manifest, space: NamedSpace | null): boolean {
 	if (!space || !manifest.embedding) return space === null && manifest.embedding === null;
 	if (manifest.space === space.name) return true;
 	return sameSpace({ identity: manifest.embedding, fingerprint: manifest.fingerprint ?? null }, space).same;

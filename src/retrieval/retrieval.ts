@@ -7,10 +7,13 @@ import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
+import { BASIC_CHECKS } from './checks.ts';
 import { EmbedderPool } from './embedding/embedder-pool.ts';
 import { EmbeddingSpaces } from './embedding/spaces.ts';
+import { Generations } from './generations.ts';
 import { CollectionIngester } from './ingest.ts';
 import { createRetriever } from './search.ts';
+import type { Check } from './verification.ts';
 
 /** What retrieval needs of a project. */
 export type RetrievalConfig = Pick<ProjectConfig, 'collections' | 'embedders'>;
@@ -28,6 +31,8 @@ export interface RetrievalOptions {
 	readonly http: HttpClient;
 	/** Hears of what a person should look at. */
 	readonly alerts: Alerts;
+	/** What generations are held to before they go live, besides the basic checks. */
+	readonly checks?: readonly Check[];
 	/** Hears of damage that was found and worked around. */
 	readonly warn?: (message: string) => void;
 }
@@ -50,7 +55,10 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const catalogue = new Catalogue({ store, records, warn, alerts });
 	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
 	const spaces = new EmbeddingSpaces({ records, clock });
-	const ingester = new CollectionIngester({ store, catalogue, embedders, spaces, records, clock, ids, warn });
+	const checks = [...BASIC_CHECKS, ...(options.checks ?? [])];
+	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, checks };
+	const generations = new Generations(parts);
+	const ingester = new CollectionIngester({ ...parts, generations, ids });
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);

@@ -51,8 +51,15 @@ const READ_SHARE = 0.2;
 /** What a widened search takes from each leg, in the place of one part. */
 const WIDENING = 4;
 
+interface SearchParts {
+	/** Of one collection or all. */
+	readonly catalogue: Pick<Catalogue, 'state' | 'status' | 'examine'>;
+	readonly embedders: EmbedderPool;
+	readonly clock: Clock;
+}
+
 /** Searches the live generation: both legs at once, each within its time-out, then fused. */
-export function createRetriever(parts: { catalogue: Catalogue; embedders: EmbedderPool; clock: Clock }): Retriever {
+export function createRetriever(parts: SearchParts): Retriever {
 	const { catalogue } = parts;
 	const examiner = new Examiner(parts);
 	return {
@@ -105,11 +112,11 @@ export function createRetriever(parts: { catalogue: Catalogue; embedders: Embedd
 
 /** Finds out whether a search failed because its index is damaged. */
 class Examiner {
-	readonly #catalogue: Catalogue;
+	readonly #catalogue: SearchParts['catalogue'];
 	readonly #clock: Clock;
 	readonly #last = new WeakMap<LiveIndex, { at: number; examined: Promise<CollectionState> }>();
 
-	constructor({ catalogue, clock }: { catalogue: Catalogue; clock: Clock }) {
+	constructor({ catalogue, clock }: Pick<SearchParts, 'catalogue' | 'clock'>) {
 		this.#catalogue = catalogue;
 		this.#clock = clock;
 	}

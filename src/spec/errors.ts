@@ -2,6 +2,7 @@ import { ACCESS_ERRORS } from './access-errors.ts';
 import { ADMISSION_ERRORS } from './admission-errors.ts';
 import type { CatalogueEntry, ErrorCategory } from './error-category.ts';
 import { IDEMPOTENCY_ERRORS } from './idempotency-errors.ts';
+import { INDEX_ERRORS } from './index-errors.ts';
 import { formatProblem, type Problem } from './problem.ts';
 
 export type { ErrorCategory } from './error-category.ts';
@@ -139,6 +140,7 @@ export const ERRORS = {
 		meaning: 'The collection has no live index generation yet.',
 		remedy: 'Wait for the ingestion to end, or run plimsoll ingest.',
 	},
+	...INDEX_ERRORS,
 	source_unusable: {
 		category: 'unprocessable',
 		retryable: false,

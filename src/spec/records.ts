@@ -1,6 +1,10 @@
-import type { CollectionStatus, IngestReport } from './retrieval.ts';
+import type { AuditEntry } from './audit.ts';
+import type { GenerationStore } from './generations.ts';
+import type { IngestReport } from './retrieval.ts';
 import type { Counter } from './shared-state.ts';
 import type { SettingsRecord } from './tenants.ts';
+
+export { AUDIT_ACTIONS, type AuditEntry } from './audit.ts';
 
 /** `invoke` calls features and searches; `ingest` writes collections; `read` sees traces; `admin` manages keys. */
 export const SCOPES = ['invoke', 'ingest', 'read', 'admin'] as const;
@@ -31,45 +35,6 @@ export interface KeyUse {
 	readonly at: number;
 }
 
-export const AUDIT_ACTIONS = [
-	'key_created',
-	'key_rotated',
-	'key_revoked',
-	'user_hash_rotated',
-	'tenant_changed',
-	'tenant_suspended',
-	'tenant_resumed',
-	'tenant_deleted',
-	'organisation_changed',
-	'organisation_deleted',
-	'breaker_opened',
-	'breaker_closed',
-	'alert_acknowledged',
-	'alert_closed',
-] as const;
-
-/** Who changed what. Holds no secret and no user's name. */
-export interface AuditEntry {
-	/** Milliseconds since the epoch. */
-	readonly at: number;
-	/** `key:<id>`, `jwt:<issuer>:<hash of the user>`, or `process` for a command or the server itself. */
-	readonly actor: string;
-	readonly action: (typeof AUDIT_ACTIONS)[number];
-	/** What was changed, such as the id of a key or the name of a tenant. */
-	readonly subject: string;
-	/** Whose it is; null when it is everybody's. */
-	readonly tenantId: string | null;
-	readonly detail: Readonly<Record<string, string | number | null>>;
-}
-
-/** Which index generation of a collection is live, and what is in it. */
-export interface IndexPointer extends CollectionStatus {
-	readonly generation: string;
-	readonly promotedAt: number;
-	/** How the generation was built and how it is searched: JSON, see retrieval/manifest. */
-	readonly manifest: unknown;
-}
-
 /** A space that vectors of some index are in. */
 export interface SpaceRecord {
 	readonly name: string;
@@ -85,7 +50,7 @@ export interface RunRecord {
 	readonly collection: string;
 	readonly startedAt: number;
 	readonly endedAt: number | null;
-	readonly outcome: 'running' | 'succeeded' | 'failed' | 'cancelled';
+	readonly outcome: 'running' | 'succeeded' | 'refused' | 'failed' | 'cancelled';
 	readonly report: IngestReport | null;
 	readonly error: string | null;
 }
@@ -140,9 +105,8 @@ export interface RecordStore {
 	putAudit(entry: AuditEntry): Promise<void>;
 	/** Newest first. The log is bounded: 400 days and 100,000 entries. */
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;
-	/** Replaces the collection's pointer atomically. */
-	putIndexPointer(pointer: IndexPointer): Promise<void>;
-	listIndexPointers(): Promise<readonly IndexPointer[]>;
+	/** The generations of indexes, and which of them are live. */
+	readonly generations: GenerationStore;
 	/** Adds or replaces a space. Of many, those that were not used for longest are forgotten. */
 	putSpace(space: SpaceRecord): Promise<void>;
 	/** The latest used first. */

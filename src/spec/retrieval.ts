@@ -1,3 +1,5 @@
+import type { VerificationReport } from './generations.ts';
+
 /** `text` is compared whole, `labels` is a set of texts, `time` is milliseconds since the epoch. */
 export type FieldType = 'text' | 'number' | 'boolean' | 'time' | 'labels';
 
@@ -167,10 +169,12 @@ export interface SourceReport {
 export interface IngestReport {
 	readonly runId: string;
 	readonly collection: string;
-	/** The generation that is live after the run. */
-	readonly generation: string;
-	/** False when nothing changed and the old generation stayed. */
+	/** The generation that is live after the run; null when the first one was refused. */
+	readonly generation: string | null;
+	/** False when nothing changed, or the new generation was refused, and the old one stayed. */
 	readonly promoted: boolean;
+	/** What the run built and its checks refused; null when nothing was. */
+	readonly refused: { readonly generation: string; readonly verification: VerificationReport } | null;
 	readonly sources: readonly SourceReport[];
 }
 

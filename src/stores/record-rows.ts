@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
+import type { VerificationReport } from '../spec/generations.ts';
 import {
 	type Allowance,
 	AUDIT_ACTIONS,
 	type AuditEntry,
-	type IndexPointer,
 	type KeyRecord,
 	type RunRecord,
 	SCOPES,
@@ -27,7 +27,7 @@ export function json<T extends z.ZodType>(schema: T) {
 	return parsed.pipe(schema);
 }
 
-const count = z.int().min(0);
+export const count = z.int().min(0);
 
 export const keyRow: z.ZodType<KeyRecord> = z.object({
 	id: z.string(),
@@ -51,20 +51,28 @@ export const auditRow: z.ZodType<AuditEntry> = z.object({
 	detail: json(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
 });
 
-export const pointerRow: z.ZodType<IndexPointer> = z.object({
-	collection: z.string(),
-	generation: z.string(),
-	promotedAt: z.int(),
-	documents: count,
-	chunks: count,
-	manifest: json(z.json()),
+export const verificationReport: z.ZodType<VerificationReport> = z.object({
+	at: z.int(),
+	passed: z.boolean(),
+	checks: z.array(
+		z.object({
+			check: z.string(),
+			passed: z.boolean(),
+			overrulable: z.boolean(),
+			message: z.string(),
+			detail: z.json(),
+		}),
+	),
 });
+
+const refusal = z.object({ generation: z.string(), verification: verificationReport });
 
 const report: z.ZodType<IngestReport> = z.object({
 	runId: z.string(),
 	collection: z.string(),
-	generation: z.string(),
+	generation: z.string().nullable(),
 	promoted: z.boolean(),
+	refused: refusal.nullable().default(null),
 	sources: z.array(
 		z.object({
 			source: z.string(),
@@ -93,7 +101,7 @@ export const runRow: z.ZodType<RunRecord> = z.object({
 	collection: z.string(),
 	startedAt: z.int(),
 	endedAt: z.int().nullable(),
-	outcome: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
+	outcome: z.enum(['running', 'succeeded', 'refused', 'failed', 'cancelled']),
 	report: json(report).nullable(),
 	error: z.string().nullable(),
 });

@@ -86,5 +86,46 @@ export const RECORD_SCHEMA: SqliteSchema = {
 		) STRICT;
 		CREATE INDEX alerts_by_time ON alerts (opened_at DESC, id DESC);
 		CREATE INDEX alerts_open ON alerts (key) WHERE resolved_at IS NULL;`,
+		// The pointer of a collection is the state of its live generation, so that the two cannot disagree.
+		`CREATE TABLE generations (
+			collection TEXT NOT NULL,
+			sequence INTEGER NOT NULL,
+			generation TEXT NOT NULL,
+			state TEXT NOT NULL,
+			index_table TEXT NOT NULL,
+			run_id TEXT NOT NULL,
+			manifest TEXT NOT NULL,
+			documents INTEGER NOT NULL,
+			chunks INTEGER NOT NULL,
+			statistics TEXT NOT NULL,
+			verification TEXT,
+			reason TEXT,
+			created_at INTEGER NOT NULL,
+			verified_at INTEGER,
+			promoted_at INTEGER,
+			retired_at INTEGER,
+			removed_at INTEGER,
+			PRIMARY KEY (collection, sequence)
+		) STRICT, WITHOUT ROWID;
+		CREATE UNIQUE INDEX generations_live ON generations (collection) WHERE state = 'live';
+		CREATE UNIQUE INDEX generations_by_name ON generations (collection, generation);
+		CREATE TABLE pointer_moves (
+			seq INTEGER PRIMARY KEY AUTOINCREMENT,
+			at INTEGER NOT NULL,
+			collection TEXT NOT NULL,
+			kind TEXT NOT NULL,
+			from_generation TEXT,
+			to_generation TEXT NOT NULL,
+			actor TEXT NOT NULL,
+			why TEXT NOT NULL
+		) STRICT;
+		CREATE INDEX pointer_moves_by_collection ON pointer_moves (collection, seq DESC);
+		INSERT INTO generations SELECT collection, coalesce(json_extract(manifest, '$.sequence'), 1), generation, 'live',
+			coalesce(json_extract(manifest, '$.table'), ''), coalesce(json_extract(manifest, '$.createdByRun'), ''), manifest,
+			documents, chunks, 'null', NULL, NULL, promoted_at, NULL, promoted_at, NULL, NULL FROM index_pointers;
+		INSERT INTO pointer_moves (at, collection, kind, from_generation, to_generation, actor, why)
+			SELECT promoted_at, collection, 'promotion', NULL, generation, 'process', 'live before moves were recorded'
+			FROM index_pointers;
+		DROP TABLE index_pointers;`,
 	],
 };

@@ -4,7 +4,6 @@ import { mergeKeys, mergeSettings } from '../policy/shared-records.ts';
 import type {
 	Allowance,
 	AuditEntry,
-	IndexPointer,
 	KeyRecord,
 	KeyUse,
 	RecordStore,
@@ -13,7 +12,8 @@ import type {
 	SpaceRecord,
 } from '../spec/records.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
-import { allowanceRow, auditRow, keyRow, pointerRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
+import { GenerationTable } from './generation-table.ts';
+import { allowanceRow, auditRow, keyRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
@@ -37,10 +37,12 @@ export function openSqliteRecords(file: string): RecordStore {
 }
 
 class SqliteRecords implements RecordStore {
+	readonly generations: GenerationTable;
 	readonly #sql: SqliteStatements;
 
 	constructor(sql: SqliteStatements) {
 		this.#sql = sql;
+		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
 	}
 
 	async putKey(key: KeyRecord, entry?: AuditEntry): Promise<void> {
@@ -148,28 +150,6 @@ class SqliteRecords implements RecordStore {
 			auditRow,
 			'SELECT at, actor, action, subject, tenant_id AS tenantId, detail FROM audit ORDER BY seq DESC LIMIT ?',
 			Math.max(0, Math.trunc(limit)),
-		);
-	}
-
-	async putIndexPointer(pointer: IndexPointer): Promise<void> {
-		this.#sql.run(
-			`INSERT INTO index_pointers (collection, generation, promoted_at, documents, chunks, manifest) VALUES (?, ?, ?, ?, ?, ?)
-			ON CONFLICT (collection) DO UPDATE SET generation = excluded.generation, promoted_at = excluded.promoted_at,
-			documents = excluded.documents, chunks = excluded.chunks, manifest = excluded.manifest`,
-			pointer.collection,
-			pointer.generation,
-			pointer.promotedAt,
-			pointer.documents,
-			pointer.chunks,
-			JSON.stringify(pointer.manifest ?? null),
-		);
-	}
-
-	async listIndexPointers(): Promise<readonly IndexPointer[]> {
-		return this.#sql.all(
-			pointerRow,
-			`SELECT collection, generation, promoted_at AS promotedAt, documents, chunks, manifest
-			FROM index_pointers ORDER BY collection`,
 		);
 	}
 

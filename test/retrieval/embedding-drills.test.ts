@@ -54,9 +54,9 @@ function answering(change: (vector: number[]) => number[]): EmbeddingAnswer {
 const OTHER_WEIGHTS = answering((vector) => vector.toReversed());
 
 async function live() {
-	const [pointer] = await fixture.records.listIndexPointers();
-	if (!pointer) throw new Error('no generation is live');
-	return parseManifest(pointer);
+	const [record] = await fixture.records.generations.live();
+	if (!record) throw new Error('no generation is live');
+	return parseManifest(record);
 }
 
 async function build(overrides: Partial<Hosted> = {}) {

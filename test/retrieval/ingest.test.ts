@@ -4,6 +4,7 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { EmbedderConfig } from '../../src/contracts/project.ts';
 import { PROBE_COUNT } from '../../src/retrieval/embedding/probes.ts';
 import { answerJson, startEmbeddingServer } from '../support/embedding-server.ts';
@@ -27,14 +28,21 @@ const PAGES = {
 let fixture: RetrievalFixture;
 const cleanups: (() => Promise<void>)[] = [];
 
-async function open(configure: Parameters<typeof openRetrievalFixture>[0]): Promise<void> {
-	fixture = await openRetrievalFixture(configure);
+async function open(configure: Parameters<typeof openRetrievalFixture>[0], clock?: Clock): Promise<void> {
+	fixture = await openRetrievalFixture(configure, clock);
 	cleanups.push(() => fixture.close());
 }
 
 afterEach(async () => {
 	for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
+
+/** Its wall time can be put forward. */
+function movableClock() {
+	let ahead = 0;
+	const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead };
+	return { clock, forward: (ms: number) => (ahead += ms) };
+}
 
 const pages = (dir: string) => retrievalConfig([collection([folderSource(dir)])]);
 
@@ -48,7 +56,7 @@ describe('a run', () => {
 			promoted: true,
 			sources: [{ source: 'pages', seen: 3, new: 3, changed: 0, unchanged: 0, deleted: 0, failed: [], chunks: 3 }],
 		});
-		expect(first.generation).toMatch(/^docs-g1-[0-9a-f]{6}$/);
+		expect(first.generation).toMatch(/^docs-g1-[0-9a-f]{8}$/);
 		const second = await fixture.ingest();
 		expect(second).toMatchObject({
 			generation: first.generation,
@@ -246,16 +254,24 @@ describe('a live generation', () => {
 		expect(await fixture.ingest()).toMatchObject({ generation, promoted: false });
 	});
 
-	it('keeps the one before it and no older ones', async () => {
-		await open(pages);
+	it('keeps as many before it as it should, and older ones while a request may use them', async () => {
+		const { clock, forward } = movableClock();
+		await open(pages, clock);
 		const counts: number[] = [];
 		for (let run = 0; run < 6; run++) {
+			forward(run < 2 ? 0 : 3_600_000);
 			await fixture.write({ 'a.md': `run number ${run}` });
 			await fixture.ingest();
 			const [table] = await readdir(path.join(fixture.root, 'index'));
 			counts.push((await readdir(path.join(fixture.root, 'index', table ?? '', '_versions'))).length);
 		}
 		expect(counts.at(-1)).toBe(counts.at(-2));
+		const records = await fixture.records.generations.list('docs', 10);
+		expect(records.map(({ state, removedAt }) => [state, removedAt !== null])).toEqual([
+			['live', false],
+			['retired', false],
+			...Array.from({ length: 4 }, () => ['retired', true]),
+		]);
 		expect((await fixture.search('number')).hits[0]?.text).toBe('run number 5');
 	});
 
@@ -407,7 +423,8 @@ describe('a change of embedder or chunker', () => {
 	});
 
 	it('leaves no more than the live table and the one before', async () => {
-		await open(pages);
+		const { clock, forward } = movableClock();
+		await open(pages, clock);
 		await fixture.write(PAGES);
 		for (const tokensMax of [100, 110, 120, 130]) {
 			await fixture.retrieval.update(
@@ -415,6 +432,7 @@ describe('a change of embedder or chunker', () => {
 					collection([folderSource(fixture.dir)], { chunker: { kind: 'structure', tokensMax, tokensMin: 5 } }),
 				]),
 			);
+			forward(3_600_000);
 			await fixture.ingest();
 		}
 		expect(await readdir(path.join(fixture.root, 'index'))).toHaveLength(2);

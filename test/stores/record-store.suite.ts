@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-	type AuditEntry,
-	type IndexPointer,
-	type KeyRecord,
-	type RecordStore,
-	type RunRecord,
-	SCOPES,
-} from '../../src/spec/records.ts';
+import type { GenerationRecord, PointerChange } from '../../src/spec/generations.ts';
+import { type AuditEntry, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../../src/spec/records.ts';
 import { NO_SETTINGS, type SettingsRecord } from '../../src/spec/tenants.ts';
 
 const HOSTILE = [
@@ -63,14 +57,43 @@ function tenant(fields: Partial<Extract<SettingsRecord, { kind: 'tenant' }>> = {
 	};
 }
 
-export function pointer(fields: Partial<IndexPointer> = {}): IndexPointer {
+export function generation(fields: Partial<GenerationRecord> = {}): GenerationRecord {
 	return {
 		collection: 'docs',
-		generation: 'gen_1',
-		promotedAt: 1_750_000_000_000,
+		sequence: 1,
+		generation: 'docs-g1-3fa9c2d1',
+		state: 'verifying',
+		table: 'docs-t',
+		runId: 'run_1',
+		manifest: { fusion: { kind: 'convex', weight: 0.3 }, list: [1, null, 'a'] },
 		documents: 12,
 		chunks: 340,
-		manifest: { fusion: { kind: 'convex', weight: 0.3 }, list: [1, null, 'a'] },
+		statistics: { tokens: [1, 2] },
+		verification: {
+			at: 3,
+			passed: true,
+			checks: [{ check: 'census', passed: true, overrulable: true, message: '12 documents', detail: { stored: 12 } }],
+		},
+		reason: null,
+		createdAt: 1,
+		verifiedAt: 3,
+		promotedAt: null,
+		retiredAt: null,
+		removedAt: null,
+		...fields,
+	};
+}
+
+export function move(fields: Partial<PointerChange> = {}): PointerChange {
+	return {
+		kind: 'promotion',
+		collection: 'docs',
+		sequence: 1,
+		from: null,
+		at: 5,
+		actor: 'process',
+		why: 'run run_1',
+		entry: null,
 		...fields,
 	};
 }
@@ -87,6 +110,7 @@ export function run(fields: Partial<RunRecord> = {}): RunRecord {
 			collection: 'docs',
 			generation: 'gen_1',
 			promoted: true,
+			refused: null,
 			sources: [
 				{
 					source: 'manual',
@@ -118,16 +142,17 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 
 		it('returns what was put, exactly', async () => {
 			await store.putKey(key());
-			await store.putIndexPointer(pointer());
+			await store.generations.put(generation());
 			await store.putRun(run());
 			expect(await store.listKeys()).toEqual([key()]);
-			expect(await store.listIndexPointers()).toEqual([pointer()]);
+			expect(await store.generations.list('docs', 10)).toEqual([generation()]);
 			expect(await store.listRuns(null, 10)).toEqual([run()]);
 		});
 
 		it('starts empty', async () => {
 			expect(await store.listKeys()).toEqual([]);
-			expect(await store.listIndexPointers()).toEqual([]);
+			expect(await store.generations.list(null, 10)).toEqual([]);
+			expect(await store.generations.live()).toEqual([]);
 			expect(await store.listRuns(null, 10)).toEqual([]);
 		});
 
@@ -235,14 +260,98 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect(await subjects(10)).toEqual(['new', 'revoked', 'made']);
 		});
 
-		it('replaces a collection’s pointer and leaves the others', async () => {
-			await store.putIndexPointer(pointer());
-			await store.putIndexPointer(pointer({ collection: 'other' }));
-			await store.putIndexPointer(pointer({ generation: 'gen_2', documents: 13, manifest: null }));
-			expect(await store.listIndexPointers()).toEqual([
-				pointer({ generation: 'gen_2', documents: 13, manifest: null }),
-				pointer({ collection: 'other' }),
+		it('moves a collection’s pointer, keeps what moved and why, and leaves the others', async () => {
+			const { generations } = store;
+			const second = generation({ sequence: 2, generation: 'docs-g2-00000000' });
+			for (const record of [generation(), second, generation({ collection: 'other' })]) await generations.put(record);
+			expect(await generations.move(move({ collection: 'other' }))).toBe(true);
+			expect(await generations.move(move())).toBe(true);
+			const why = 'line\nbreak \u0000 名前';
+			const entry = auditEntry({ action: 'generation_promoted', subject: 'docs' });
+			const change = move({
+				kind: 'overrule',
+				sequence: 2,
+				from: 'docs-g1-3fa9c2d1',
+				at: 7,
+				actor: 'key:k',
+				why,
+				entry,
+			});
+			expect(await generations.move(change)).toBe(true);
+			expect(await generations.list('docs', 10)).toEqual([
+				{ ...second, state: 'live', promotedAt: 7 },
+				generation({ state: 'retired', promotedAt: 5, retiredAt: 7 }),
 			]);
+			expect((await generations.live()).map(({ generation: name }) => name)).toEqual([
+				'docs-g2-00000000',
+				'docs-g1-3fa9c2d1',
+			]);
+			expect(await generations.moves('docs', 10)).toEqual([
+				{
+					at: 7,
+					collection: 'docs',
+					kind: 'overrule',
+					from: 'docs-g1-3fa9c2d1',
+					to: 'docs-g2-00000000',
+					actor: 'key:k',
+					why,
+				},
+				{
+					at: 5,
+					collection: 'docs',
+					kind: 'promotion',
+					from: null,
+					to: 'docs-g1-3fa9c2d1',
+					actor: 'process',
+					why: 'run run_1',
+				},
+			]);
+			expect(await store.listAudit(10)).toEqual([entry]);
+		});
+
+		it('moves no pointer from where it is not, or to what is not sealed or is removed', async () => {
+			const { generations } = store;
+			const records = [
+				generation(),
+				generation({ sequence: 2, generation: 'building', state: 'building' }),
+				generation({ sequence: 3, generation: 'removed', state: 'retired', removedAt: 9 }),
+			];
+			for (const record of records) await generations.put(record);
+			expect(await generations.move(move({ from: 'docs-g0' }))).toBe(false);
+			for (const sequence of [2, 3, 4]) expect(await generations.move(move({ sequence }))).toBe(false);
+			expect(await generations.list('docs', 10)).toEqual(records.toReversed());
+			expect(await generations.moves('docs', 10)).toEqual([]);
+		});
+
+		it('lets no second generation be live, and keeps all when it refuses one', async () => {
+			const { generations } = store;
+			await generations.put(generation());
+			await generations.move(move());
+			const second = generation({ sequence: 2, generation: 'second', state: 'live' });
+			await expect(generations.put(second)).rejects.toMatchObject({ code: 'storage_failed' });
+			expect(await generations.list('docs', 10)).toMatchObject([{ state: 'live', sequence: 1 }]);
+		});
+
+		it('goes on with a build that broke off on the same table, and gives each other one the next number', async () => {
+			const { generations } = store;
+			const begin = (table: string, runId: string) => generations.begin({ collection: 'docs', table, runId, at: 4 });
+			const first = await begin('t1', 'r1');
+			expect(first).toMatchObject({
+				sequence: 1,
+				state: 'building',
+				generation: 'docs-g1',
+				manifest: null,
+				createdAt: 4,
+			});
+			await generations.put({ ...first, state: 'failed', reason: 'killed' });
+			expect(await begin('t2', 'r2')).toMatchObject({ sequence: 2 });
+			expect(await begin('t1', 'r3')).toEqual({ ...first, runId: 'r3' });
+			await generations.put(generation({ sequence: 1, state: 'refused' }));
+			expect(await begin('t1', 'r4')).toMatchObject({ sequence: 3 });
+			await generations.discard('docs', 3);
+			expect((await generations.list('docs', 10)).map(({ sequence }) => sequence)).toEqual([2, 1]);
+			expect(await generations.find('docs', 'docs-g2')).toMatchObject({ runId: 'r2' });
+			expect(await generations.find('docs', 'docs-g9')).toBeNull();
 		});
 
 		it('lists embedding spaces by their last use, and forgets the oldest of very many', async () => {

@@ -14,9 +14,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RECORD_SCHEMA } from '../../src/stores/record-schema.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 import { openSqliteFile } from '../../src/stores/sqlite-file.ts';
-import { key, pointer, recordStoreSuite, run } from './record-store.suite.ts';
+import { generation, key, move, recordStoreSuite, run } from './record-store.suite.ts';
 
 recordStoreSuite('SQLite in memory', async () => openSqliteRecords(':memory:'));
 
@@ -34,12 +35,13 @@ describe('record store in a file', () => {
 	it('keeps everything over a restart', async () => {
 		const first = openSqliteRecords(file);
 		await first.putKey(key());
-		await first.putIndexPointer(pointer());
+		await first.generations.put(generation());
+		await first.generations.move(move());
 		await first.putRun(run());
 		await first.close();
 		const second = openSqliteRecords(file);
 		expect(await second.listKeys()).toEqual([key()]);
-		expect(await second.listIndexPointers()).toEqual([pointer()]);
+		expect(await second.generations.live()).toEqual([generation({ state: 'live', promotedAt: 5 })]);
 		expect(await second.listRuns(null, 10)).toEqual([run()]);
 		await second.close();
 	});
@@ -212,21 +214,35 @@ describe('record store in a file', () => {
 		}
 	});
 
-	it('takes the keys of the first release along: for every feature, without an end, never used', async () => {
-		const old = openSqliteRecords(file);
-		await old.putKey(key());
-		await old.close();
-		const db = new DatabaseSync(file);
-		for (const column of ['features', 'expires_at', 'last_used_at']) db.exec(`ALTER TABLE keys DROP COLUMN ${column}`);
-		const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
-		const younger = tables.filter(({ name }) => !['keys', 'index_pointers', 'runs'].includes(String(name)));
-		for (const { name } of younger) db.exec(`DROP TABLE ${name}`);
-		db.exec('PRAGMA user_version = 1');
+	it('takes the keys and live indexes of the first release along: keys for every feature, without an end, never used', async () => {
+		const db = openSqliteFile(file, { ...RECORD_SCHEMA, migrations: RECORD_SCHEMA.migrations.slice(0, 1) });
+		const { id, tenantId, name, scopes, secretHash, createdAt } = key();
+		db.prepare('INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, NULL)').run(
+			...[id, tenantId, name, JSON.stringify(scopes), secretHash, createdAt],
+		);
+		const manifest = { sequence: 7, table: 'docs-t', createdByRun: 'run_1' };
+		const insert = db.prepare('INSERT INTO index_pointers VALUES (?, ?, 5, 12, 340, ?)');
+		insert.run('docs', 'docs-g7-3fa9c2', JSON.stringify(manifest));
+		insert.run('odd', 'odd-g1', 'null');
 		db.close();
 		const store = openSqliteRecords(file);
 		expect(await store.listKeys()).toEqual([key()]);
 		expect(await store.listAudit(10)).toEqual([]);
 		expect(await store.listAllowances(0)).toEqual([]);
+		const old = { promotedAt: 5, createdAt: 5, verifiedAt: null, verification: null, statistics: null };
+		expect(await store.generations.live()).toEqual([
+			generation({ ...old, sequence: 7, generation: 'docs-g7-3fa9c2', state: 'live', manifest }),
+			generation({
+				...old,
+				collection: 'odd',
+				generation: 'odd-g1',
+				state: 'live',
+				table: '',
+				runId: '',
+				manifest: null,
+			}),
+		]);
+		expect(await store.generations.moves('docs', 10)).toMatchObject([{ from: null, to: 'docs-g7-3fa9c2' }]);
 		await store.close();
 	});
 

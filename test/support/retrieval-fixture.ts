@@ -83,6 +83,7 @@ export function collection(
 		chunker: { kind: 'structure', tokensMax: 200, tokensMin: 20 },
 		embedder: null,
 		search: SEARCH,
+		generations: { keep: 1 },
 		...overrides,
 	};
 }

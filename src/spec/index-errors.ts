@@ -1,0 +1,25 @@
+import type { CatalogueEntry } from './error-category.ts';
+
+/** About index generations. */
+export const INDEX_ERRORS = {
+	generation_not_found: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'The collection has no generation of this name.',
+		remedy: 'plimsoll index list shows the names.',
+	},
+	generation_conflict: {
+		category: 'conflict',
+		retryable: true,
+		meaning:
+			'Another generation went live, or another process wrote to the index, while this one was built or promoted.',
+		remedy: 'Look at plimsoll index list, then try again; what was written is kept.',
+	},
+	generation_refused: {
+		category: 'conflict',
+		retryable: false,
+		meaning:
+			'The generation cannot go live: it is not sealed, its rows are gone, or a check that nobody can overrule fails.',
+		remedy: 'Correct what the message names; plimsoll index rebuild builds a new generation.',
+	},
+} as const satisfies Record<string, CatalogueEntry>;
