@@ -28,7 +28,7 @@ export interface InProcessRuntime {
 	search(
 		collection: string,
 		query: string,
-		options?: { k?: number; mode?: SearchMode; signal?: AbortSignal },
+		options?: { k?: number; mode?: SearchMode; filter?: unknown; signal?: AbortSignal },
 	): Promise<SearchResult>;
 	/** Brings a collection's index up to date with its sources. */
 	ingest(
@@ -78,9 +78,9 @@ function overServices(services: Services, tenantId: string): InProcessRuntime {
 				});
 				return { ...answer, requestId: context.id };
 			}),
-		search: (collection, query, { k = 10, mode = null, signal } = {}) =>
+		search: (collection, query, { k = 10, mode = null, filter: where, signal } = {}) =>
 			inProcess(runtime, { tenantId, signal }, (context) =>
-				runtime.search(context, { collection, query, k, mode, filter: null }),
+				runtime.search(context, { collection, query, k, mode, where }),
 			),
 		ingest: (collection, { onProgress, signal } = {}) =>
 			operator.ingest(collection, {

@@ -110,9 +110,9 @@ export class HttpSession implements Session {
 		});
 	}
 
-	search(collection: string, { query, k, mode, signal }: SessionSearch): Promise<SearchReply> {
+	search(collection: string, { query, k, mode, filter, signal }: SessionSearch): Promise<SearchReply> {
 		const path = `/v1/collections/${encodeURIComponent(collection)}/search`;
-		return this.#json({ method: 'POST', path, body: { query, k, mode }, signal }, searchReply);
+		return this.#json({ method: 'POST', path, body: { query, k, mode, filter }, signal }, searchReply);
 	}
 
 	async collections(): Promise<readonly CollectionStatus[]> {

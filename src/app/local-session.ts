@@ -97,10 +97,10 @@ export class LocalSession implements Session {
 		});
 	}
 
-	async search(collection: string, { query, k, mode, signal }: SessionSearch): Promise<SearchReply> {
+	async search(collection: string, { query, k, mode, filter: where, signal }: SessionSearch): Promise<SearchReply> {
 		const { runtime } = await this.#open();
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) =>
-			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode, filter: null })),
+			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode, where })),
 		);
 	}
 

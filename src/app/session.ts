@@ -33,6 +33,8 @@ export interface SessionSearch {
 	readonly k: number;
 	/** Null: as the collection is configured. */
 	readonly mode: SearchMode | null;
+	/** As in the API; left out: nothing. */
+	readonly filter?: unknown;
 	readonly signal?: AbortSignal;
 }
 

@@ -53,6 +53,15 @@ export async function inSession<T>(
 	}
 }
 
+/** A parser for an option that takes a JSON object. */
+export function jsonObject(text: string): object {
+	try {
+		const value: unknown = JSON.parse(text);
+		if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+	} catch {}
+	throw new InvalidArgumentError('Expected a JSON object, such as {"field": "year", "from": 2020}.');
+}
+
 /** A parser for an option that takes a whole number. */
 export function integerBetween(min: number, max: number): (text: string) => number {
 	return (text) => {

@@ -15,6 +15,7 @@ import { count, duration } from './units.ts';
 export interface SearchOptions extends ServerOptions {
 	readonly k: number;
 	readonly mode?: SearchMode;
+	readonly filter?: object;
 	readonly queries?: string;
 	readonly format: 'json' | 'trec';
 	readonly unit: 'document' | 'chunk';
@@ -102,9 +103,9 @@ class QueryRun {
 			return { line: line.line, id: null, error: new PlimsollError('request_invalid', line.wrong) };
 		}
 		const { id, query } = line;
-		const { k, mode = null } = this.#options;
+		const { k, mode = null, filter } = this.#options;
 		try {
-			const found = await session.search(this.#collection, { query, k, mode, signal: this.#signal });
+			const found = await session.search(this.#collection, { query, k, mode, filter, signal: this.#signal });
 			return { line: line.line, id, found };
 		} catch (thrown) {
 			return { line: line.line, id, error: asPlimsollError(thrown) };

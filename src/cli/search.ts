@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { SearchReply } from '../app/gateway-reply.ts';
 import { watchInterrupts } from './interrupt.ts';
-import { example, inSession, integerBetween, withJson, withServer } from './options.ts';
+import { example, inSession, integerBetween, jsonObject, withJson, withServer } from './options.ts';
 import { type SearchOptions, searchAll } from './query-run.ts';
 import { cut, oneLine, type Terminal } from './terminal.ts';
 import { duration } from './units.ts';
@@ -23,6 +23,7 @@ export function addSearch(program: Command, terminal: Terminal): void {
 				'vector',
 			]),
 		)
+		.option('--filter <json>', 'what documents must be, as in the API: {"field": "year", "from": 2020}', jsonObject)
 		.option('--queries <file>', 'lines of {"id": …, "query": …}; - for standard input')
 		.addOption(
 			new Option('--format <format>', 'of the ranked ids: lines of JSON, or a TREC run')
@@ -59,9 +60,9 @@ async function searchOne(
 ): Promise<void> {
 	const interrupts = watchInterrupts();
 	try {
-		const { k, mode = null } = options;
+		const { k, mode = null, filter } = options;
 		const found = await inSession(options, terminal, (session) =>
-			session.search(collection, { query, k, mode, signal: interrupts.signal }),
+			session.search(collection, { query, k, mode, filter, signal: interrupts.signal }),
 		);
 		if (terminal.json) terminal.record(found);
 		else show(found, terminal);

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { access } from './access-schema.ts';
 import { chunker } from './chunker-schema.ts';
 import { nameKey } from './fields.ts';
 import { generations } from './generations-schema.ts';
@@ -23,6 +24,7 @@ export const collection = z
 			.default(null),
 		search,
 		generations,
+		access,
 	})
 	.meta({ description: 'Documents that are searched together.' });
 

@@ -1,3 +1,5 @@
+import type { PassageAccess } from './access-schema.ts';
+
 export interface CollectionConfig {
 	readonly name: string;
 	readonly sources: readonly SourceConfig[];
@@ -9,6 +11,8 @@ export interface CollectionConfig {
 	};
 	/** Name of an embedder; null: lexical search only. */
 	readonly embedder: string | null;
+	/** Who may find what; null: everyone everything. */
+	readonly access: PassageAccess | null;
 	readonly search: {
 		/** `convex`: vectorWeight · vector + (1 − vectorWeight) · lexical, both min-max normalised; `rrf`: Σ 1 / (rrfK + rank). */
 		readonly fusion: 'convex' | 'rrf';

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path';
+import { accessOf } from './access-schema.ts';
 import type { CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
 
@@ -19,6 +20,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
 		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
 		embedder: raw.embedder,
+		access: accessOf(raw.access),
 		search: {
 			fusion: raw.search.fusion,
 			vectorWeight: raw.search.vector_weight ?? defaultVectorWeight(raw.embedder, from),

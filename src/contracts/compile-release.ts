@@ -149,8 +149,15 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
 	const sources = collection.sources.map((source) => ({ ...source, path: portable(source.path) }));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
+	const { access, ...rest } = collection;
 	const search = searchIdentity(collection.search);
-	return { ...collection, sources, search, embedder: embedder && embedderIdentity(embedder, portable) };
+	return {
+		...rest,
+		...(access && { access }),
+		sources,
+		search,
+		embedder: embedder && embedderIdentity(embedder, portable),
+	};
 }
 
 /** What is younger is left out where it says nothing, so that older releases keep their hashes. */

@@ -16,6 +16,7 @@ export function compileRetrieval(raw: RawContract, available: (upstream: string)
 		collection: retrieval.collection,
 		k: retrieval.k,
 		mode: retrieval.mode,
+		filters: retrieval.filters,
 		hitsMin: retrieval.hits_min,
 		scoreMin: retrieval.score_min,
 		lexicalScoreMin: retrieval.lexical_score_min,

@@ -75,6 +75,9 @@ const shared = {
 			)
 				.nullable()
 				.default(null),
+			groups: claimName('The groups of the user, a list of names, see `access` of a collection. Null: not asked for.')
+				.nullable()
+				.default(null),
 			scope_prefix: text(0, 100, {
 				description:
 					'What stands in front of our scopes in the claim, such as `plimsoll:`; scopes without it do not count.',

@@ -19,6 +19,7 @@ export function issuerOf(name: string, raw: RawIssuer): IssuerConfig {
 			user: raw.claims.user,
 			scopes: raw.claims.scopes,
 			features: raw.claims.features,
+			groups: raw.claims.groups,
 			scopePrefix: raw.claims.scope_prefix,
 		},
 		clockSkewS: raw.clock_skew_s,

@@ -110,6 +110,7 @@ export interface IssuerConfig {
 		readonly user: string;
 		readonly scopes: string;
 		readonly features: string | null;
+		readonly groups: string | null;
 		readonly scopePrefix: string;
 	};
 	readonly clockSkewS: number;

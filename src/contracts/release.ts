@@ -1,5 +1,6 @@
 import type { Priority } from '../spec/priority.ts';
 import type { SearchMode } from '../spec/retrieval.ts';
+import type { BoundCondition } from './bound-filter.ts';
 
 /** What to do when something goes wrong. Each situation allows a subset; see FAILURE_POLICIES. */
 export type FailureAction =
@@ -107,6 +108,8 @@ export interface Contract {
 		readonly k: number;
 		/** Null: as the collection is configured. */
 		readonly mode: SearchMode | null;
+		/** What passages must be, all of it. */
+		readonly filters: readonly BoundCondition[];
 		/** Fewer hits than this, those whose score is below `scoreMin` not counted, are an empty retrieval. */
 		readonly hitsMin: number;
 		readonly scoreMin: number;

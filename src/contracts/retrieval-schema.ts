@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { boundFilters } from './bound-filter.ts';
 import { decimal, integer, nameKey, share, TOKENS, text, upstreamName } from './fields.ts';
 import { FAILURE_POLICIES, FLOOR_STEPS } from './release.ts';
 
@@ -19,6 +20,7 @@ export const retrieval = z
 			.meta({ description: 'Which legs of the search run; null leaves it to the collection.' })
 			.nullable()
 			.default(null),
+		filters: boundFilters,
 		hits_min: integer(0, HITS_MAX, {
 			description: 'The floor: fewer passages than this are an empty retrieval, see `on_failure.empty_retrieval`.',
 		}).default(1),

@@ -35,6 +35,7 @@ export const SearchBody = z.strictObject({
 	query: z.string('expected a string of at most 100,000 characters').max(100_000),
 	k: z.int('expected an integer from 1 to 1000').min(1).max(1000).default(10),
 	mode: z.enum(['hybrid', 'lexical', 'vector']).nullish(),
+	filter: z.record(z.string(), z.unknown(), 'expected an object, such as {"field": "year", "from": 2020}').nullish(),
 });
 
 /** The parts of a chat body that the gateway reads; everything else stays as sent. */

@@ -169,14 +169,14 @@ function invoke(exchange: TracedExchange): Promise<unknown> {
 
 async function search(exchange: TracedExchange): Promise<unknown> {
 	const { context } = exchange;
-	const { query, k, mode } = checkBody(SearchBody, exchange.request.body);
+	const { query, k, mode, filter } = checkBody(SearchBody, exchange.request.body);
 	const collection = pathParameter(exchange.request, 'collection');
 	const found = await exchange.parts.runtime.search(context, {
 		collection,
 		query,
 		k,
 		mode: mode ?? null,
-		filter: null,
+		where: filter,
 	});
 	return searchResponse(context.id, found);
 }

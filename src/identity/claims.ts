@@ -7,6 +7,9 @@ type Claims = Readonly<Record<string, unknown>>;
 const TENANT = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const USER_CHARS_MAX = 512;
 const WORDS_MAX = 1_000;
+/** More groups make every search slow; who has more finds what the first of them may. */
+const GROUPS_MAX = 500;
+const GROUP_CHARS_MAX = 512;
 
 /** What stands for a key where a token came: one name for all tokens of an issuer. */
 export function issuerKeyId(issuer: string): string {
@@ -27,6 +30,7 @@ export function callerFrom(claims: Claims, issuer: IssuerConfig): Caller | null 
 		scopes: scopesOf(claims, issuer),
 		features: featuresOf(claims, issuer),
 		user: user ?? null,
+		groups: issuer.claims.groups === null ? [] : groupsOf(claimAt(claims, issuer.claims.groups)),
 	});
 }
 
@@ -47,6 +51,14 @@ function featuresOf(claims: Claims, { featuresAllowed, claims: names }: IssuerCo
 	if (names.features === null) return featuresAllowed;
 	const named = wordsOf(claimAt(claims, names.features));
 	return featuresAllowed === null ? named : named.filter((feature) => featuresAllowed.includes(feature));
+}
+
+/** Names may have spaces, so that a text is one group. */
+function groupsOf(value: unknown): readonly string[] {
+	const named = typeof value === 'string' ? [value] : Array.isArray(value) ? value : [];
+	return named
+		.filter((name) => typeof name === 'string' && name !== '' && name.length <= GROUP_CHARS_MAX)
+		.slice(0, GROUPS_MAX);
 }
 
 /** Words of a text or of a list; none for anything else. */

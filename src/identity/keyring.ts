@@ -98,5 +98,5 @@ export class Keyring {
 }
 
 function callerOf({ id, name, tenantId, scopes, features }: KeyRecord): Caller {
-	return Object.freeze({ kind: 'key', tenantId, keyId: id, keyName: name, scopes, features, user: null });
+	return Object.freeze({ kind: 'key', tenantId, keyId: id, keyName: name, scopes, features, user: null, groups: [] });
 }

@@ -192,7 +192,7 @@ export class Generations {
 			live: state.index && { index: state.index, statistics: live?.statistics ?? null },
 			embedder,
 			space,
-			search: (request) => retriever.search({ ...request, collection: config.name }),
+			search: (request) => retriever.search({ caller: 'operator', ...request, collection: config.name }),
 			signal,
 		};
 	}

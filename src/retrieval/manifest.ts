@@ -5,7 +5,7 @@ import type { CollectionConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
-import type { EmbeddingIdentity } from '../spec/retrieval.ts';
+import { type EmbeddingIdentity, FIELD_TYPES } from '../spec/retrieval.ts';
 import { CHUNKER_REVISION } from './chunker.ts';
 import { sameSpace } from './embedding/embedding-space.ts';
 import { fingerprintSchema } from './embedding/fingerprint.ts';
@@ -45,6 +45,8 @@ const manifestSchema = z.strictObject({
 	space: z.string().nullish(),
 	/** What the embedder made of the probes when the vectors were made; generations of before have none. */
 	fingerprint: fingerprintSchema.nullish(),
+	/** The fields of its documents, by name; generations of before have none. */
+	fields: z.record(z.string(), z.enum(FIELD_TYPES)).optional(),
 	chunker: chunkerSchema,
 	lexical: z.strictObject({
 		formula: z.string(),

@@ -1,12 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Candidate, LegRequest } from '../spec/index-store.ts';
-import type { Embedder, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
+import type { Embedder, EmbedderSource, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
-import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import { type Fused, fuse } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
 import { sameIdentity } from './manifest.ts';
+import { restrictionOf } from './restriction.ts';
 
 /** More words than any question has; beyond it a query only costs time. */
 const QUERY_CHARS_MAX = 8_192;
@@ -54,7 +54,7 @@ const WIDENING = 4;
 interface SearchParts {
 	/** Of one collection or all. */
 	readonly catalogue: Pick<Catalogue, 'state' | 'status' | 'examine'>;
-	readonly embedders: EmbedderPool;
+	readonly embedders: EmbedderSource;
 	readonly clock: Clock;
 }
 
@@ -72,7 +72,7 @@ export function createRetriever(parts: SearchParts): Retriever {
 			const query: Query = {
 				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
 				limit: limitOf(request, mode, search),
-				filter: request.filter,
+				filter: restrictionOf(request, state, index.manifest),
 				exact: request.widened === true,
 				timeouts: timeoutsOf(request, search),
 				signal: request.signal,
@@ -199,7 +199,7 @@ function lexicalLeg({ clock }: { clock: Clock }, index: LiveIndex, query: Query)
 }
 
 function vectorLeg(
-	{ clock, embedders }: { clock: Clock; embedders: EmbedderPool },
+	{ clock, embedders }: { clock: Clock; embedders: EmbedderSource },
 	{ config }: CollectionState,
 	index: LiveIndex,
 	query: Query,

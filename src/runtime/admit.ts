@@ -89,5 +89,14 @@ function identify(credentials: Credentials, authenticator: Authenticator): Calle
 
 /** Code in our own process may do whatever its process can. */
 function inProcess(tenantId: string): Caller {
-	return { kind: 'in_process', tenantId, keyId: null, keyName: null, scopes: SCOPES, features: null, user: null };
+	return {
+		kind: 'in_process',
+		tenantId,
+		keyId: null,
+		keyName: null,
+		scopes: SCOPES,
+		features: null,
+		user: null,
+		groups: [],
+	};
 }

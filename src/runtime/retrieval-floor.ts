@@ -5,6 +5,7 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { PromptInput } from '../spec/prompt.ts';
 import type { Hit, Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import { bindFilters } from './bind-filters.ts';
 import type { GenerationParts } from './generation-plan.ts';
 import { NoHelp } from './helper-call.ts';
 import type { RequestContext, StepNotes } from './request-context.ts';
@@ -52,12 +53,14 @@ export async function findAboveFloor(
 	{ parts, notes }: { parts: FloorParts; notes: StepNotes },
 ): Promise<Found> {
 	const { retrieval, input, endsMs } = ask;
+	const where = bindFilters(retrieval.filters, input.variables);
+	if (where !== null) notes.detail.filtered = where.all.length;
 	const tried: string[] = [];
 	let best: Found | null = null;
 	const search = async (by: FloorStep | null, change: Partial<SearchRequest> = {}) => {
 		const { collection, k, mode } = retrieval;
 		const msMax = endsMs - context.elapsedMs();
-		const request = { collection, query: input.question, k, mode, filter: null, ...change };
+		const request = { collection, query: input.question, k, mode, filter: null, where, ...change };
 		const result = await searchWithin(context, request, { ...parts, msMax });
 		const hits = aboveFloor(result, by, retrieval);
 		if (by !== null) tried.push(`${by}: ${hits.length}`);

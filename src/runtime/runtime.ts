@@ -46,7 +46,7 @@ export interface RuntimeParts {
 }
 
 /** What a client may ask of a search. */
-export type SearchAsk = Omit<SearchRequest, 'signal' | 'msMax' | 'widened'>;
+export type SearchAsk = Pick<SearchRequest, 'collection' | 'query' | 'k' | 'mode' | 'where'>;
 
 /** A search alone has no contract: this is its deadline, milliseconds. */
 const SEARCH_MS_MAX = 10_000;
@@ -160,7 +160,11 @@ export class Runtime {
 			context.step('retrieve', async (notes) => {
 				requireSearch(context.caller);
 				await takePlace(context, this.#parts.places, notes);
-				const found = await searchWithin(context, request, { ...this.#parts, msMax: context.deadlineMs });
+				const found = await searchWithin(
+					context,
+					{ ...request, filter: null },
+					{ ...this.#parts, msMax: context.deadlineMs },
+				);
 				note(context, notes, { result: found, used: found.hits });
 				return found;
 			}),

@@ -6,13 +6,14 @@ import type { RequestContext } from './request-context.ts';
 /** A search that ends in time: the retriever's own time-outs stand below this one. */
 export async function searchWithin(
 	context: RequestContext,
-	ask: Omit<SearchRequest, 'signal' | 'msMax'>,
+	ask: Omit<SearchRequest, 'signal' | 'msMax' | 'caller'>,
 	parts: { retriever: Retriever; clock: Clock; msMax: number },
 ): Promise<SearchResult> {
 	const { msMax } = parts;
+	const { caller, signal } = context;
 	const { promise: expired, reject } = Promise.withResolvers<never>();
-	const onAbort = () => reject(context.signal.reason);
-	context.signal.addEventListener('abort', onAbort, { once: true });
+	const onAbort = () => reject(signal.reason);
+	signal.addEventListener('abort', onAbort, { once: true });
 	const cancel = parts.clock.after(msMax, () =>
 		reject(
 			new PlimsollError(
@@ -22,9 +23,9 @@ export async function searchWithin(
 		),
 	);
 	try {
-		return await Promise.race([parts.retriever.search({ ...ask, msMax, signal: context.signal }), expired]);
+		return await Promise.race([parts.retriever.search({ ...ask, caller, msMax, signal }), expired]);
 	} finally {
 		cancel();
-		context.signal.removeEventListener('abort', onAbort);
+		signal.removeEventListener('abort', onAbort);
 	}
 }

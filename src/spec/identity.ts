@@ -13,6 +13,8 @@ export interface Caller {
 	readonly features: readonly string[] | null;
 	/** The user that a token proves; null: whoever the request names. Stored only as a keyed hash. */
 	readonly user: string | null;
+	/** The groups of the user that a token proves. */
+	readonly groups: readonly string[];
 }
 
 /** Finds out who asks. */

@@ -1,7 +1,8 @@
 import type { VerificationReport } from './generations.ts';
 
 /** `text` is compared whole, `labels` is a set of texts, `time` is milliseconds since the epoch. */
-export type FieldType = 'text' | 'number' | 'boolean' | 'time' | 'labels';
+export const FIELD_TYPES = ['text', 'number', 'boolean', 'time', 'labels'] as const;
+export type FieldType = (typeof FIELD_TYPES)[number];
 
 /** A `labels` field has a list, a `time` field a number; null: the document has no such field. */
 export type FieldValue = string | number | boolean | readonly string[] | null;
@@ -57,6 +58,13 @@ export interface Hit extends Passage {
 
 export type SearchMode = 'hybrid' | 'lexical' | 'vector';
 
+/** Who searches, as far as it is proved. */
+export interface Reader {
+	readonly tenantId: string;
+	readonly user: string | null;
+	readonly groups: readonly string[];
+}
+
 export interface SearchRequest {
 	readonly collection: string;
 	readonly query: string;
@@ -65,6 +73,10 @@ export interface SearchRequest {
 	readonly mode: SearchMode | null;
 	/** Null: everything in the collection. */
 	readonly filter: Filter | null;
+	/** What a client asks to be filtered by, as JSON: read and checked by the fields of the live generation. Left out: nothing. */
+	readonly where?: unknown;
+	/** In whose name: a collection with `access` finds what these may find, and refuses a search without them. `operator`: all. */
+	readonly caller?: Reader | 'operator';
 	/** The most that the whole search may take, milliseconds: legs that would outlast it are cut short. Left out: as configured. */
 	readonly msMax?: number;
 	/** Look further: more candidates from each leg, and every vector compared. */

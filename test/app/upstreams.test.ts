@@ -18,7 +18,7 @@ import { BREAKER } from '../support/runtime-fixture.ts';
 const LOG = pino({ level: 'silent' });
 const YAML = VALID_PROJECT['plimsoll.yaml'] ?? '';
 const BY = { kind: 'in_process', tenantId: 'default', keyId: null, keyName: null, user: null } as const;
-const CALLER = { ...BY, scopes: [], features: null };
+const CALLER = { ...BY, scopes: [], features: null, groups: [] };
 
 async function load(yaml: string) {
 	return loadProject(await projectFolder({ ...VALID_PROJECT, 'plimsoll.yaml': yaml }), {});

@@ -211,7 +211,14 @@ describe('a token', () => {
 		const config = known([ours], {
 			tenantsAllowed: ['acme', 'beta'],
 			featuresAllowed: ['ask-docs', 'greet'],
-			claims: { tenant: 'org.id', user: 'sub', scopes: 'roles', features: 'features', scopePrefix: 'plimsoll:' },
+			claims: {
+				tenant: 'org.id',
+				user: 'sub',
+				scopes: 'roles',
+				features: 'features',
+				groups: null,
+				scopePrefix: 'plimsoll:',
+			},
 		});
 		const { show, now } = verifierOf([config]);
 		const word = fc.constantFrom('plimsoll:invoke', 'plimsoll:admin', 'invoke', 'plimsoll:read', '', 'ask-docs', 'x');

@@ -13,6 +13,7 @@ const callers: fc.Arbitrary<Caller> = fc.record({
 	scopes: fc.subarray([...SCOPES]),
 	features: fc.option(fc.array(name)),
 	user: fc.constant(null),
+	groups: fc.constant([]),
 });
 
 function codeOf(run: () => void): string | null {

@@ -172,7 +172,7 @@ describe('admission', () => {
 		await clock.advance(1);
 		const context = runtime.open();
 		await runtime.admit(context, { kind: 'authorization', header: KEY, scope: 'invoke' });
-		const searching = runtime.search(context, { collection: 'docs', query: 'x', k: 1, mode: null, filter: null });
+		const searching = runtime.search(context, { collection: 'docs', query: 'x', k: 1, mode: null });
 		await clock.advance(200);
 		await searching;
 		expect(admitOf(traces.last)).toMatchObject({ queued_ms: 99, queue_position: 1 });

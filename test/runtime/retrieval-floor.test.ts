@@ -14,11 +14,12 @@ interface Set {
 	readonly end?: FailureAction;
 	readonly helper?: readonly Behaviour[];
 	readonly costMicrosMax?: number;
+	readonly variables?: Readonly<Record<string, unknown>>;
 	readonly search: (request: SearchRequest) => Promise<readonly Hit[]> | readonly Hit[];
 }
 
 /** One question to a feature that needs two passages. */
-async function ask({ retrieval, end, helper: script, costMicrosMax, search }: Set) {
+async function ask({ retrieval, end, helper: script, costMicrosMax, variables = {}, search }: Set) {
 	const clock = new VirtualClock();
 	const model = new ScriptedModel(clock, [HELLO]);
 	const helper = script && new ScriptedModel(clock, script, { name: 'test/helper' });
@@ -46,7 +47,7 @@ async function ask({ retrieval, end, helper: script, costMicrosMax, search }: Se
 	const running = runtime.chat(context, {
 		model: 'greet',
 		messages,
-		variables: {},
+		variables,
 		parameters: {},
 		sink: null,
 		user: null,
@@ -179,6 +180,30 @@ describe('what is tried when too little is found', () => {
 		expect(error?.code).toBe('retrieval_failed');
 		expect(trace.latency_ms).toBe(3_000);
 		expect(step?.detail.floor).toBe('widen_k: no time left, lexical: no time left');
+	});
+});
+
+describe('a contract’s filters', () => {
+	const filters = [
+		{ field: 'product', equal: { input: 'product', optional: false } },
+		{ field: 'year', from: { input: 'since', optional: true } },
+	];
+
+	it('take their values from the request, and stand in every search', async () => {
+		const { searches } = await ask({
+			retrieval: { filters, floor: ['widen_k'] },
+			variables: { product: 'ship' },
+			search: ({ widened }) => (widened ? FOUND : []),
+		});
+		const where = { all: [{ field: 'product', equal: 'ship' }] };
+		expect(searches.map((one) => one.where)).toEqual([where, where]);
+		expect(searches[0]?.caller).toMatchObject({ tenantId: 'acme', groups: [] });
+	});
+
+	it('refuse a request without a variable that they need', async () => {
+		const { error, searches } = await ask({ retrieval: { filters }, search: () => FOUND });
+		expect(error).toMatchObject({ code: 'request_invalid', param: 'input.product' });
+		expect(searches).toEqual([]);
 	});
 });
 

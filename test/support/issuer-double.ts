@@ -44,7 +44,7 @@ export function issuerConfig(change: Partial<IssuerConfig> = {}): IssuerConfig {
 		tenantsAllowed: null,
 		scopesAllowed: ['invoke', 'read'],
 		featuresAllowed: null,
-		claims: { tenant: 'tenant', user: 'sub', scopes: 'scope', features: null, scopePrefix: '' },
+		claims: { tenant: 'tenant', user: 'sub', scopes: 'scope', features: null, groups: null, scopePrefix: '' },
 		clockSkewS: 30,
 		ageMaxS: 3600,
 		...change,

@@ -82,6 +82,7 @@ export function collection(
 		sources,
 		chunker: { kind: 'structure', tokensMax: 200, tokensMin: 20 },
 		embedder: null,
+		access: null,
 		search: SEARCH,
 		generations: { keep: 1 },
 		...overrides,

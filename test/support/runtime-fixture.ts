@@ -54,6 +54,7 @@ const RETRIEVAL: Retrieval = {
 	collection: 'docs',
 	k: 5,
 	mode: null,
+	filters: [],
 	hitsMin: 1,
 	scoreMin: 0,
 	lexicalScoreMin: 0,
