@@ -141,6 +141,18 @@ export const MATRIX: readonly MatrixRow[] = [
 	),
 ];
 
+const COHERE: Readonly<Record<string, Partial<Pick<MatrixRow, 'plain' | 'stream'>>>> = {
+	// Answers have a usage by their form.
+	'no usage': { plain: twice('nonsense'), stream: over('cut') },
+	// It has no event for an error: the stream ends.
+	'an error in the middle of the stream': { stream: over('cut') },
+	// It says of a filtered answer that it failed.
+	'an answer that the content filter ends': {
+		plain: fails('content_filter', 'upstream_content_filtered'),
+		stream: fails('content_filter', 'upstream_content_filtered'),
+	},
+};
+
 /** What no row can say once for all families, because their vendors' formats or packages differ. */
 export const DIFFERENCES: Readonly<
 	Record<string, Readonly<Record<string, Partial<Pick<MatrixRow, 'plain' | 'stream'>>>>>
@@ -149,9 +161,15 @@ export const DIFFERENCES: Readonly<
 		'no finish reason': { plain: twice('cut') },
 		// Its events have a usage by their form.
 		'no usage': { plain: twice('nonsense'), stream: twice('nonsense') },
-		// Its end mark is what completes an answer: without it the stream is a cut one, and is continued.
-		'no end mark': { stream: over('cut') },
-		'a connection that stays open at the end': { stream: over('timeout_idle') },
 	},
 	google: { 'no finish reason': { plain: twice('cut') } },
+	vertex: { 'no finish reason': { plain: twice('cut') } },
+	bedrock: {
+		'no usage': { plain: twice('nonsense') },
+		// Each event has a checksum: after a broken one nothing can be read.
+		'an event, or a plain answer, that is not JSON': { stream: twice('nonsense') },
+	},
+	cohere: COHERE,
+	// By the package of Cohere, as one that nothing is known of beforehand.
+	'ai-sdk': COHERE,
 };

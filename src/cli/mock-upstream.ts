@@ -16,9 +16,9 @@ interface MockOptions extends JsonOption {
 export function addMockUpstream(program: Command, terminal: Terminal): void {
 	const command = program
 		.command('mock-upstream')
-		.summary('serve a double of OpenAI, Anthropic and Gemini that fails as a script says')
+		.summary('serve a double of OpenAI, Anthropic, Gemini, Cohere and Bedrock that fails as a script says')
 		.description(
-			'Serves the wire formats of OpenAI, Anthropic and Gemini on one address, without a model and without a project. A script says what goes wrong and when; the same seed and the same requests give the same answers. Ctrl-C or SIGTERM ends it.',
+			'Serves the wire formats of OpenAI, Anthropic, Gemini, Cohere and Bedrock on one address, without a model and without a project. A script says what goes wrong and when; the same seed and the same requests give the same answers. Ctrl-C or SIGTERM ends it.',
 		)
 		.option('--host <address>', 'the address to listen on', '127.0.0.1')
 		.option('--port <number>', 'the port, 0 for a free one', integerBetween(0, 65_535), 4_700)
@@ -88,6 +88,8 @@ function greet({ host, port, file, seed, rules }: Greeting, terminal: Terminal):
 	terminal.line(`${label('OpenAI')} base URL ${url}/v1`);
 	terminal.line(`${label('Anthropic')} base URL ${url}`);
 	terminal.line(`${label('Gemini')} base URL ${url}/v1beta`);
+	terminal.line(`${label('Cohere')} base URL ${url}/v2`);
+	terminal.line(`${label('Bedrock')} base URL ${url}`);
 	const what = rules.length === 0 ? 'nothing goes wrong' : `${count(rules.length, 'rule')}: ${rules.join(', ')}`;
 	terminal.line(`${label('script')} ${file ?? 'none'}, seed ${seed}; ${what}`);
 	terminal.line(`${label('counts')} GET ${url}/mock/stats, /mock/requests; POST ${url}/mock/reset`);

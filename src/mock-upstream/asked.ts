@@ -2,7 +2,17 @@ import { isMapping } from '../contracts/schema-node.ts';
 
 export type Json = Record<string, unknown>;
 
-export const ROUTES = ['chat', 'responses', 'messages', 'gemini', 'embeddings', 'models', 'tokens'] as const;
+export const ROUTES = [
+	'chat',
+	'responses',
+	'messages',
+	'gemini',
+	'cohere',
+	'bedrock',
+	'embeddings',
+	'models',
+	'tokens',
+] as const;
 /** What a request is for, by its path. */
 export type RouteName = (typeof ROUTES)[number];
 

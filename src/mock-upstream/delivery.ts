@@ -56,7 +56,7 @@ export async function sendPlain(
 export async function sendStream(
 	delivery: Delivery,
 	frames: Frames,
-	more: { headers: Readonly<Record<string, string>>; error: () => string },
+	more: { headers: Readonly<Record<string, string>>; error: () => string | Buffer },
 ): Promise<void> {
 	const { response, plan } = delivery;
 	if (plan.fault === 'huge_body') return sendHuge(response, plan, 'text/event-stream');
@@ -81,11 +81,14 @@ export async function sendStream(
 }
 
 /** OpenAI's end mark comes also where no reason did; Anthropic's stands for one. */
-function isDone(end: string): boolean {
+function isDone(end: string | Buffer): boolean {
 	return end === 'data: [DONE]\n\n';
 }
 
-async function sendFrames({ response, plan, clock, left }: Delivery, list: readonly string[]): Promise<void> {
+async function sendFrames(
+	{ response, plan, clock, left }: Delivery,
+	list: readonly (string | Buffer)[],
+): Promise<void> {
 	response.flushHeaders();
 	const firstMs = (plan.firstTokenMs ?? 0) + (plan.fault === 'slow_first_token' ? (plan.stallMs ?? 0) : 0);
 	if (firstMs > 0) await sleep(clock, firstMs, left);
@@ -100,15 +103,16 @@ async function sendFrames({ response, plan, clock, left }: Delivery, list: reado
 }
 
 /** Faults that strike at a byte of the stream, wherever its events begin. */
-async function sendBytes(delivery: Delivery, list: readonly string[]): Promise<void> {
+async function sendBytes(delivery: Delivery, list: readonly (string | Buffer)[]): Promise<void> {
 	const { response, plan, clock, left } = delivery;
 	if (plan.firstTokenMs) {
 		response.flushHeaders();
 		await sleep(clock, plan.firstTokenMs, left);
 	}
-	const bytes = Buffer.from(list.join(''));
-	const afterChunks =
-		plan.afterChunks === undefined ? null : Buffer.byteLength(list.slice(0, plan.afterChunks).join(''));
+	const parts = list.map((one) => Buffer.from(one));
+	const bytes = Buffer.concat(parts);
+	const before = parts.slice(0, plan.afterChunks).reduce((sum, { length }) => sum + length, 0);
+	const afterChunks = plan.afterChunks === undefined ? null : before;
 	const at = Math.min(afterChunks ?? plan.atByte ?? bytes.length >> 1, bytes.length);
 	if (plan.fault === 'cut') return cutAfter(response, bytes.subarray(0, at));
 	if (plan.fault === 'stall') return sendInTwo(delivery, bytes, at);

@@ -92,7 +92,7 @@ function headersOf({ limits, delivery }: Exchange, { format }: Route): Record<st
 
 function refusalOf({ asked, problem, delivery }: Exchange, kind: RefusalKind): Refusal {
 	const { plan, clock } = delivery;
-	const refusal = { kind, plan, model: asked?.model ?? 'unknown', nowMs: clock.now() };
+	const refusal = { kind, plan, model: asked?.model ?? 'unknown', stream: asked?.stream ?? false, nowMs: clock.now() };
 	return problem === null ? refusal : { ...refusal, message: problem.message };
 }
 

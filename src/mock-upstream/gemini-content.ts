@@ -83,7 +83,7 @@ function stream(answer: Answer): Frames {
 
 /** What a stream without `alt=sse` is: the chunks as a JSON array. */
 export function asJsonArray({ list }: Frames): Frames {
-	const chunks = list.map((frame, at) => `${at === 0 ? '[' : ',\r\n'}${frame.slice('data: '.length).trim()}`);
+	const chunks = list.map((frame, at) => `${at === 0 ? '[' : ',\r\n'}${String(frame).slice('data: '.length).trim()}`);
 	return { list: chunks, end: ']', type: 'application/json' };
 }
 

@@ -3,6 +3,8 @@ import { countTokens } from '../base/tokens.ts';
 import { CREATED } from './answer.ts';
 import { anthropicMessages } from './anthropic-messages.ts';
 import { type Asked, type Json, modelOf, type RouteName, required, textOf } from './asked.ts';
+import { bedrockConverse } from './bedrock-converse.ts';
+import { cohereChat } from './cohere-chat.ts';
 import { geminiEmbeddings, openAiEmbeddings } from './embeddings.ts';
 import { asJsonArray, geminiContent } from './gemini-content.ts';
 import { openAiChat } from './openai-chat.ts';
@@ -34,6 +36,9 @@ export function routeOf(method: string, url: string, { headers, models }: RouteO
 		const reply = (body: Json) => ({ input_tokens: tokensOf([body.system, body.messages]) });
 		return { name: 'tokens', format: plainly(anthropicMessages), reply };
 	}
+	if (path.endsWith('/v2/chat')) return { name: 'cohere', format: cohereChat, reply: null };
+	if (/\/model\/[^/]+\/converse(?:-stream)?$/.test(path))
+		return { name: 'bedrock', format: bedrockConverse, reply: null };
 	return geminiRoute(path, url);
 }
 

@@ -128,6 +128,11 @@ export class UpstreamDouble {
 		this.#planned.push(...plans);
 	}
 
+	/** What `next` was told and no request has come for. */
+	forget(): void {
+		this.#planned.length = 0;
+	}
+
 	/** Resolves when `count` requests have arrived since the start. */
 	arrived(count: number): Promise<void> {
 		return this.#until(() => this.requests >= count);

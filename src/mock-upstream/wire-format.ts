@@ -4,9 +4,9 @@ import type { Plan, RefusalKind } from './plan.ts';
 
 /** A stream as a list of writes. */
 export interface Frames {
-	readonly list: readonly string[];
+	readonly list: readonly (string | Buffer)[];
 	/** What says that the stream is over; null where the format has nothing of the kind. */
-	readonly end: string | null;
+	readonly end: string | Buffer | null;
 	readonly type: string;
 }
 
@@ -24,6 +24,8 @@ export interface Refusal {
 	readonly message?: string;
 	readonly plan: Plan;
 	readonly model: string;
+	/** Of a request for a stream. */
+	readonly stream: boolean;
 	/** For `Retry-After` as a date. */
 	readonly nowMs: number;
 }
@@ -47,7 +49,7 @@ export interface WireFormat {
 	stream(answer: Answer): Frames;
 	refuse(refusal: Refusal): RefusalReply;
 	/** An error in the middle of a stream. */
-	streamError(refusal: Refusal): string;
+	streamError(refusal: Refusal): string | Buffer;
 	limitHeaders(limits: readonly LimitLeft[], nowMs: number): Record<string, string>;
 }
 

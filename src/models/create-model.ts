@@ -38,7 +38,7 @@ export function createModel(config: UpstreamConfig, { clock }: { readonly clock:
 }
 
 function openSdkModel(config: SdkUpstream, clock: Clock): Model {
-	const { rules, isLast } = SDK_FAMILIES[config.family];
+	const { rules, end } = SDK_FAMILIES[config.family];
 	requirePackage(config);
 	const { baseUrl, connectionsMax, timeouts, apiKey, providerOptions, provider, family } = config;
 	const transport = new Transport({ baseUrl, connectionsMax, connectMs: timeouts.connectMs });
@@ -49,7 +49,7 @@ function openSdkModel(config: SdkUpstream, clock: Clock): Model {
 		open: () => openPackage(config, { door: transport.fetch, clock, onClose: (close) => closing.push(close) }),
 		transport,
 		rules: { ...rules, namespaces: [own ?? family, ...others, family, provider] },
-		isLast,
+		end,
 		providerOptions,
 		secrets: [apiKey, ...secretsOf(config)],
 		region: 'region' in config ? config.region : null,

@@ -40,6 +40,8 @@ export interface CallEnd {
 	readonly tookMs: number;
 	/** From the provider, with `refused`. */
 	readonly retryAfterMs: number | null;
+	/** It was the probe that closed the breaker when its answer began. */
+	readonly isProbe: boolean;
 }
 
 export type Admission =
@@ -92,6 +94,19 @@ export function admit(state: BreakerState, settings: BreakerSettings | null, now
 	return { admitted: true, state: probing };
 }
 
+/**
+ * The state once the answer to a call has begun. A probe need not last as long as its answer: its first token closes the
+ * breaker, and should it break off, that opens it again at once.
+ */
+export function begun(
+	state: BreakerState,
+	settings: BreakerSettings | null,
+	call: Pick<CallEnd, 'epoch' | 'tookMs'> & { readonly now: number },
+): BreakerState {
+	if (settings === null || state.phase !== 'probing' || call.epoch !== state.epoch) return state;
+	return state.why === 'slow' && isSlow(settings, call) ? state : closedBreaker(call.now, state.epoch + 1);
+}
+
 /** The state after a call that was let through. Every such call must end here, also one that was cancelled. */
 export function settle(
 	state: BreakerState,
@@ -101,6 +116,9 @@ export function settle(
 	if (settings === null || end.epoch !== state.epoch) return state;
 	const { verdict, now } = end;
 	if (state.phase === 'closed') {
+		if (end.isProbe && verdict === 'failed') {
+			return opened(state, { why: 'failures', until: now + settings.probeIntervalMs, since: now });
+		}
 		if (verdict === 'nothing' || verdict === 'unsent' || verdict === 'answered') return state;
 		return verdict === 'refused' ? refused(state, settings, end) : counted(state, settings, end);
 	}
@@ -190,7 +208,7 @@ function opened(
 	return { ...state, phase: 'open', why, since, until, epoch: state.epoch + 1, failuresInARow: 0, refusalsInARow: 0 };
 }
 
-function isSlow({ slowMs }: BreakerSettings, { tookMs }: CallEnd): boolean {
+function isSlow({ slowMs }: BreakerSettings, { tookMs }: Pick<CallEnd, 'tookMs'>): boolean {
 	return slowMs !== null && tookMs > slowMs;
 }
 

@@ -54,6 +54,8 @@ interface AttemptPlan {
 	readonly passThrough: boolean;
 	/** Where it runs beside another attempt; null: it is alone. */
 	readonly lane: Lane | null;
+	/** Told once, when a stream's answer begins. */
+	readonly begun: (tookMs: number) => void;
 }
 
 /** Longest a stream's answer may grow, in characters: what does not fit is an upstream gone wrong. */
@@ -163,9 +165,14 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 	progress.sent = outgoing?.started ?? false;
 	const whole = { finishReason: '', usage: null as Usage | null, confidence: null as number | null };
 	let served: Completion['served'] = { model: null, responseId: null, fingerprint: null };
+	let hasBegun = false;
 	const chunks = await plan.model.stream(plan.request);
 	for await (const chunk of plan.lane ? plan.lane.gate(chunks) : chunks) {
 		progress.add(chunk.text);
+		if (!hasBegun && (chunk.text !== '' || chunk.toolCalls !== undefined)) {
+			hasBegun = true;
+			plan.begun(progress.tookMs);
+		}
 		if (progress.text.length > ANSWER_CHARS_MAX) {
 			throw new UpstreamError(
 				'nonsense',

@@ -3,6 +3,7 @@ import type { BreakerSettings } from '../contracts/project.ts';
 import {
 	admit,
 	type BreakerState,
+	begun,
 	closedBreaker,
 	type OpenReason,
 	openedFor,
@@ -17,6 +18,8 @@ export type BreakerTable = ReadonlyMap<string, BreakerSettings | null>;
 
 /** A call that was let through. It must be ended exactly once, whatever becomes of it. */
 export interface Passage {
+	/** The answer has begun, so many milliseconds after the call. */
+	begun(tookMs: number): void;
 	end(call: { verdict: Verdict; tookMs: number; error: UpstreamError | null }): void;
 }
 
@@ -70,7 +73,7 @@ interface Entry {
 	readonly errors: UpstreamFault[];
 }
 
-const FREE: Passage = { end: () => {} };
+const FREE: Passage = { begun: () => {}, end: () => {} };
 
 /** The breakers of all upstreams, in this process. */
 export class Breakers {
@@ -108,13 +111,25 @@ export class Breakers {
 		const decision = admit(entry.state, entry.settings, this.#clock.monotonic());
 		if (!decision.admitted) return decision;
 		this.#move(upstream, entry, decision.state);
-		const { epoch } = decision.state;
+		let { epoch } = decision.state;
+		let isProbe = false;
 		return {
+			begun: (tookMs) => {
+				const next = begun(entry.state, entry.settings, { epoch, tookMs, now: this.#clock.monotonic() });
+				if (next === entry.state) return;
+				isProbe = true;
+				epoch = next.epoch;
+				this.#move(upstream, entry, next);
+			},
 			end: ({ verdict, tookMs, error }) => {
 				if (error !== null && verdict !== 'nothing') this.#keep(entry, error);
 				const retryAfterMs = error?.retryAfterMs ?? null;
 				const now = this.#clock.monotonic();
-				this.#move(upstream, entry, settle(entry.state, entry.settings, { epoch, verdict, tookMs, retryAfterMs, now }));
+				this.#move(
+					upstream,
+					entry,
+					settle(entry.state, entry.settings, { epoch, verdict, tookMs, retryAfterMs, isProbe, now }),
+				);
 			},
 		};
 	}

@@ -95,7 +95,7 @@ export class UpstreamCalls {
 	}
 
 	async #attempt(
-		{ model, lane }: UpstreamCall,
+		{ model, lane, passage }: UpstreamCall,
 		request: ModelRequest,
 		effect: BegunEffect | null,
 	): Promise<AttemptResult> {
@@ -105,7 +105,17 @@ export class UpstreamCalls {
 		const count = () => countTokensIn() + (request.continues ? sentTokens(this.#plan, upstream) : 0);
 		const tokensOutMax = tokensOutOf(call, upstream);
 		const { passThrough } = call;
-		const ask = { model, request, effect, countTokensIn: count, tokensOutMax, sink, passThrough, lane };
+		const ask = {
+			model,
+			request,
+			effect,
+			countTokensIn: count,
+			tokensOutMax,
+			sink,
+			passThrough,
+			lane,
+			begun: passage.begun,
+		};
 		const result = await attempt(this.#context, ask, this.#notes);
 		this.#charge(result, model);
 		if (this.#plan.hedge !== null) this.#time(result, { model, lane });

@@ -26,7 +26,10 @@ async function start(answer: (response: ServerResponse, requests: number) => voi
 		server.closeAllConnections();
 		server.close();
 	});
-	const attempt = new FetchAttempt({ request: modelRequest(), clock: systemClock, failures }, false);
+	const attempt = new FetchAttempt(
+		{ request: modelRequest(), clock: systemClock, failures },
+		{ streams: false, mark: null },
+	);
 	attempt.start(() => null);
 	return { url, transport, attempt, requests: () => requests };
 }

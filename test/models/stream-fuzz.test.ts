@@ -84,13 +84,13 @@ function sdkModel(name: 'anthropic' | 'google'): { model: Model; next: (feed: Fe
 		},
 		close: async () => {},
 	};
-	const { rules, isLast } = SDK_FAMILIES[name];
+	const { rules, end } = SDK_FAMILIES[name];
 	const model = createSdkModel({
 		upstream: config,
 		open: () => openPackage(config, { door: fetch, clock, onClose: () => {} }),
 		transport: transport as unknown as Transport,
 		rules,
-		isLast,
+		end,
 		providerOptions: {},
 		secrets: [],
 		region: null,

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BreakerSettings } from '../../src/contracts/project.ts';
-import { admit, type BreakerState, closedBreaker, openedFor, settle, type Verdict } from '../../src/policy/breaker.ts';
+import {
+	admit,
+	type BreakerState,
+	begun,
+	closedBreaker,
+	openedFor,
+	settle,
+	type Verdict,
+} from '../../src/policy/breaker.ts';
 import { FAILURES } from '../../src/policy/failure-table.ts';
 import { BREAKER } from '../support/runtime-fixture.ts';
 
@@ -23,9 +31,16 @@ class Bench {
 		return { epoch: decision.state.epoch };
 	}
 
-	end(epoch: number, verdict: Verdict, more: { tookMs?: number; retryAfterMs?: number } = {}): void {
-		const { tookMs = 10, retryAfterMs = null } = more;
-		this.state = settle(this.state, this.settings, { epoch, verdict, tookMs, retryAfterMs, now: this.now });
+	end(epoch: number, verdict: Verdict, more: { tookMs?: number; retryAfterMs?: number; isProbe?: boolean } = {}): void {
+		const { tookMs = 10, retryAfterMs = null, isProbe = false } = more;
+		this.state = settle(this.state, this.settings, { epoch, verdict, tookMs, retryAfterMs, isProbe, now: this.now });
+	}
+
+	/** The answer of a call begins; its epoch from then on. */
+	start(epoch: number, tookMs = 10): number {
+		const before = this.state;
+		this.state = begun(before, this.settings, { epoch, tookMs, now: this.now });
+		return this.state === before ? epoch : this.state.epoch;
 	}
 
 	/** One whole call; false when it was kept away. */
@@ -42,6 +57,35 @@ class Bench {
 }
 
 describe('a breaker', () => {
+	it('closes when the answer of its probe begins, and opens at once should that break off', () => {
+		const bench = new Bench();
+		for (const verdict of ['ok', 'nothing', 'failed'] as const) {
+			for (let n = 0; n < 5; n++) bench.call('failed');
+			expect(bench.isOpen).toBe(true);
+			bench.now += 5000;
+			const probe = bench.begin() as { epoch: number };
+			const epoch = bench.start(probe.epoch);
+			expect(bench.isOpen).toBe(false);
+			// Others may call meanwhile, and what they find counts as ever.
+			expect(bench.call('failed')).toBe(true);
+			expect(bench.isOpen).toBe(false);
+			bench.end(epoch, verdict, { isProbe: true });
+			expect(bench.isOpen).toBe(verdict === 'failed');
+			bench.now += 60_000;
+			bench.call('ok');
+		}
+	});
+
+	it('that opened for slowness stays open when its probe is slow to begin', () => {
+		const bench = new Bench({ ...BREAKER, slowMs: 100 });
+		for (let n = 0; n < 20; n++) bench.call('ok', { tookMs: 500 });
+		expect(bench.isOpen).toBe(true);
+		bench.now += 5000;
+		const probe = bench.begin() as { epoch: number };
+		expect(bench.start(probe.epoch, 500)).toBe(probe.epoch);
+		expect(bench.isOpen).toBe(true);
+	});
+
 	it('opens after failures in a row, keeps everyone away, and closes after one probe that succeeds', () => {
 		const bench = new Bench();
 		for (let n = 0; n < 5; n++) expect(bench.call('failed')).toBe(true);

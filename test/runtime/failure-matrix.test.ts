@@ -3,16 +3,18 @@ import { DIFFERENCES, MATRIX } from '../../scripts/reference/failure-matrix.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
+import { functionCall } from '../../src/gateway/function-call.ts';
 import { createGuards } from '../../src/guards/guards.ts';
 import { startUpstreamDouble } from '../../src/mock-upstream/upstream-double.ts';
 import { createModel } from '../../src/models/create-model.ts';
 import { FAILURES } from '../../src/policy/failure-table.ts';
+import type { BreakerTable } from '../../src/runtime/breakers.ts';
 import type { Answer } from '../../src/runtime/request.ts';
 import type { RequestContext } from '../../src/runtime/request-context.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';
 import type { PlimsollError } from '../../src/spec/errors.ts';
-import type { UpstreamFailure } from '../../src/spec/model.ts';
-import { contract, feature, runtimeOf } from '../support/runtime-fixture.ts';
+import type { CompletionChunk, UpstreamFailure } from '../../src/spec/model.ts';
+import { BREAKER, contract, feature, runtimeOf } from '../support/runtime-fixture.ts';
 import { PRICE } from '../support/scripted-model.ts';
 
 const TEXT = 'The load line of a ship shows how much it may carry in each season and sea.';
@@ -35,8 +37,48 @@ const FAMILIES = {
 	}),
 	anthropic: (port: number) => ({ family: 'anthropic' as const, baseUrl: `http://127.0.0.1:${port}/v1` }),
 	google: (port: number) => ({ family: 'google' as const, baseUrl: `http://127.0.0.1:${port}/v1beta` }),
+	vertex: (port: number) => ({
+		family: 'vertex' as const,
+		baseUrl: `http://127.0.0.1:${port}/v1/publishers/google`,
+		project: null,
+		region: 'global',
+		credentials: null,
+	}),
+	bedrock: (port: number) => ({
+		family: 'bedrock' as const,
+		baseUrl: `http://127.0.0.1:${port}`,
+		region: 'eu-central-1',
+		signing: null,
+	}),
+	cohere: (port: number) => ({ family: 'cohere' as const, baseUrl: `http://127.0.0.1:${port}/v2` }),
+	'ai-sdk': (port: number) => ({
+		family: 'ai-sdk' as const,
+		baseUrl: `http://127.0.0.1:${port}/v2`,
+		package: '@ai-sdk/cohere',
+		factory: 'createCohere',
+		optionsName: 'cohere',
+		settings: {},
+	}),
 };
 type Family = keyof typeof FAMILIES;
+
+const TOOLS = {
+	tools: ['look_up', 'measure'].map((name) => ({
+		type: 'function',
+		function: { name, parameters: { type: 'object', properties: { key: { type: 'string' } }, required: ['key'] } },
+	})),
+};
+
+const CALLS = ['look_up', 'measure'].map((name) => ({ name, args: '{"key":"load line"}' }));
+
+/** What of badly told calls reaches a client: each call whole, or as broken as its model wrote it. */
+const BAD_CALLS = [
+	['interleaved_tool_calls', CALLS],
+	['duplicate_tool_calls', CALLS],
+	['broken_tool_arguments', [{ name: 'look_up', args: '{"key":"load line' }]],
+] as const;
+
+const isByCohere = (family: Family) => family === 'cohere' || family === 'ai-sdk';
 
 const COMMON = {
 	model: 'mock-1',
@@ -62,7 +104,7 @@ const DEFAULTS = Object.fromEntries(
 ) as unknown as Readonly<Record<FailureSituation, FailureAction>>;
 
 /** A feature with its defaults, over two upstreams of one family; the second has a larger context and another vendor. */
-async function start(family: Family, clock: Clock) {
+async function start(family: Family, clock: Clock, more: { readonly breakers?: BreakerTable } = {}) {
 	const doubles = [
 		await startUpstreamDouble({ clock, plan: { text: TEXT } }),
 		await startUpstreamDouble({ clock, plan: { text: TEXT } }),
@@ -87,13 +129,15 @@ async function start(family: Family, clock: Clock) {
 	const change = { onFailure: DEFAULTS, budget: { deadlineMs: 120_000, tokensOutMax: 200 } };
 	const guards = createGuards(contract(change).guards);
 	const { runtime, traces } = runtimeOf(clock, [feature(change, { route: models, guards })], {
+		upstreams: models,
+		...more,
 		retries: { ratio: 1, floor: 100, tenantFloor: 100, tenantsMax: 10 },
 	});
 	return { doubles, runtime, traces, close };
 }
 
-async function setUp(family: Family, clock: Clock) {
-	const set = await start(family, clock);
+async function setUp(family: Family, clock: Clock, more: { readonly breakers?: BreakerTable } = {}) {
+	const set = await start(family, clock, more);
 	onTestFinished(set.close);
 	return set;
 }
@@ -101,23 +145,31 @@ async function setUp(family: Family, clock: Clock) {
 /** Asks, while virtual time runs slowly enough for what is on the wire to arrive. */
 async function ask(
 	{ runtime }: { readonly runtime: Runtime },
-	how: { clock: Clock; mode: (typeof MODES)[number]; context?: RequestContext },
+	how: {
+		clock: Clock;
+		mode: (typeof MODES)[number];
+		context?: RequestContext;
+		model?: string;
+		parameters?: Readonly<Record<string, unknown>>;
+	},
 ) {
-	const { clock, mode, context = runtime.open() } = how;
+	const { clock, mode, context = runtime.open(), model = 'greet', parameters = {} } = how;
 	let seen = '';
+	const pieces: unknown[] = [];
 	const sink = {
-		chunk({ text }: { text: string }) {
+		chunk({ text, toolCalls = [] }: Pick<CompletionChunk, 'text' | 'toolCalls'>) {
 			seen += text;
+			pieces.push(...toolCalls);
 		},
 	};
 	let ended: { answer: Answer | null; error: PlimsollError | null } | null = null;
 	const running = (async () => {
 		await runtime.admit(context, { kind: 'in_process', tenantId: 'acme' });
 		return runtime.chat(context, {
-			model: 'greet',
+			model,
 			messages: [{ role: 'user', content: 'What does a load line show?' }],
 			variables: {},
-			parameters: {},
+			parameters,
 			sink: mode === 'plain' ? null : sink,
 			user: null,
 		});
@@ -132,7 +184,8 @@ async function ask(
 	while (ended === null && clock instanceof VirtualClock) await clock.advance(5);
 	await running;
 	const { answer, error } = ended as unknown as { answer: Answer | null; error: PlimsollError | null };
-	return { answer, error, text: mode === 'plain' ? (answer?.text ?? '') : seen };
+	const calls = callsOf(mode === 'plain' ? (answer?.toolCalls ?? []) : pieces);
+	return { answer, error, text: mode === 'plain' ? (answer?.text ?? '') : seen, calls };
 }
 
 beforeAll(async () => {
@@ -177,6 +230,60 @@ describe.each(Object.keys(FAMILIES) as Family[])('%s', (family) => {
 	});
 });
 
+describe.each(Object.keys(FAMILIES) as Family[])('a model of %s that calls tools badly', (family) => {
+	describe.each(MODES)('%s', (mode) => {
+		it.each(BAD_CALLS)('%s', async (fault, found) => {
+			const clock = new VirtualClock();
+			const set = await setUp(family, clock);
+			set.doubles[0]?.next({ fault });
+			const { error, calls } = await ask(set, { clock, mode, model: 'first/default', parameters: TOOLS });
+			// Cohere's package takes calls one after another, and their arguments for JSON: the stream ends with an error.
+			const isRefused = mode === 'stream' && isByCohere(family) && fault !== 'duplicate_tool_calls';
+			expect(error?.code).toBe(isRefused ? 'upstream_nonsense' : undefined);
+			if (!isRefused) expect(calls).toEqual(found);
+			expect(set.doubles.map(({ requests }) => requests)).toEqual([1, 0]);
+		});
+	});
+});
+
+describe.each(MODES)('a primary that is down for a minute (%s)', (mode) => {
+	it.each(['server_error', 'reset'] as const)(
+		'with %s, is asked once in each probe interval, and again within 30 s of its return; everybody is answered',
+		async (fault) => {
+			const clock = new VirtualClock();
+			const set = await setUp('openai-compatible', clock, {
+				breakers: new Map(NAMES.map((name) => [`${name}/default`, BREAKER])),
+			});
+			const [primary] = set.doubles;
+			const downAt: number[] = [];
+			const answers: { readonly at: number; readonly by: string | undefined }[] = [];
+			// 20 requests 4 s apart; for the first 60 s the primary is down.
+			for (let n = 0; n < 20; n++) {
+				const at = clock.monotonic();
+				const isDown = n < 15;
+				if (isDown) primary?.next(...Array.from({ length: 5 }, () => ({ fault })));
+				const before = primary?.requests ?? 0;
+				const { error, text, answer } = await ask(set, { clock, mode });
+				expect({ code: error?.code, text }).toEqual({ text: TEXT });
+				answers.push({ at, by: answer?.upstream ?? undefined });
+				const asked = (primary?.requests ?? 0) - before;
+				if (isDown) downAt.push(...Array.from({ length: asked }, () => at));
+				primary?.forget();
+				await clock.advance(Math.max(0, 4000 * (n + 1) - clock.monotonic()));
+			}
+			const whileOpen = downAt.slice(BREAKER.failuresInARow);
+			for (const [n, at] of whileOpen.entries()) {
+				if (n > 0) expect(at - (whileOpen[n - 1] ?? 0)).toBeGreaterThanOrEqual(BREAKER.probeIntervalMs);
+			}
+			expect(downAt.length).toBeLessThanOrEqual(BREAKER.failuresInARow + 60_000 / BREAKER.probeIntervalMs);
+			const healedAt = answers[15]?.at ?? 0;
+			const back = answers.find(({ at, by }) => at >= healedAt && by === 'first/default');
+			expect(back?.at).toBeLessThan(healedAt + 30_000);
+			expect(answers.at(-1)?.by).toBe('first/default');
+		},
+	);
+});
+
 describe.each(Object.keys(FAMILIES) as Family[])('a client of %s that leaves', (family) => {
 	it.each(MODES)('cancels its upstream at once (%s)', async (mode) => {
 		const clock = new VirtualClock();
@@ -193,6 +300,18 @@ describe.each(Object.keys(FAMILIES) as Family[])('a client of %s that leaves', (
 		expect(set.traces.last.steps.flatMap((step) => step.attempts)).toMatchObject([{ outcome: 'cancelled' }]);
 	});
 });
+
+/** The calls that pieces make up: another id under a number that was given already is another call. */
+function callsOf(pieces: readonly unknown[]): { name: string; args: string }[] {
+	const calls: { index: number | null; id: string; name: string; args: string }[] = [];
+	for (const piece of pieces) {
+		const { index, id, name, args } = functionCall(piece);
+		const known = calls.findLast((call) => index !== null && call.index === index && (id === '' || call.id === id));
+		if (known) known.args += args;
+		else calls.push({ index, id, name, args });
+	}
+	return calls.map(({ name, args }) => ({ name, args }));
+}
 
 function resultOf(error: PlimsollError | null, text: string): string {
 	if (error !== null) return `error: ${error.code}`;

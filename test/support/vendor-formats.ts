@@ -1,4 +1,4 @@
-import { eventStreamMessage } from './aws-event-stream.ts';
+import { eventStreamMessage } from '../../src/mock-upstream/aws-event-stream.ts';
 
 /** What a vendor's model says, whatever the vendor's way to write it. */
 export interface Said {

@@ -39,7 +39,14 @@ export function completionOf(
 function toolCallOf(part: LanguageModelV4Content) {
 	if (part.type !== 'tool-call' || part.providerExecuted === true) return [];
 	const { toolCallId: id, toolName: name, input, providerMetadata } = part;
-	return [{ id, type: 'function', function: { name, arguments: input }, ...extraContent(providerMetadata) }];
+	return [
+		{ id, type: 'function', function: { name, arguments: argumentsOf(input) }, ...extraContent(providerMetadata) },
+	];
+}
+
+/** Packages quote what the model wrote where it is no object, as broken JSON is: it goes on as it was written. */
+function argumentsOf(input: string): string {
+	return input.startsWith('"') ? String(JSON.parse(input)) : input;
 }
 
 function extraContent(metadata: SharedV4ProviderMetadata | undefined): { extra_content?: SharedV4ProviderMetadata } {

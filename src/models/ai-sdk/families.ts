@@ -22,8 +22,15 @@ export interface SdkFamily {
 		/** The package comes with Plimsoll. */
 		readonly isIncluded: boolean;
 	};
-	/** Whether an event of the provider's stream is its last word. */
+	/** How the provider's stream ends. */
+	readonly end: StreamEnd;
+}
+
+export interface StreamEnd {
+	/** Whether an event is the last that the answer needs. */
 	readonly isLast: (event: Json) => boolean;
+	/** Put after every body: the package waits for it before it says how the answer ended. Null: the end of the body is enough. */
+	readonly mark: string | null;
 }
 
 const GOOGLE_PACKAGE = { name: '@ai-sdk/google', version: '4.0.121' };
@@ -37,9 +44,12 @@ const GEMINI: Omit<SdkFamily, 'package'> = {
 		waits: '`RetryInfo`',
 		isIncluded: true,
 	},
-	isLast: ({ candidates }) => {
-		const first: unknown = Array.isArray(candidates) ? candidates[0] : null;
-		return isObject(first) && typeof first.finishReason === 'string';
+	end: {
+		isLast({ candidates }) {
+			const first: unknown = Array.isArray(candidates) ? candidates[0] : null;
+			return isObject(first) && typeof first.finishReason === 'string';
+		},
+		mark: null,
 	},
 };
 
@@ -63,7 +73,13 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 			waits: '`Retry-After`',
 			isIncluded: true,
 		},
-		isLast: (event) => event.type === 'message_stop',
+		end: {
+			// With the reason and the usage all is said; the end mark adds nothing.
+			isLast: ({ type, delta }) =>
+				type === 'message_stop' ||
+				(type === 'message_delta' && isObject(delta) && typeof delta.stop_reason === 'string'),
+			mark: '\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n',
+		},
 	},
 	google: { package: GOOGLE_PACKAGE, ...GEMINI },
 	vertex: {
@@ -87,7 +103,7 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 			waits: '`Retry-After`',
 			isIncluded: false,
 		},
-		isLast: (event) => event.metadata !== undefined,
+		end: { isLast: (event) => event.metadata !== undefined || event.messageStop !== undefined, mark: null },
 	},
 	cohere: {
 		package: { name: '@ai-sdk/cohere', version: '4.0.52' },
@@ -100,7 +116,7 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 			waits: '`Retry-After`',
 			isIncluded: false,
 		},
-		isLast: (event) => event.type === 'message-end',
+		end: { isLast: (event) => event.type === 'message-end', mark: null },
 	},
 	'ai-sdk': {
 		package: null,
@@ -113,6 +129,6 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 			waits: '`Retry-After`',
 			isIncluded: false,
 		},
-		isLast: () => false,
+		end: { isLast: () => false, mark: null },
 	},
 };

@@ -31,7 +31,9 @@ export class FetchAttempt extends Attempt {
 	readonly failed: Promise<never>;
 	readonly #fail: (error: UpstreamError) => void;
 	readonly #streams: boolean;
+	readonly #mark: string | null;
 	#error: UpstreamError | null = null;
+	#late: UpstreamError | null = null;
 	#answered: Answered | null = null;
 	#wasSent = false;
 	#isAnswer = false;
@@ -45,19 +47,23 @@ export class FetchAttempt extends Attempt {
 	#paused = false;
 	#reading: ReadableStreamDefaultController<Uint8Array> | null = null;
 
-	/** @param streams a stream of events was asked for, so that a JSON body is no answer. */
-	constructor(options: AttemptOptions, streams: boolean) {
+	/**
+	 * @param answer.streams a stream of events was asked for, so that a JSON body is no answer.
+	 * @param answer.mark put after the body.
+	 */
+	constructor(options: AttemptOptions, answer: { readonly streams: boolean; readonly mark: string | null }) {
 		super(options);
-		this.#streams = streams;
+		this.#streams = answer.streams;
+		this.#mark = answer.mark;
 		const { promise, reject } = Promise.withResolvers<never>();
 		this.failed = promise;
 		this.#fail = reject;
 		promise.catch(() => {}); // Whoever waits for it hears of it; nobody may.
 	}
 
-	/** Why it failed; null as long as it did not. */
+	/** Why it failed; null as long as it did not. A break after the last word counts only if the package cannot finish. */
 	get error(): UpstreamError | null {
-		return this.#error;
+		return this.#error ?? this.#late;
 	}
 
 	get wasSent(): boolean {
@@ -161,8 +167,12 @@ export class FetchAttempt extends Attempt {
 	}
 
 	protected override onBroken(error: Error): void {
-		if (this.#isLast) this.finish();
-		else super.onBroken(error);
+		if (!this.#isLast) {
+			super.onBroken(error);
+			return;
+		}
+		this.#late = this.failures.of('cut', 'broke off after the last word of its answer', { cause: error });
+		this.finish();
 	}
 
 	protected override expire(wait: Wait): void {
@@ -189,8 +199,13 @@ export class FetchAttempt extends Attempt {
 	/** What had arrived is read to its end: the package tells what it can, and the consumer learns of the error after it. */
 	#end(): void {
 		if (this.#reading === null || this.#unread.length > 0) return;
-		this.#reading.close();
+		this.#close(this.#reading);
 		this.#reading = null;
+	}
+
+	#close(controller: ReadableStreamDefaultController<Uint8Array>): void {
+		if (this.#mark !== null) controller.enqueue(Buffer.from(this.#mark));
+		controller.close();
 	}
 
 	#refused(): void {
@@ -201,7 +216,7 @@ export class FetchAttempt extends Attempt {
 	#pull(controller: ReadableStreamDefaultController<Uint8Array>): void {
 		if (this.#error?.kind === 'cancelled') controller.error(this.#error);
 		else if (this.#unread.length > 0) this.#give(controller);
-		else if (this.ended) controller.close();
+		else if (this.ended) this.#close(controller);
 		else this.#reading = controller;
 	}
 

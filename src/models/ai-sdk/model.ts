@@ -14,6 +14,7 @@ import { isObject, type Json } from '../exchange/json.ts';
 import { completionOf, finishReasonOf, isGenerated, servedBy, ToolCallDeltas, usageOf } from './answer.ts';
 import { callOptionsOf, type ParameterRules } from './call-options.ts';
 import { failureOf } from './failure-of.ts';
+import type { StreamEnd } from './families.ts';
 import { FetchAttempt } from './fetch-attempt.ts';
 import { promptOf, type TakesUrl } from './prompt.ts';
 import type { Transport } from './transport.ts';
@@ -24,8 +25,8 @@ interface SdkModelOptions {
 	readonly open: () => Promise<LanguageModelV4>;
 	readonly transport: Transport;
 	readonly rules: ParameterRules;
-	/** Whether an event of the provider's stream is its last word, after which only the end of the body is awaited. */
-	readonly isLast: (event: Json) => boolean;
+	/** How the provider's stream ends: after its last word only the end of the body is awaited. */
+	readonly end: StreamEnd;
 	readonly providerOptions: Json;
 	/** Kept out of messages. */
 	readonly secrets: readonly (string | null)[];
@@ -47,7 +48,8 @@ export function createSdkModel(options: SdkModelOptions): Model {
 		streams: boolean,
 		work: (attempt: FetchAttempt, call: Call) => Promise<T>,
 	) => {
-		const attempt = new FetchAttempt({ request, clock: options.clock, failures }, streams);
+		const mark = streams ? options.end.mark : null;
+		const attempt = new FetchAttempt({ request, clock: options.clock, failures }, { streams, mark });
 		attempt.start(() => null);
 		try {
 			const asked = async () => {
@@ -79,7 +81,7 @@ export function createSdkModel(options: SdkModelOptions): Model {
 		stream: (request) =>
 			attempted(request, true, async (attempt, call) => {
 				const { stream } = await call.model.doStream({ ...call.options, includeRawChunks: true });
-				return new SdkStream({ attempt, failures, stream, isLast: options.isLast, region: options.region });
+				return new SdkStream({ attempt, failures, stream, end: options.end, region: options.region });
 			}),
 		close: options.close,
 	};
@@ -137,7 +139,7 @@ interface StreamOptions {
 	readonly attempt: FetchAttempt;
 	readonly failures: Failures;
 	readonly stream: Awaited<ReturnType<LanguageModelV4['doStream']>>['stream'];
-	readonly isLast: (event: Json) => boolean;
+	readonly end: StreamEnd;
 	readonly region: string | null;
 }
 
@@ -189,11 +191,11 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 
 	/** Null for what a client is not told. Throws UpstreamError. */
 	#chunkOf(part: Part): CompletionChunk | null {
-		const { attempt, failures, isLast } = this.#options;
+		const { attempt, failures } = this.#options;
 		attempt.told(isGenerated(part));
 		switch (part.type) {
 			case 'raw':
-				if (isObject(part.rawValue)) this.#onEvent(part.rawValue, isLast);
+				if (isObject(part.rawValue)) this.#onEvent(part.rawValue);
 				return null;
 			case 'stream-start':
 				this.#warnings = part.warnings;
@@ -219,11 +221,12 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 		}
 	}
 
-	#onEvent(event: Json, isLast: StreamOptions['isLast']): void {
+	#onEvent(event: Json): void {
 		this.#raw ??= event;
 		const error = errorEvent(event);
 		if (error !== null) throw this.#options.failures.fromErrorObject(error);
-		if (isLast(event)) this.#options.attempt.last();
+		const { end, attempt } = this.#options;
+		if (end.isLast(event)) attempt.last();
 	}
 
 	#finish({ finishReason, usage }: Extract<Part, { type: 'finish' }>): CompletionChunk {
