@@ -8,27 +8,28 @@ const bound = z
 		input: text(1, 64, { description: 'A variable of the request.' }),
 		optional: z
 			.boolean()
-			.meta({ description: 'Whether a request without it is not filtered by this; else it is refused.' })
-			.default(false),
+			.meta({ description: 'Whether a request without it is not filtered by this; else, which is the default, it is refused.' })
+			.optional(),
 	})
 	.meta({ description: 'The value that the request has for a variable.' });
 
 const EXPECTED = 'a value, or {input: name}';
-const value = z.union([scalar, bound]).meta({ 'x-expected': EXPECTED }).optional();
-const values = z
-	.union([z.array(scalar).min(1).max(200), bound])
-	.meta({ 'x-expected': 'a list of values, or {input: name}' })
-	.optional();
+const value = (description: string) => z.union([scalar, bound]).meta({ description, 'x-expected': EXPECTED }).optional();
+const values = (description: string) =>
+	z
+		.union([z.array(scalar).min(1).max(200), bound])
+		.meta({ description, 'x-expected': 'a list of values, or {input: name}' })
+		.optional();
 
 const condition = z
 	.strictObject({
 		field: fieldName.meta({ description: 'A field of the collection’s documents.' }),
-		equal: value,
-		one_of: values,
-		any_label: values,
-		from: value,
-		to: value,
-		present: z.boolean().optional(),
+		equal: value('The value that it has.'),
+		one_of: values('The values of which it has one.'),
+		any_label: values('The labels of which it has at least one.'),
+		from: value('The least number, or the earliest time.'),
+		to: value('The greatest number, or the latest time.'),
+		present: z.boolean().meta({ description: 'Whether the document has the field.' }).optional(),
 	})
 	.refine(({ field: _, from, to, ...tests }) => {
 		const others = Object.values(tests).filter((test) => test !== undefined).length;
@@ -50,7 +51,7 @@ export type BoundCondition = z.output<typeof condition>;
 
 interface Bound {
 	readonly input: string;
-	readonly optional: boolean;
+	readonly optional?: boolean | undefined;
 }
 
 export function isBound(value: unknown): value is Bound {

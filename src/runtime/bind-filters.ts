@@ -16,7 +16,7 @@ export function bindFilters(
 	});
 	return all.length === 0 ? null : { all };
 
-	function read({ input, optional }: { input: string; optional: boolean }): unknown {
+	function read({ input, optional }: { input: string; optional?: boolean | undefined }): unknown {
 		const value = Object.hasOwn(variables, input) ? variables[input] : undefined;
 		if (value !== undefined && value !== null) return value;
 		if (optional) return null;

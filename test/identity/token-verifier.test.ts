@@ -51,7 +51,18 @@ describe('a token', () => {
 			scopes: ['invoke'],
 			features: null,
 			user: 'ann',
+			groups: [],
 		});
+	});
+
+	test('proves the groups that the issuer’s claim names, and nothing that is no name', async () => {
+		const config = known([ours], { claims: { ...known([ours]).claims, groups: 'realm.groups' } });
+		const { show, now } = verifierOf([config]);
+		const groupsOf = async (groups: unknown) =>
+			((await show(await sign(ours, now(), { scope: 'invoke', realm: { groups } }))) as { groups: unknown }).groups;
+		expect(await groupsOf(['sales team', 5, '', null, 'legal', 'x'.repeat(513)])).toEqual(['sales team', 'legal']);
+		expect(await groupsOf('sales team')).toEqual(['sales team']);
+		expect(await groupsOf({ 0: 'admin' })).toEqual([]);
 	});
 
 	test.each([
