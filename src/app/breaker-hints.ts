@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { OpenReason } from '../policy/breaker.ts';
-import type { BreakerChange, Breakers } from '../runtime/breakers.ts';
+import type { BreakerChange, Breakers } from '../policy/breakers.ts';
 import type { Hint, RedisHints } from '../stores/redis-hints.ts';
 
 /** How often a replica asks what the others found. */

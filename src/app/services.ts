@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import type { LimitTable } from '../contracts/project.ts';
@@ -10,8 +9,9 @@ import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
 import { LanceStore } from '../index-stores/lancedb/store.ts';
+import { createEmbeddingModel } from '../models/create-embedding-model.ts';
+import type { Breakers } from '../policy/breakers.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
-import type { Breakers } from '../runtime/breakers.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Alerts } from '../spec/alerts.ts';
@@ -60,7 +60,6 @@ export interface Services {
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
 const INDEX_FOLDER = 'index';
-const EMBEDDER_CONNECTIONS = { connectionsMax: 16, connectMs: 5000 };
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
 export async function openServices(project: LoadedProject, log: Logger): Promise<Services> {
@@ -203,7 +202,6 @@ async function openRetrieval(
 	parts: { clock: Clock; random: Random; records: RecordStore; log: Logger; alerts: Alerts },
 	opened: AsyncDisposableStack,
 ) {
-	const http = opened.adopt(createHttpClient(EMBEDDER_CONNECTIONS), (client) => client.close());
 	const made = createRetrieval({
 		config,
 		store: new LanceStore(join(config.dataDir, INDEX_FOLDER)),
@@ -211,7 +209,8 @@ async function openRetrieval(
 		records: parts.records,
 		clock: parts.clock,
 		ids: createIds(parts.clock, parts.random),
-		http,
+		random: parts.random,
+		openModel: (embedder) => createEmbeddingModel(embedder, parts),
 		warn: (message) => parts.log.warn(message),
 		alerts: parts.alerts,
 	});

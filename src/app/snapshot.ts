@@ -1,5 +1,6 @@
 import { countTokens } from '../base/tokens.ts';
-import type { EmbedderConfig, LimitTable } from '../contracts/project.ts';
+import { type EmbedderConfig, isHosted } from '../contracts/embedder.ts';
+import type { LimitTable } from '../contracts/project.ts';
 import type { Contract } from '../contracts/release.ts';
 import { createGuards } from '../guards/guards.ts';
 import { createPartCheck } from '../guards/part-check.ts';
@@ -75,10 +76,10 @@ function embedderTargets(configs: Iterable<EmbedderConfig>): ReadonlyMap<string,
 
 function embedderTarget(config: EmbedderConfig): EmbedderTarget {
 	const { name, family, dimensions } = config;
-	const isHosted = family === 'openai-compatible';
+	const hosted = isHosted(config) ? config : null;
 	// A folder's path is the operator's alone.
-	const model = isHosted ? config.model : name;
-	return { name, provider: family, model, dimensions, price: isHosted ? config.price : IN_PROCESS };
+	const model = hosted?.model ?? name;
+	return { name, provider: family, model, dimensions, price: hosted === null ? IN_PROCESS : hosted.price };
 }
 
 const IN_PROCESS = Object.freeze({ version: 'in-process', inputMicrosPerMillion: 0 });

@@ -211,7 +211,7 @@ function unpriced(
 /** The same of embedders, which no list has. */
 function unpricedEmbedders(document: YamlDocument, embedders: RawProject['embedders']): Problem[] {
 	return Object.entries(embedders).flatMap(([name, raw]) => {
-		if (raw.family !== 'openai-compatible' || raw.price !== null) return [];
+		if (raw.family === 'builtin' || raw.family === 'local' || raw.price !== null) return [];
 		const what = { message: 'has no price', hint: 'give it one, or write price: {free: true}' };
 		const path = ['embedders', name];
 		return [{ ...problemAt(document, path, what), ...document.keyPlace(path) }];

@@ -7,11 +7,12 @@ import { compileContract } from './compile-contract.ts';
 import type { CompiledProject } from './compile-project.ts';
 import { checkContract } from './contract-checks.ts';
 import { contractJsonSchema, contractSchema, type RawContract } from './contract-schema.ts';
+import type { EmbedderConfig } from './embedder.ts';
 import type { FeatureFolder } from './feature-folder.ts';
 import { NAME_EXPECTED, NAME_PATTERN } from './fields.ts';
 import { deepFreeze } from './freeze.ts';
 import { checkOutputSchema, type OutputSchema, schemaDocuments } from './output-schema.ts';
-import type { EmbedderConfig, ProjectConfig, UpstreamConfig } from './project.ts';
+import type { ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release, SchemaReading } from './release.ts';
 import { fileProblem } from './source-file.ts';
@@ -174,6 +175,14 @@ function embedderIdentity(embedder: EmbedderConfig, portable: (path: string) => 
 	const { aliases: _, ...own } = embedder;
 	if (own.family === 'builtin') return own;
 	if (own.family === 'local') return { ...own, model: portable(own.model) };
-	const { apiKey: __, batchMax: ___, timeoutMs: ____, price: _____, ...identity } = own;
-	return identity;
+	const { name, family, baseUrl, model, dimensions, queryPrefix, documentPrefix } = own;
+	const { queryType, documentType, requestDimensions, providerOptions } = own;
+	return {
+		...{ name, family, baseUrl, model, dimensions, queryPrefix, documentPrefix },
+		...(queryType !== null && { queryType }),
+		...(documentType !== null && { documentType }),
+		...(requestDimensions && { requestDimensions }),
+		...(Object.keys(providerOptions).length > 0 && { providerOptions }),
+		...(own.family === 'ai-sdk' && { module: own.package, factory: own.factory, settings: own.settings }),
+	};
 }

@@ -132,9 +132,7 @@ function placeOf(raw: RawUpstream): Pick<UpstreamConfig, 'baseUrl' | 'apiKey' | 
 
 /** Where a cloud has an address for each region; null for who has none. */
 function regionalUrl(raw: RawUpstream): string | null {
-	if (raw.family === 'bedrock') {
-		return `https://bedrock-runtime.${raw.region}.amazonaws.com${raw.region.startsWith('cn-') ? '.cn' : ''}`;
-	}
+	if (raw.family === 'bedrock') return bedrockUrl(raw.region);
 	if (raw.family !== 'vertex') return null;
 	const { region, project } = raw;
 	if (raw.api_key !== null) return 'https://aiplatform.googleapis.com/v1/publishers/google';
@@ -142,7 +140,11 @@ function regionalUrl(raw: RawUpstream): string | null {
 	return `https://${host}/v1beta1/projects/${project}/locations/${region}/publishers/google`;
 }
 
-function vertexHost(region: string): string {
+export function bedrockUrl(region: string): string {
+	return `https://bedrock-runtime.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
+}
+
+export function vertexHost(region: string): string {
 	if (region === 'global') return 'aiplatform.googleapis.com';
 	const isMultiRegion = region === 'eu' || region === 'us';
 	return isMultiRegion ? `aiplatform.${region}.rep.googleapis.com` : `${region}-aiplatform.googleapis.com`;
@@ -154,12 +156,8 @@ function familyOf(raw: RawUpstream) {
 			return { family: raw.family, wire: wireOf(raw) };
 		case 'vertex':
 			return { family: raw.family, project: raw.project, region: raw.region, credentials: raw.credentials };
-		case 'bedrock': {
-			const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = raw;
-			const signing =
-				accessKeyId === null || secretAccessKey === null ? null : { accessKeyId, secretAccessKey, sessionToken };
-			return { family: raw.family, region: raw.region, signing };
-		}
+		case 'bedrock':
+			return { family: raw.family, region: raw.region, signing: signingOf(raw) };
 		case 'ai-sdk': {
 			const optionsName = raw.options_name ?? raw.package.slice(raw.package.lastIndexOf('/') + 1);
 			const { factory, settings } = raw;
@@ -168,6 +166,16 @@ function familyOf(raw: RawUpstream) {
 		default:
 			return { family: raw.family };
 	}
+}
+
+/** Null: no access key signs its requests. */
+export function signingOf(raw: {
+	access_key_id: string | null;
+	secret_access_key: string | null;
+	session_token: string | null;
+}) {
+	const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = raw;
+	return accessKeyId === null || secretAccessKey === null ? null : { accessKeyId, secretAccessKey, sessionToken };
 }
 
 function wireOf(raw: Extract<RawUpstream, { family: 'openai-compatible' }>): OpenAiWire {

@@ -1,3 +1,4 @@
+import { embedderPresetFields } from './embedder-presets.ts';
 import { isMapping } from './schema-node.ts';
 
 /** How an endpoint is told to continue the last message: by its place, by its `prefix: true`, or by vLLM’s parameter. */
@@ -136,20 +137,28 @@ export const NO_PRESET: Pick<Preset, 'refused' | 'renamed' | 'continuation'> = {
 };
 
 /**
- * plimsoll.yaml as parsed, with everything that its upstreams' presets say and the file does not. An unknown preset says
+ * plimsoll.yaml as parsed, with everything that the presets of its upstreams and embedders say and the file does not. An unknown preset says
  * only the family, so that the schema names the nearest one.
  */
 export function withPresets(file: unknown): unknown {
-	if (!isMapping(file) || !isMapping(file.upstreams)) return file;
-	const upstreams = Object.create(null) as Record<string, unknown>;
-	for (const [name, raw] of Object.entries(file.upstreams)) upstreams[name] = filled(raw);
-	return Object.assign(Object.create(null), file, { upstreams });
+	if (!isMapping(file)) return file;
+	const upstreams = filled(file.upstreams, upstreamFields);
+	const embedders = filled(file.embedders, embedderPresetFields);
+	return Object.assign(Object.create(null), file, upstreams && { upstreams }, embedders && { embedders });
 }
 
-function filled(raw: unknown): unknown {
-	if (!isMapping(raw) || typeof raw.preset !== 'string') return raw;
-	const preset: Preset | null = Object.hasOwn(PRESETS, raw.preset) ? PRESETS[raw.preset as PresetName] : null;
-	return Object.assign(Object.create(null), preset === null ? UNKNOWN : said(preset), raw);
+function filled(section: unknown, fieldsOf: (preset: string) => Readonly<Record<string, unknown>>) {
+	if (!isMapping(section)) return null;
+	const entries = Object.create(null) as Record<string, unknown>;
+	for (const [name, raw] of Object.entries(section)) {
+		const hasPreset = isMapping(raw) && typeof raw.preset === 'string';
+		entries[name] = hasPreset ? Object.assign(Object.create(null), fieldsOf(String(raw.preset)), raw) : raw;
+	}
+	return entries;
+}
+
+function upstreamFields(name: string): Readonly<Record<string, unknown>> {
+	return Object.hasOwn(PRESETS, name) ? said(PRESETS[name as PresetName]) : UNKNOWN;
 }
 
 /** The address keeps the missing one from being a second problem. */

@@ -34,7 +34,10 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...secretProblems(checking, ['flags', 'hmac_secret']),
 		...checkAlerts(checking),
 		...entries(checking, 'upstreams').flatMap(([name, raw]) => upstreamProblems(checking, name, raw)),
-		...entries(checking, 'embedders').flatMap(([name, raw]) => endpointProblems(checking, ['embedders', name], raw)),
+		...entries(checking, 'embedders').flatMap(([name, raw]) => [
+			...endpointProblems(checking, ['embedders', name], raw),
+			...accessProblems(checking, ['embedders', name], raw),
+		]),
 		...aliasProblems(checking),
 		...entries(checking, 'collections').flatMap(([name, raw]) =>
 			collectionProblems({ document: checking.document, embedders }, name, raw),

@@ -1,10 +1,11 @@
 import type { Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
-import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
 import type { AlertConfig } from './alert-config.ts';
+import type { BreakerSettings } from './breaker-settings.ts';
 import type { CollectionConfig } from './collection.ts';
+import type { EmbedderConfig } from './embedder.ts';
 import type { FlagDefinition } from './flag.ts';
 import type { Continuation } from './presets.ts';
 import type { PublicKeySet } from './public-keys.ts';
@@ -185,26 +186,6 @@ export interface RetrySettings {
 	readonly tenantsMax: number;
 }
 
-/** When an upstream is left alone, and for how long. */
-export interface BreakerSettings {
-	/** Calls count for so long. */
-	readonly windowMs: number;
-	/** Fewer calls than this in the window say nothing about rates. */
-	readonly callsMin: number;
-	/** The share of the window's calls, in (0, 1], that must have failed. */
-	readonly failureRate: number;
-	/** So many failures in a row are enough, however few calls there are. */
-	readonly failuresInARow: number;
-	/** A call that takes longer is slow, milliseconds to the first token; null: none is. */
-	readonly slowMs: number | null;
-	/** The share of the window's calls, in (0, 1], that must have been slow. */
-	readonly slowRate: number;
-	/** From opening to the first probe, and from the beginning of one probe to the next. */
-	readonly probeIntervalMs: number;
-	/** The longest that a provider's `Retry-After` keeps everyone away. */
-	readonly quotaMsMax: number;
-}
-
 interface UpstreamBase extends Upstream {
 	/**
 	 * False: `optional: true`, and none of the environment variables of its key and address is set. It is left out of
@@ -275,34 +256,6 @@ export type UpstreamConfig = UpstreamBase &
 				readonly settings: Readonly<Record<string, unknown>>;
 		  }
 	);
-
-interface EmbedderBase {
-	readonly name: string;
-	readonly dimensions: number;
-	/** Further names under which clients may ask for it. */
-	readonly aliases: readonly string[];
-}
-
-export type EmbedderConfig =
-	| (EmbedderBase & { readonly family: 'builtin' })
-	| (EmbedderBase & {
-			readonly family: 'openai-compatible';
-			readonly baseUrl: string;
-			readonly apiKey: string | null;
-			readonly model: string;
-			readonly queryPrefix: string;
-			readonly documentPrefix: string;
-			readonly batchMax: number;
-			readonly timeoutMs: number;
-			readonly price: EmbeddingPrice | null;
-	  })
-	| (EmbedderBase & {
-			readonly family: 'local';
-			/** A folder with an ONNX sentence transformer, absolute; or a hub id such as `Xenova/all-MiniLM-L6-v2`. */
-			readonly model: string;
-			readonly queryPrefix: string;
-			readonly documentPrefix: string;
-	  });
 
 /** What of a project says which flags there are. */
 export interface LoadedFlags extends Pick<Project, 'flags'> {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import type { BreakerSettings } from './breaker-settings.ts';
 import { integer, MILLISECONDS, share } from './fields.ts';
-import type { BreakerSettings, RetrySettings } from './project.ts';
+import type { RetrySettings } from './project.ts';
 
 /** `retries` of plimsoll.yaml. */
 export const retries = z

@@ -53,7 +53,7 @@ export const baseUrl = text(1, 2_000, {
 	examples: ['https://api.openai.com/v1'],
 });
 
-const SECRET_EXPECTED = '{env: NAME} or {file: path}';
+export const SECRET_EXPECTED = '{env: NAME} or {file: path}';
 
 export const apiKey = z
 	.string()
@@ -78,7 +78,7 @@ const connections = integer(1, 10_000, { description: 'Pooled connections to the
 const modelName = (example: string) =>
 	text(1, 200, { description: 'The provider’s own name of the model.', examples: [example] });
 
-const providerOptions = z
+export const providerOptions = z
 	.record(z.string().min(1).max(100), z.unknown())
 	.meta({
 		description:
@@ -117,13 +117,13 @@ const vendor = (settings: { base: string; key: string; model: string }) => ({
 	...behind,
 });
 
-const region = (about: { description: string; examples?: readonly string[] }) =>
+export const region = (about: { description: string; examples?: readonly string[] }) =>
 	z
 		.string()
 		.regex(/^[a-z][a-z0-9-]{0,62}$/)
 		.meta({ ...about, 'x-expected': 'the name of a region, such as eu-central-1 or europe-west4' });
 
-const cloudSecret = (description: string) =>
+export const cloudSecret = (description: string) =>
 	z
 		.string()
 		.meta({ description: `${description} Never written here itself.`, 'x-expected': SECRET_EXPECTED })
@@ -246,7 +246,7 @@ const bedrock = z.strictObject({
 	...behind,
 });
 
-const PACKAGE = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
+export const PACKAGE = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
 
 const aiSdk = z.strictObject({
 	family: z.literal('ai-sdk').meta({

@@ -1,4 +1,4 @@
-import type { UpstreamStatus } from '../runtime/breakers.ts';
+import type { UpstreamStatus } from '../policy/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { AlertRecord } from '../spec/alerts.ts';
 import type { FlagValue } from '../spec/flags.ts';

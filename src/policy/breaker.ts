@@ -1,4 +1,4 @@
-import type { BreakerSettings } from '../contracts/project.ts';
+import type { BreakerSettings } from '../contracts/breaker-settings.ts';
 
 /** Why an upstream is left alone: it failed, was slow, its quota is used up, or somebody said so. */
 export type OpenReason = 'failures' | 'slow' | 'quota' | 'hand';

@@ -2,12 +2,14 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
+import type { Embedder } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { IndexRow, IndexWriter } from '../spec/index-store.ts';
-import type { Embedder, IngestProgress, SourceReport } from '../spec/retrieval.ts';
+import type { IngestProgress, SourceReport } from '../spec/retrieval.ts';
 import { documentKey, documentRef } from './census.ts';
 import { chunkIds } from './chunker.ts';
 import type { DocumentReader } from './document-reader.ts';
+import type { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { ChunkedDocument } from './read-document.ts';
 import { searchableBody } from './searchable-body.ts';
 import { openSource } from './source.ts';
@@ -22,6 +24,8 @@ const PROGRESS_EVERY = 20;
 export interface RunContext {
 	readonly config: CollectionConfig;
 	readonly embedder: Embedder | null;
+	/** What the run spends on embedding. */
+	readonly budget: EmbeddingBudget;
 	readonly reader: DocumentReader;
 	readonly table: IndexWriter;
 	/** Content hashes by document key. */
@@ -196,14 +200,17 @@ function toRows(
 	});
 }
 
-async function writeBatch({ embedder, table, written, signal }: RunContext, batch: readonly Pending[]): Promise<void> {
+async function writeBatch(
+	{ embedder, budget, table, written, signal }: RunContext,
+	batch: readonly Pending[],
+): Promise<void> {
 	if (batch.length === 0) return;
 	const bare = batch.flatMap(({ rows }) => rows);
 	const embedded = embedder
 		? await embedder.embed(
 				bare.map((row) => row.body),
 				'document',
-				signal,
+				{ signal, run: budget },
 			)
 		: null;
 	const vectors = embedded?.vectors ?? null;

@@ -1,11 +1,13 @@
 import type { CollectionConfig } from '../contracts/collection.ts';
+import type { Embedder } from '../spec/embedding.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { IndexWriter } from '../spec/index-store.ts';
 import type { RunRecord } from '../spec/records.ts';
-import type { Embedder, Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
+import type { Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
 import type { CollectionState } from './catalogue.ts';
 import { census } from './census.ts';
 import { DocumentReader } from './document-reader.ts';
+import { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import type { GenerationParts, Generations } from './generations.ts';
 import { runIngestion } from './ingest-run.ts';
@@ -140,7 +142,8 @@ export class CollectionIngester implements Ingester {
 			const live =
 				index && before?.table === table.table ? await census(index.reader.documents()) : new Map<string, string>();
 			const liveSources = before?.sources ?? {};
-			const run = { config, embedder, reader, table, written, live, liveSources, clock, signal, onProgress };
+			const budget = new EmbeddingBudget(null);
+			const run = { config, embedder, budget, reader, table, written, live, liveSources, clock, signal, onProgress };
 			return { sources: await runIngestion(run), written };
 		} finally {
 			await reader.close();

@@ -1,11 +1,13 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
-import type { HttpClient } from '../base/http.ts';
+import type { Random } from '../base/random.ts';
+import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
-import type { EmbedderSource, Ingester, Retriever } from '../spec/retrieval.ts';
+import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
 import { BASIC_CHECKS } from './checks.ts';
 import { EmbedderPool } from './embedding/embedder-pool.ts';
@@ -27,8 +29,9 @@ export interface RetrievalOptions {
 	readonly records: RecordStore;
 	readonly clock: Clock;
 	readonly ids: (prefix: string) => string;
-	/** For embedders behind an endpoint. */
-	readonly http: HttpClient;
+	readonly random: Random;
+	/** Opens the models of embedders behind an endpoint. */
+	readonly openModel: (config: HostedEmbedderConfig) => Promise<EmbeddingModel>;
 	/** Hears of what a person should look at. */
 	readonly alerts: Alerts;
 	/** What generations are held to before they go live, besides the basic checks. */
@@ -51,9 +54,9 @@ export interface Retrieval {
 
 /** Wires sources, embedders, index and search; nothing is read or written before `open`. */
 export function createRetrieval(options: RetrievalOptions): Retrieval {
-	const { store, dataDir, records, clock, ids, http, alerts, warn = () => {} } = options;
+	const { store, dataDir, records, clock, random, ids, openModel, alerts, warn = () => {} } = options;
 	const catalogue = new Catalogue({ store, records, warn, alerts });
-	const embedders = new EmbedderPool({ http, clock, cacheDir: path.join(dataDir, 'models') });
+	const embedders = new EmbedderPool({ clock, random, openModel, cacheDir: path.join(dataDir, 'models') });
 	const spaces = new EmbeddingSpaces({ records, clock });
 	const checks = [...BASIC_CHECKS, ...(options.checks ?? [])];
 	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, checks };

@@ -1,7 +1,8 @@
 import type { Clock } from '../base/clock.ts';
+import type { Embedder, EmbedderSource } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Candidate, LegRequest } from '../spec/index-store.ts';
-import type { Embedder, EmbedderSource, Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
+import type { Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { type Fused, fuse } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
@@ -208,7 +209,7 @@ function vectorLeg(
 		if (config.embedder === null) return [];
 		const embedder = await embedders.get(config.embedder);
 		assertSameEmbedder(config.name, embedder, index);
-		const { vectors } = await embedder.embed([query.text], 'query', signal);
+		const { vectors } = await embedder.embed([query.text], 'query', { signal });
 		const [vector] = vectors;
 		// A query without content words has no direction, so that nothing is near it.
 		if (!vector?.some((value) => value !== 0)) return [];

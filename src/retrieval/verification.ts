@@ -1,8 +1,9 @@
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
+import type { Embedder } from '../spec/embedding.ts';
 import type { CheckResult, VerificationReport } from '../spec/generations.ts';
-import type { Embedder, SearchRequest, SearchResult } from '../spec/retrieval.ts';
+import type { SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import type { LiveIndex } from './live-index.ts';
 

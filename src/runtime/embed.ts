@@ -3,9 +3,10 @@ import { countTokens, type TokenizerName } from '../base/tokens.ts';
 import { mayCall, requireFeature } from '../policy/access.ts';
 import { embeddingCost } from '../policy/cost.ts';
 import { FAILURES } from '../policy/failure-table.ts';
+import type { Embedded, EmbedderSource, EmbeddingCallReport, EmbedOptions } from '../spec/embedding.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { UpstreamError, type Usage } from '../spec/model.ts';
-import type { Embedded, EmbedderSource, TextKind } from '../spec/retrieval.ts';
+import type { TextKind } from '../spec/retrieval.ts';
 import type { EmbedderTarget, Snapshot } from './feature.ts';
 import type { CallAmounts } from './limits.ts';
 import type { Places } from './places.ts';
@@ -125,54 +126,81 @@ type Attempted =
 	| { readonly error: null; readonly vectors: readonly Float32Array[]; readonly used: CallAmounts }
 	| { readonly error: PlimsollError; readonly used: CallAmounts | null };
 
-/** Exactly one attempt in the trace, and its cost, whatever happens. */
+/** One attempt in the trace for each call, and what they cost, whatever happens. */
 async function attempt(context: RequestContext, call: Call, count: () => number): Promise<Attempted> {
-	const { target, notes } = call;
+	const { target } = call;
 	const startedMs = context.elapsedMs();
-	const note = (outcome: string, error: string | null, used: CallAmounts | null) =>
-		notes.attempts.push({
-			seq: notes.attempts.length,
-			upstream: target.name,
-			model_name: target.model,
-			provider_response_id: null,
-			started_ms: startedMs,
-			latency_ms: context.sinceMs(startedMs),
-			time_to_first_token_ms: null,
-			outcome,
-			error,
-			tokens_in: used?.tokens ?? 0,
-			tokens_out: 0,
-			cost_usd_micros: used?.costMicros ?? 0,
-		});
+	const reports: EmbeddingCallReport[] = [];
+	let over = false;
+	const onCall = (report: EmbeddingCallReport) => {
+		// A call that was given up learns of it in its own time; by then the trace is written.
+		if (over) return;
+		reports.push(report);
+		note(context, call, report);
+	};
+	// What is made in process has no calls to tell of.
+	const alone = (outcome: EmbeddingCallReport['outcome'], error: string | null) => {
+		const tookMs = context.sinceMs(startedMs);
+		const texts = call.request.texts.length;
+		const tokens = outcome === 'ok' ? count() : 0;
+		onCall({ outcome, error, tookMs, texts, tokens, costMicros: 0, source: 'estimated' });
+	};
 	try {
 		context.throwIfOver();
-		const { vectors, tokens } = await embedded(context, call);
-		const used = settle(context, target, {
-			tokens: tokens ?? count(),
-			source: tokens === null ? 'estimated' : 'reported',
-		});
-		note('ok', null, used);
+		const { vectors } = await embedded(context, call, onCall);
+		if (reports.length === 0) alone('ok', null);
 		context.trace.upstream = target.name;
 		context.trace.provider = target.provider;
 		context.trace.model_name = target.model;
-		return { error: null, vectors, used };
+		return { error: null, vectors, used: settle(context, target, reports) };
 	} catch (thrown) {
 		const failure = failureOf(thrown, context);
-		const mayBill = failure !== null && FAILURES[failure.kind].billed;
-		const used = mayBill ? settle(context, target, { tokens: count(), source: 'estimated' }) : null;
-		note(failure?.kind ?? 'failed', thrown instanceof Error ? thrown.message : String(thrown), used);
+		if (failure?.kind === 'cancelled' && !reports.some(({ outcome }) => outcome === 'cancelled')) {
+			const cost = embeddingCost(count(), 'estimated', target.price);
+			const tookMs = context.sinceMs(startedMs);
+			const said = { outcome: failure.kind, error: failure.message, tookMs, texts: call.request.texts.length } as const;
+			onCall({ ...said, tokens: count(), costMicros: cost.micros, source: 'estimated' });
+		} else if (reports.length === 0) {
+			alone(failure?.kind ?? 'nonsense', thrown instanceof Error ? thrown.message : String(thrown));
+		}
+		const used = reports.some(({ tokens }) => tokens > 0) ? settle(context, target, reports) : null;
 		return { error: errorOf(thrown, failure, target), used };
+	} finally {
+		over = true;
 	}
 }
 
+function note(context: RequestContext, { target, notes }: Call, report: EmbeddingCallReport): void {
+	notes.attempts.push({
+		seq: notes.attempts.length,
+		upstream: target.name,
+		model_name: target.model,
+		provider_response_id: null,
+		started_ms: context.sinceMs(report.tookMs),
+		latency_ms: Math.round(report.tookMs * 1_000) / 1_000,
+		time_to_first_token_ms: null,
+		outcome: report.outcome,
+		error: report.error,
+		tokens_in: report.tokens,
+		tokens_out: 0,
+		cost_usd_micros: report.costMicros,
+	});
+}
+
 /** The vectors, or the request's end, whichever comes first: a model in process does not hear of it at once. */
-async function embedded(context: RequestContext, { target, request, parts }: Call): Promise<Embedded> {
+async function embedded(
+	context: RequestContext,
+	{ target, request, parts }: Call,
+	onCall: NonNullable<EmbedOptions['onCall']>,
+): Promise<Embedded> {
 	const { signal } = context;
 	const { promise: over, reject } = Promise.withResolvers<never>();
 	const onAbort = () => reject(signal.reason);
 	signal.addEventListener('abort', onAbort, { once: true });
 	try {
-		const made = parts.embedders.get(target.name).then((one) => one.embed(request.texts, request.kind, signal));
+		const made = parts.embedders
+			.get(target.name)
+			.then((one) => one.embed(request.texts, request.kind, { signal, onCall }));
 		return await Promise.race([made, over]);
 	} finally {
 		signal.removeEventListener('abort', onAbort);
@@ -182,14 +210,15 @@ async function embedded(context: RequestContext, { target, request, parts }: Cal
 function settle(
 	{ trace }: RequestContext,
 	{ price }: EmbedderTarget,
-	{ tokens, source }: { tokens: number; source: Usage['source'] },
+	reports: readonly EmbeddingCallReport[],
 ): CallAmounts {
-	const cost = embeddingCost(tokens, source, price);
+	const tokens = reports.reduce((sum, report) => sum + report.tokens, 0);
+	const costMicros = reports.reduce((sum, report) => sum + report.costMicros, 0);
 	trace.tokens_in = tokens;
-	trace.cost_usd_micros = cost.micros;
-	trace.cost_source = cost.source;
-	trace.price_version = cost.priceVersion;
-	return { tokens, costMicros: cost.micros };
+	trace.cost_usd_micros = costMicros;
+	trace.cost_source = reports.some(({ source }) => source === 'estimated') ? 'estimated' : 'reported';
+	trace.price_version = embeddingCost(0, 'reported', price).priceVersion;
+	return { tokens, costMicros };
 }
 
 function amounts({ price }: EmbedderTarget, tokens: number, source: Usage['source']): CallAmounts {

@@ -1,12 +1,12 @@
 import type { AdmissionConfig, LimitTable, RetrySettings } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
+import type { BreakerTable } from '../policy/breakers.ts';
 import type { FlagUse } from '../policy/flags.ts';
 import type { FlagSource } from '../spec/flags.ts';
 import type { Guard, PartCheck } from '../spec/guard.ts';
 import type { Model } from '../spec/model.ts';
 import type { Prompt } from '../spec/prompt.ts';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
-import type { BreakerTable } from './breakers.ts';
 
 /** A release with its parts resolved: everything one request needs, nothing left to look up. */
 export interface Feature {

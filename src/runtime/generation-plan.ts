@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Contract, FailureAction, Hedge, SchemaFormat } from '../contracts/release.ts';
+import type { Breakers } from '../policy/breakers.ts';
 import type { RetryBudgets } from '../policy/retry-budget.ts';
 import type { ChatMessage, Model, ModelRequest } from '../spec/model.ts';
 import type { AnswerTimes } from './answer-times.ts';
 import type { Produced } from './attempt.ts';
-import type { Breakers } from './breakers.ts';
 import type { CallParameters } from './parameters.ts';
 import type { AnswerSink } from './request.ts';
 import type { UpstreamLoad } from './upstream-load.ts';

@@ -1,4 +1,5 @@
 import type { Hedge } from '../contracts/release.ts';
+import type { Closure, Passage } from '../policy/breakers.ts';
 import { summedUsage, worstCaseCost } from '../policy/cost.ts';
 import { clientWaitMs, type Decision, decideRecovery } from '../policy/failure.ts';
 import { FAILURES, type Setback, successorOf } from '../policy/failure-table.ts';
@@ -6,7 +7,6 @@ import { hedgeDelayMs, hedgePlace } from '../policy/hedge.ts';
 import { ERRORS, PlimsollError } from '../spec/errors.ts';
 import type { Model, Usage } from '../spec/model.ts';
 import type { AttemptResult, Produced } from './attempt.ts';
-import type { Closure, Passage } from './breakers.ts';
 import { type Failing, failureError } from './generation-failure.ts';
 import type { Generation, GenerationParts, GenerationPlan } from './generation-plan.ts';
 import { type HedgeCall, hedgedCall } from './hedged-call.ts';

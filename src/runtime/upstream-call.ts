@@ -1,9 +1,9 @@
 import type { Verdict } from '../policy/breaker.ts';
+import type { Passage } from '../policy/breakers.ts';
 import { FAILURES } from '../policy/failure-table.ts';
 import { endsRace } from '../policy/hedge.ts';
 import type { Model, ModelRequest } from '../spec/model.ts';
 import { type AttemptResult, attempt, beginEffect } from './attempt.ts';
-import type { Passage } from './breakers.ts';
 import type { GenerationParts, GenerationPlan } from './generation-plan.ts';
 import type { CallAmounts } from './limits.ts';
 import { requestOf, sentTokens } from './model-request.ts';

@@ -2,6 +2,12 @@ import type { CatalogueEntry } from './error-category.ts';
 
 /** About index generations. */
 export const INDEX_ERRORS = {
+	embedding_budget_exceeded: {
+		category: 'unprocessable',
+		retryable: false,
+		meaning: 'The next texts of an ingestion could cost more than is left of its cap.',
+		remedy: 'Raise the cap that the message names and run the ingestion again: it goes on from what was written.',
+	},
 	generation_not_found: {
 		category: 'not_found',
 		retryable: false,

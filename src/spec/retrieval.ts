@@ -114,34 +114,7 @@ export interface CollectionStatus {
 	readonly chunks: number;
 }
 
-export interface Embedder {
-	/** Everything that makes two vectors comparable; hashed into the index manifest. */
-	readonly identity: EmbeddingIdentity;
-	/**
-	 * Throws PlimsollError `retrieval_failed`; an endpoint's fault is its cause, as an UpstreamError.
-	 * @param kind which prefix the texts get; `as_sent`: none.
-	 */
-	embed(texts: readonly string[], kind: TextKind, signal: AbortSignal | null): Promise<Embedded>;
-	close(): Promise<void>;
-}
-
 export type TextKind = 'query' | 'document' | 'as_sent';
-
-export interface Embedded {
-	/** One unit-length vector of `identity.dimensions` floats for each text, in order. */
-	readonly vectors: readonly Float32Array[];
-	/** The shortest and the longest vector as the model made them, before they were scaled. */
-	readonly lengthMin: number;
-	readonly lengthMax: number;
-	/** Tokens that the provider counted; null where none was reported for all of them. */
-	readonly tokens: number | null;
-}
-
-/** The configured embedders. */
-export interface EmbedderSource {
-	/** Throws `dependency_missing` or `configuration_invalid` when it cannot be made. */
-	get(name: string): Promise<Embedder>;
-}
 
 /** What an embedder charges for its input; it has no output. */
 export interface EmbeddingPrice {

@@ -7,7 +7,7 @@ import { loadProject } from '../../src/app/load-project.ts';
 import { openServices } from '../../src/app/services.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import { Breakers } from '../../src/runtime/breakers.ts';
+import { Breakers } from '../../src/policy/breakers.ts';
 import { formatProblem } from '../../src/spec/problem.ts';
 import { RedisHints } from '../../src/stores/redis-hints.ts';
 import { RedisLink } from '../../src/stores/redis-link.ts';

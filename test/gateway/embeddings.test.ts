@@ -1,9 +1,6 @@
 import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { createHttpClient } from '../../src/base/http.ts';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
-import { EmbedderPool } from '../../src/retrieval/embedding/embedder-pool.ts';
+import { embedderPool, type OpenAiEmbedderConfig, openAiEmbedder } from '../support/embedder-fixture.ts';
 import { startGateway } from '../support/gateway-fixture.ts';
 import { type EmbedderFixture, KEY, keyRecord, NO_LIMITS, UNLIMITED } from '../support/runtime-fixture.ts';
 import { type DoubleOptions, startUpstreamDouble } from '../support/upstream-double.ts';
@@ -13,34 +10,26 @@ const PRICE = { version: 'v1', inputMicrosPerMillion: 20_000 };
 /** A gateway with an embedder behind the double and one in process. */
 async function start(
 	options: Omit<Parameters<typeof startGateway>[0], 'embedders'> & {
-		hosted?: Partial<Extract<EmbedderConfig, { family: 'openai-compatible' }>>;
+		hosted?: Partial<OpenAiEmbedderConfig>;
 		double?: DoubleOptions;
 		price?: typeof PRICE | null;
 	} = {},
 ) {
 	const { hosted, double: plan, price = PRICE, ...rest } = options;
 	const provider = await startUpstreamDouble({ record: true, ...plan });
-	const http = createHttpClient({ connectionsMax: 4, connectMs: 1000 });
-	const pool = new EmbedderPool({ http, clock: systemClock, cacheDir: '/nonexistent' });
-	const configs: EmbedderConfig[] = [
-		{
-			name: 'hosted',
-			family: 'openai-compatible',
-			baseUrl: provider.url,
-			apiKey: 'sk-embed-secret',
-			model: 'double-embed',
-			dimensions: 64,
-			queryPrefix: 'query: ',
-			documentPrefix: 'passage: ',
-			batchMax: 2,
-			timeoutMs: 5_000,
-			aliases: [],
-			price: null,
-			...hosted,
-		},
-		{ name: 'words', family: 'builtin', dimensions: 32, aliases: [] },
-	];
-	await pool.update(new Map(configs.map((config) => [config.name, config])));
+	const hostedConfig = openAiEmbedder(provider.url, {
+		name: 'hosted',
+		apiKey: 'sk-embed-secret',
+		model: 'double-embed',
+		queryPrefix: 'query: ',
+		documentPrefix: 'passage: ',
+		batchMax: 2,
+		timeoutMs: 5_000,
+		concurrencyMax: 1,
+		price,
+		...hosted,
+	});
+	const pool = await embedderPool([hostedConfig, { name: 'words', family: 'builtin', dimensions: 32, aliases: [] }]);
 	const target = (name: string, dimensions: number, cost: typeof PRICE | null) => ({
 		name,
 		provider: 'test',
@@ -59,7 +48,6 @@ async function start(
 	onTestFinished(async () => {
 		await gateway.close();
 		await pool.close();
-		await http.close();
 		await provider.close();
 	});
 	const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: KEY, maxRetries: 0 });
@@ -96,13 +84,16 @@ describe('POST /v1/embeddings through the official openai client', () => {
 			model_name: 'model-of-hosted',
 			tokens_in: 8,
 			tokens_out: 0,
-			cost_usd_micros: 1,
+			cost_usd_micros: 2,
 			cost_source: 'reported',
 			price_version: 'v1',
 			feature: null,
 		});
 		expect(gateway.traces.last.steps.map(({ stage }) => stage)).toEqual(['admit', 'assign', 'generate']);
-		expect(gateway.traces.last.steps.at(-1)?.attempts).toMatchObject([{ upstream: 'hosted', outcome: 'ok' }]);
+		expect(gateway.traces.last.steps.at(-1)?.attempts).toMatchObject([
+			{ upstream: 'hosted', outcome: 'ok', tokens_in: 7, cost_usd_micros: 1 },
+			{ upstream: 'hosted', outcome: 'ok', tokens_in: 1, cost_usd_micros: 1 },
+		]);
 	});
 
 	it('embeds in process for nothing, counts the tokens itself, and says that it did', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BreakerSettings } from '../../src/contracts/project.ts';
+import type { BreakerSettings } from '../../src/contracts/breaker-settings.ts';
 import {
 	admit,
 	type BreakerState,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
 import { parseManifest } from '../../src/retrieval/manifest.ts';
+import { type OpenAiEmbedderConfig, openAiEmbedder } from '../support/embedder-fixture.ts';
 import { type EmbeddingAnswer, type EmbeddingServer, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
 	collection,
@@ -20,23 +20,9 @@ afterEach(async () => {
 
 const PAGES = { 'a.md': '# Hull\n\nThe hull is of oak.', 'b.md': '# Sail\n\nThe sail is of flax.' };
 
-type Hosted = Extract<EmbedderConfig, { family: 'openai-compatible' }>;
+type Hosted = OpenAiEmbedderConfig;
 
-const embedder = (overrides: Partial<Hosted> = {}): Hosted => ({
-	name: 'remote',
-	family: 'openai-compatible',
-	baseUrl: server.url,
-	apiKey: null,
-	model: 'm-1',
-	dimensions: 64,
-	queryPrefix: '',
-	documentPrefix: '',
-	batchMax: 16,
-	timeoutMs: 10_000,
-	aliases: [],
-	price: null,
-	...overrides,
-});
+const embedder = (overrides: Partial<Hosted> = {}) => openAiEmbedder(server.url, { model: 'm-1', ...overrides });
 
 const config = (dir: string, overrides: Partial<Hosted> = {}) =>
 	retrievalConfig([collection([folderSource(dir)], { embedder: 'remote' })], [embedder(overrides)]);

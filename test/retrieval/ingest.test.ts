@@ -5,8 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
 import { PROBE_COUNT } from '../../src/retrieval/embedding/probes.ts';
+import { openAiEmbedder } from '../support/embedder-fixture.ts';
 import { answerJson, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
 	BUILTIN,
@@ -453,20 +453,7 @@ describe('a process killed in the middle of a run', () => {
 	it('leaves the old generation serving, and the next run embeds only what is missing', async () => {
 		const server = await startEmbeddingServer();
 		cleanups.push(() => server.close());
-		const embedder: EmbedderConfig = {
-			name: 'remote',
-			family: 'openai-compatible',
-			baseUrl: server.url,
-			apiKey: null,
-			model: 'm',
-			dimensions: 64,
-			queryPrefix: '',
-			documentPrefix: '',
-			batchMax: 128,
-			timeoutMs: 10_000,
-			aliases: [],
-			price: null,
-		};
+		const embedder = openAiEmbedder(server.url, { batchMax: 128 });
 		const config = (dir: string) => collection([jsonlSource(path.join(dir, 'all.jsonl'))], { embedder: 'remote' });
 		await open((dir) => retrievalConfig([config(dir)], [embedder]));
 		const file = path.join(fixture.dir, 'all.jsonl');

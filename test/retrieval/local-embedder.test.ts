@@ -36,11 +36,9 @@ const config = (overrides: object = {}) => ({
 describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})`, () => {
 	it('is mean-pooled over its tokens, padding left out, and scaled to unit length', async () => {
 		const embedder = await createLocalEmbedder(config(), { cacheDir: root });
-		const { vectors } = await embedder.embed(
-			['east', 'north east', 'up up up up north', 'unknown words'],
-			'query',
-			null,
-		);
+		const { vectors } = await embedder.embed(['east', 'north east', 'up up up up north', 'unknown words'], 'query', {
+			signal: null,
+		});
 		const rounded = vectors.map((vector) => [...vector].map((value) => Number(value.toFixed(3))));
 		expect(rounded).toEqual([
 			[1, 0, 0],
@@ -56,7 +54,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		const { vectors } = await embedder.embed(
 			Array.from({ length: 40 }, (_, at) => (at % 2 ? 'up' : 'east')),
 			'document',
-			null,
+			{ signal: null },
 		);
 		expect(vectors.map(([first]) => first)).toEqual(Array.from({ length: 40 }, (_, at) => (at % 2 ? 0 : 1)));
 		await embedder.close();
@@ -66,7 +64,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ' }), { cacheDir: root });
 		const {
 			vectors: [cut],
-		} = await embedder.embed([`${'east '.repeat(7)}up up up up up up up`], 'document', null);
+		} = await embedder.embed([`${'east '.repeat(7)}up up up up up up up`], 'document', { signal: null });
 		expect([...(cut ?? [])].map((value) => value.toFixed(2))).toEqual(['0.97', '0.00', '0.23']);
 		expect(embedder.identity).toMatchObject({
 			provider: 'local',
@@ -89,10 +87,10 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		});
 		const {
 			vectors: [query],
-		} = await embedder.embed(['east'], 'query', null);
+		} = await embedder.embed(['east'], 'query', { signal: null });
 		const {
 			vectors: [document],
-		} = await embedder.embed(['east'], 'document', null);
+		} = await embedder.embed(['east'], 'document', { signal: null });
 		expect([query?.[1], document?.[1]].map((value) => value?.toFixed(1))).toEqual(['0.8', '0.0']);
 		await embedder.close();
 	});

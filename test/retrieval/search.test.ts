@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import { openAiEmbedder } from '../support/embedder-fixture.ts';
 import { answerJson, type EmbeddingServer, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
 	collection,
@@ -19,10 +19,17 @@ class FiringClock implements Clock {
 
 	after(ms: number, run: () => void): () => void {
 		const timer = { ms, run };
+		const forget = () => {
+			const at = this.waiting.indexOf(timer);
+			if (at !== -1) this.waiting.splice(at, 1);
+		};
 		this.waiting.push(timer);
-		const cancel = systemClock.after(ms, run);
+		const cancel = systemClock.after(ms, () => {
+			forget();
+			run();
+		});
 		return () => {
-			this.waiting.splice(this.waiting.indexOf(timer), 1);
+			forget();
 			cancel();
 		};
 	}
@@ -34,20 +41,7 @@ let server: EmbeddingServer;
 let fixture: RetrievalFixture;
 
 const settings = (dir: string, vectorWeight = 0.5) => {
-	const embedder: EmbedderConfig = {
-		name: 'remote',
-		family: 'openai-compatible',
-		baseUrl: server.url,
-		apiKey: null,
-		model: 'm',
-		dimensions: 64,
-		queryPrefix: '',
-		documentPrefix: '',
-		batchMax: 16,
-		timeoutMs: 120_000,
-		aliases: [],
-		price: null,
-	};
+	const embedder = openAiEmbedder(server.url, { batchMax: 16, timeoutMs: 120_000 });
 	const timeouts = { timeoutMs: LEG_MS, lexicalTimeoutMs: LEG_MS, vectorTimeoutMs: LEG_MS };
 	const search = { ...SEARCH, vectorWeight, candidates: 50, ...timeouts };
 	return retrievalConfig(
@@ -193,7 +187,7 @@ describe('a vector leg that does not answer', () => {
 			(response) => response.writeHead(503).end('{"error":"secret detail"}'),
 			/^the vector leg failed: The embedder remote did not answer as it should: status 503\.$/,
 		],
-		['talks nonsense', (response) => response.end('<html>'), /not a list of embeddings/],
+		['talks nonsense', (response) => response.end('<html>'), /something else than a list of embeddings/],
 		['hangs up', (response) => response.destroy(), /^the vector leg failed: /],
 	])('leaves the lexical one to answer, degraded: it %s', async (_, answer, reason) => {
 		server.answer = answer;

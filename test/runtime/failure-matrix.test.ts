@@ -8,7 +8,7 @@ import { createGuards } from '../../src/guards/guards.ts';
 import { startUpstreamDouble } from '../../src/mock-upstream/upstream-double.ts';
 import { createModel } from '../../src/models/create-model.ts';
 import { FAILURES } from '../../src/policy/failure-table.ts';
-import type { BreakerTable } from '../../src/runtime/breakers.ts';
+import type { BreakerTable } from '../../src/policy/breakers.ts';
 import type { Answer } from '../../src/runtime/request.ts';
 import type { RequestContext } from '../../src/runtime/request-context.ts';
 import type { Runtime } from '../../src/runtime/runtime.ts';

@@ -44,7 +44,7 @@ export async function openFieldIndex(
 	const { vectors } = await embedder.embed(
 		documents.map(({ text }) => text),
 		'document',
-		null,
+		{ signal: null },
 	);
 	const writer = await store.writer({ table: 'docs-a', dimensions: 64, fields });
 	const rows = documents.map((document, index) => rowOf(document, vectors[index] ?? null, [...fields.keys()]));

@@ -4,7 +4,7 @@ import type { AdmissionConfig, LimitTable, RetrySettings } from '../../src/contr
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
-import type { BreakerTable } from '../../src/runtime/breakers.ts';
+import type { BreakerTable } from '../../src/policy/breakers.ts';
 import type { Feature } from '../../src/runtime/feature.ts';
 import { Idempotency } from '../../src/runtime/idempotency.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/base/clock.ts';
-import { createHttpClient } from '../../src/base/http.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig } from '../../src/contracts/collection.ts';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import type { EmbedderConfig } from '../../src/contracts/embedder.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
+import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
@@ -22,7 +22,8 @@ for await (const line of createInterface({ input: process.stdin })) {
 		records: openSqliteRecords(settings.records),
 		clock: systemClock,
 		ids: createIds(systemClock, systemRandom),
-		http: createHttpClient({ connectionsMax: 1, connectMs: 1_000 }),
+		random: systemRandom,
+		openModel: (config) => createEmbeddingModel(config, { clock: systemClock }),
 		alerts: { raise: () => {}, resolve: () => {} },
 	});
 	await retrieval.open();

@@ -2,12 +2,12 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
-import { createHttpClient } from '../../src/base/http.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig, SourceConfig } from '../../src/contracts/collection.ts';
-import type { EmbedderConfig } from '../../src/contracts/project.ts';
+import type { EmbedderConfig } from '../../src/contracts/embedder.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
+import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
 import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
@@ -111,7 +111,6 @@ export async function openRetrievalFixture(
 	await mkdir(dir);
 	let config = configure(dir);
 	const records = openSqliteRecords(path.join(root, RECORD_FILE));
-	const http = createHttpClient({ connectionsMax: 4, connectMs: 1_000 });
 	const warnings: string[] = [];
 	const alerts = new Map<string, Alert>();
 	const open = async () => {
@@ -122,7 +121,8 @@ export async function openRetrievalFixture(
 			records,
 			clock,
 			ids: createIds(clock, systemRandom),
-			http,
+			random: systemRandom,
+			openModel: (config) => createEmbeddingModel(config, { clock }),
 			alerts: { raise: (alert) => alerts.set(alert.key, alert), resolve: (key) => alerts.delete(key) },
 			warn: (message) => warnings.push(message),
 		});
@@ -160,7 +160,6 @@ export async function openRetrievalFixture(
 		async close() {
 			await fixture.retrieval.close();
 			await records.close();
-			await http.close();
 			await rm(root, { recursive: true, force: true });
 		},
 	};

@@ -2,28 +2,24 @@ import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import type {
-	AdmissionConfig,
-	BreakerSettings,
-	LimitTable,
-	RetrySettings,
-	TenantLimits,
-} from '../../src/contracts/project.ts';
+import type { BreakerSettings } from '../../src/contracts/breaker-settings.ts';
+import type { AdmissionConfig, LimitTable, RetrySettings, TenantLimits } from '../../src/contracts/project.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
 import { Sessions } from '../../src/identity/sessions.ts';
 import { SignInGuard } from '../../src/identity/sign-in-guard.ts';
-import type { BreakerTable } from '../../src/runtime/breakers.ts';
+import type { BreakerTable } from '../../src/policy/breakers.ts';
 import type { EmbedderTarget, Feature, FeatureFlags, Snapshot } from '../../src/runtime/feature.ts';
 import { Runtime } from '../../src/runtime/runtime.ts';
 import type { Alerts } from '../../src/spec/alerts.ts';
+import type { EmbedderSource } from '../../src/spec/embedding.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard, PartCheck } from '../../src/spec/guard.ts';
 import type { Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
-import type { EmbedderSource, Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
+import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { RequestTrace, TraceSink } from '../../src/spec/trace.ts';
 import { MemoryState } from '../../src/stores/memory-state.ts';

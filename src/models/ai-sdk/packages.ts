@@ -78,9 +78,30 @@ async function openVertex(
 
 /** Any package that follows the convention: an export `createX` that makes a provider, which makes models by name. */
 async function openAny(
-	{ name, model, baseUrl, apiKey, package: module, factory, settings }: Extract<SdkUpstream, { family: 'ai-sdk' }>,
+	upstream: Extract<SdkUpstream, { family: 'ai-sdk' }>,
 	{ door }: OpenOptions,
 ): Promise<LanguageModelV4> {
+	const provider = await providerOf(upstream, door);
+	const made: unknown = isProvider(provider) ? provider.languageModel(upstream.model) : null;
+	if (isModelV4<LanguageModelV4>(made)) return made;
+	throw new TypeError(`the package ${upstream.package} of ${upstream.name} makes no language model of version v4`);
+}
+
+/** What of a configuration says which package makes a provider, and how. */
+interface AnyPackage {
+	readonly name: string;
+	readonly package: string;
+	readonly factory: string | null;
+	readonly settings: Readonly<Record<string, unknown>>;
+	readonly baseUrl: string | null;
+	readonly apiKey: string | null;
+}
+
+/** Throws TypeError when the package has no one factory. */
+export async function providerOf(
+	{ name, baseUrl, apiKey, package: module, factory, settings }: AnyPackage,
+	door: Fetch,
+): Promise<unknown> {
 	const exports = (await import(module)) as Json;
 	const names = factory === null ? Object.keys(exports).filter((one) => one.startsWith('create')) : [factory];
 	const create = names.length === 1 ? exports[names[0] ?? ''] : null;
@@ -89,10 +110,7 @@ async function openAny(
 		throw new TypeError(`the package ${module} of ${name} has no one factory to take: name one of ${found.join(', ')}`);
 	}
 	const address = baseUrl === null ? {} : { baseURL: baseUrl };
-	const provider: unknown = create({ ...settings, ...address, apiKey: apiKey ?? '', fetch: door });
-	const made: unknown = isProvider(provider) ? provider.languageModel(model) : null;
-	if (!isModelV4(made)) throw new TypeError(`the package ${module} of ${name} makes no language model of version v4`);
-	return made;
+	return create({ ...settings, ...address, apiKey: apiKey ?? '', fetch: door });
 }
 
 function isProvider(value: unknown): value is { languageModel(model: string): unknown } {
@@ -100,14 +118,21 @@ function isProvider(value: unknown): value is { languageModel(model: string): un
 	return isThing && 'languageModel' in value && typeof value.languageModel === 'function';
 }
 
-function isModelV4(value: unknown): value is LanguageModelV4 {
+export function isModelV4<T>(value: unknown): value is T {
 	return isObject(value) && value.specificationVersion === 'v4';
 }
 
+/** An upstream, or an embedder, of a family behind a package. */
+interface PackageUser {
+	readonly name: string;
+	readonly family: SdkUpstream['family'];
+	readonly package?: string;
+}
+
 /** The package that an upstream's family needs and that is not installed, with the command; null when it is there. */
-export function missingPackage(upstream: SdkUpstream): { readonly name: string; readonly command: string } | null {
+export function missingPackage(upstream: PackageUser): { readonly name: string; readonly command: string } | null {
 	const tested = SDK_FAMILIES[upstream.family].package;
-	const name = upstream.family === 'ai-sdk' ? upstream.package : (tested?.name ?? '');
+	const name = tested?.name ?? upstream.package ?? '';
 	try {
 		import.meta.resolve(name);
 		return null;
@@ -118,9 +143,9 @@ export function missingPackage(upstream: SdkUpstream): { readonly name: string; 
 }
 
 /** Packages are loaded when they are used, but whether they are there is known from the start. */
-export function requirePackage(upstream: SdkUpstream): void {
+export function requirePackage(upstream: PackageUser, what = 'upstream'): void {
 	const missing = missingPackage(upstream);
 	if (missing === null) return;
-	const message = `The upstream ${upstream.name} needs the package ${missing.name}, which is not installed: ${missing.command}`;
+	const message = `The ${what} ${upstream.name} needs the package ${missing.name}, which is not installed: ${missing.command}`;
 	throw new PlimsollError('dependency_missing', message);
 }

@@ -5,11 +5,13 @@ import type { AttemptTimeouts, ModelRequest, UpstreamError, UpstreamFailure } fr
 import type { Failures, ResponseHeaders } from './failure.ts';
 import { type Wait, Watchdog } from './watchdog.ts';
 
-/** The most bytes of a body that is kept whole: a plain answer, or an error. */
+/** Of a body that is kept whole: a plain answer, or an error. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface AttemptOptions {
-	readonly request: ModelRequest;
+	readonly request: Pick<ModelRequest, 'signal' | 'timeouts'>;
+	/** The most bytes of a body that is kept whole; left out: 16 MiB. */
+	readonly bodyBytesMax?: number;
 	readonly clock: Clock;
 	readonly failures: Failures;
 }
@@ -31,9 +33,11 @@ export abstract class Attempt implements HttpHandler {
 	#controller: Dispatcher.DispatchController | null = null;
 	#exchangeOver = false;
 	#chunks: Buffer[] = [];
+	readonly #bytesMax: number;
 	#bytes = 0;
 
-	constructor({ request, clock, failures }: AttemptOptions) {
+	constructor({ request, clock, failures, bodyBytesMax }: AttemptOptions) {
+		this.#bytesMax = bodyBytesMax ?? BODY_BYTES_MAX;
 		this.failures = failures;
 		this.timeouts = request.timeouts;
 		this.#signal = request.signal;
@@ -98,9 +102,9 @@ export abstract class Attempt implements HttpHandler {
 	/** Keeps a body that is read whole. */
 	protected keep(chunk: Buffer): void {
 		this.#bytes += chunk.length;
-		if (this.#bytes > BODY_BYTES_MAX) {
+		if (this.#bytes > this.#bytesMax) {
 			this.#chunks = [];
-			this.fail('nonsense', `sent a body larger than ${BODY_BYTES_MAX / 1024 / 1024} MiB`);
+			this.fail('nonsense', `sent a body larger than ${Math.ceil(this.#bytesMax / 1024 / 1024)} MiB`);
 			return;
 		}
 		this.#chunks.push(chunk);

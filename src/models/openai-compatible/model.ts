@@ -2,10 +2,10 @@ import type { Clock } from '../../base/clock.ts';
 import { createHttpOrigin } from '../../base/http.ts';
 import type { OpenAiWire } from '../../contracts/project.ts';
 import type { Completion, CompletionChunk, Model, ModelRequest, Upstream } from '../../spec/model.ts';
-import type { AttemptOptions } from '../exchange/attempt.ts';
 import { createFailures } from '../exchange/failure.ts';
 import type { Json } from '../exchange/json.ts';
 import { UnsupportedError } from '../exchange/unsupported.ts';
+import { readCompletion } from './answer.ts';
 import { parametersFor } from './parameters.ts';
 import { PlainAttempt } from './plain-attempt.ts';
 import { StreamAttempt } from './stream-attempt.ts';
@@ -22,6 +22,8 @@ interface OpenAiCompatibleOptions {
 	/** What only this endpoint knows, sent with every call. */
 	readonly providerOptions?: Json;
 }
+
+const COMPLETION = { read: readCompletion, what: 'a chat completion' };
 
 const OPENAI: OpenAiWire = {
 	chatPath: '/chat/completions',
@@ -47,7 +49,7 @@ export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): M
 	const plainHeaders = [...common, 'accept', 'application/json'];
 	const streamHeaders = [...common, 'accept', 'text/event-stream'];
 
-	const attemptOptions = (request: ModelRequest): AttemptOptions => ({ request, clock, failures });
+	const attemptOptions = (request: ModelRequest) => ({ request, clock, failures });
 	const own = options.providerOptions ?? {};
 	const sent = parametersFor({ wire, own, namespaces: ['openai-compatible', upstream.provider] });
 	const usage = wire.streamUsage ? { stream_options: { include_usage: true } } : {};
@@ -68,7 +70,7 @@ export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): M
 		complete: (request) =>
 			new Promise<Completion>((resolve, reject) => {
 				const text = body(request, false);
-				const attempt = new PlainAttempt(attemptOptions(request), resolve, reject);
+				const attempt = new PlainAttempt({ ...attemptOptions(request), ...COMPLETION }, resolve, reject);
 				attempt.start(() => origin.post(path, plainHeaders, text, attempt));
 			}),
 		stream: (request) =>

@@ -1,19 +1,32 @@
 import type { Dispatcher } from 'undici';
-import type { Completion, UpstreamError } from '../../spec/model.ts';
+import type { UpstreamError } from '../../spec/model.ts';
 import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
-import { AnswerShapeError, parseObject, readCompletion } from './answer.ts';
+import type { Json } from '../exchange/json.ts';
+import { AnswerShapeError, parseObject } from './answer.ts';
+
+/** How the body of a 200 is understood. */
+interface Reading<T> {
+	/** Throws AnswerShapeError. */
+	readonly read: (body: Json, raw: string) => T;
+	/** With its article. */
+	readonly what: string;
+	/** Left out: JSON alone. Throws AnswerShapeError. */
+	readonly parse?: (raw: string) => Json;
+}
 
 /** One exchange whose answer arrives whole. */
-export class PlainAttempt extends Attempt {
-	readonly #resolve: (completion: Completion) => void;
+export class PlainAttempt<T> extends Attempt {
+	readonly #reading: Reading<T>;
+	readonly #resolve: (answer: T) => void;
 	readonly #reject: (error: UpstreamError) => void;
 
 	constructor(
-		options: AttemptOptions,
-		resolve: (completion: Completion) => void,
+		options: AttemptOptions & Reading<T>,
+		resolve: (answer: T) => void,
 		reject: (error: UpstreamError) => void,
 	) {
 		super(options);
+		this.#reading = options;
 		this.#resolve = resolve;
 		this.#reject = reject;
 	}
@@ -29,17 +42,18 @@ export class PlainAttempt extends Attempt {
 			return;
 		}
 		try {
-			const body = parseObject(raw);
+			const { parse = parseObject, read } = this.#reading;
+			const body = parse(raw);
 			if (body.error) {
 				this.failWith(this.failures.fromErrorObject(body.error));
 				return;
 			}
-			const completion = readCompletion(body, raw);
+			const answer = read(body, raw);
 			this.finish();
-			this.#resolve(completion);
+			this.#resolve(answer);
 		} catch (error) {
 			if (!(error instanceof AnswerShapeError)) throw error;
-			this.fail('nonsense', `answered 200 with something else than a chat completion: ${error.message}`, error);
+			this.fail('nonsense', `answered 200 with something else than ${this.#reading.what}: ${error.message}`, error);
 		}
 	}
 

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import type { CompletionChunk, ServedBy, UpstreamError } from '../../spec/model.ts';
+import type { CompletionChunk, ModelRequest, ServedBy, UpstreamError } from '../../spec/model.ts';
 import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
 import type { Json } from '../exchange/json.ts';
 import type { Wait } from '../exchange/watchdog.ts';
@@ -55,7 +55,7 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	#taker: Taker | null = null;
 
 	constructor(
-		options: AttemptOptions,
+		options: AttemptOptions & { readonly request: ModelRequest },
 		accepted: (chunks: AsyncIterable<CompletionChunk>) => void,
 		refused: (error: UpstreamError) => void,
 	) {

@@ -1,6 +1,6 @@
 import { stemmer } from 'stemmer';
 import { nextTurn } from '../../base/clock.ts';
-import type { Embedder } from '../../spec/retrieval.ts';
+import type { Embedder } from '../../spec/embedding.ts';
 import { scaled } from './unit-vector.ts';
 
 /** The English stop words of Snowball and NLTK, apostrophes split off as the tokenizer does. */
@@ -39,14 +39,14 @@ export function createBuiltinEmbedder(dimensions: number): Embedder {
 			documentPrefix: '',
 			tokensMax: CHARS_MAX,
 		},
-		async embed(texts, _kind, signal) {
+		async embed(texts, _kind, { signal }) {
 			const vectors: Float32Array[] = [];
 			for (const text of texts) {
 				if (vectors.length > 0 && vectors.length % TEXTS_PER_TURN === 0) await nextTurn();
 				signal?.throwIfAborted();
 				vectors.push(hashedVector(text, dimensions));
 			}
-			return { ...scaled(vectors), tokens: null };
+			return { ...scaled(vectors), tokens: null, costMicros: 0 };
 		},
 		async close() {},
 	};

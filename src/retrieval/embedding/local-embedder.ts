@@ -3,13 +3,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { sha256Of } from '../../base/hash.ts';
-import type { EmbedderConfig } from '../../contracts/project.ts';
+import type { LocalEmbedderConfig as Config } from '../../contracts/embedder.ts';
+import type { Embedder } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
-import type { Embedder } from '../../spec/retrieval.ts';
 import { prefixOf } from './text-prefix.ts';
 import { scaled } from './unit-vector.ts';
-
-type Config = Extract<EmbedderConfig, { family: 'local' }>;
 
 const PACKAGE = '@huggingface/transformers';
 /** Its native part comes inside the package; the scripts would only fetch GPU libraries. */
@@ -86,7 +84,7 @@ async function loadEmbedder(
 			documentPrefix: config.documentPrefix,
 			tokensMax,
 		},
-		async embed(texts, kind, signal) {
+		async embed(texts, kind, { signal }) {
 			const prefix = prefixOf(kind, config);
 			const vectors: ArrayLike<number>[] = [];
 			for (let start = 0; start < texts.length; start += BATCH_MAX) {
@@ -94,7 +92,7 @@ async function loadEmbedder(
 				const batch = texts.slice(start, start + BATCH_MAX).map((text) => (prefix + text).toWellFormed());
 				vectors.push(...rows(config, batch.length, await extract(batch, { pooling: 'mean', normalize: false })));
 			}
-			return { ...scaled(vectors), tokens: null };
+			return { ...scaled(vectors), tokens: null, costMicros: 0 };
 		},
 		async close() {
 			const dispose = read(loaded, 'dispose');
@@ -102,7 +100,7 @@ async function loadEmbedder(
 		},
 	};
 	// A first text shows at once whether the model is what the configuration says.
-	await embedder.embed(['plimsoll'], 'query', null);
+	await embedder.embed(['plimsoll'], 'query', { signal: null });
 	return embedder;
 }
 

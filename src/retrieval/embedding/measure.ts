@@ -1,11 +1,11 @@
+import type { Embedded, Embedder, EmbedOptions } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import { UpstreamError } from '../../spec/model.ts';
-import type { Embedded, Embedder } from '../../spec/retrieval.ts';
 import { type Fingerprint, fingerprintOf } from './fingerprint.ts';
 import { LONG_PROBE, longProbeChars, probes } from './probes.ts';
 
 /** Embeds the probes. A refusal of the long one is a part of the result; throws what the embedder throws for any other failure. */
-export async function measure(embedder: Embedder, signal: AbortSignal | null): Promise<Fingerprint> {
+export async function measure(embedder: Embedder, options: EmbedOptions): Promise<Fingerprint> {
 	const { dimensions, tokensMax } = embedder.identity;
 	const longChars = longProbeChars(tokensMax);
 	const all = probes(longChars).map((probe, index) => ({ ...probe, index }));
@@ -21,11 +21,11 @@ export async function measure(embedder: Embedder, signal: AbortSignal | null): P
 	for (const kind of ['document', 'query'] as const) {
 		const group = short.filter((probe) => probe.kind === kind);
 		const texts = group.map(({ text }) => text);
-		place(group, await embedder.embed(texts, kind, signal));
+		place(group, await embedder.embed(texts, kind, options));
 	}
 	const [long] = all.slice(LONG_PROBE);
 	if (long) {
-		const embedded = await embedder.embed([long.text], long.kind, signal).catch((thrown: unknown) => {
+		const embedded = await embedder.embed([long.text], long.kind, options).catch((thrown: unknown) => {
 			if (isTooLong(thrown)) return null;
 			throw thrown;
 		});

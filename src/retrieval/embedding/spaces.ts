@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
+import type { Embedder } from '../../spec/embedding.ts';
 import type { RecordStore } from '../../spec/records.ts';
-import type { Embedder } from '../../spec/retrieval.ts';
 import { type EmbeddingSpace, sameSpace } from './embedding-space.ts';
 import { fingerprintSchema, spaceName } from './fingerprint.ts';
 import { identitySchema } from './identity.ts';
@@ -30,7 +30,7 @@ export class EmbeddingSpaces {
 	 * first one, so that a run that is killed finds the space again. Throws what the embedder and the records throw.
 	 */
 	async register(embedder: Embedder, signal: AbortSignal | null): Promise<NamedSpace> {
-		const measured = { identity: embedder.identity, fingerprint: await measure(embedder, signal) };
+		const measured = { identity: embedder.identity, fingerprint: await measure(embedder, { signal }) };
 		const usedAt = this.#clock.now();
 		for (const { name, space, measuredAt } of await this.#records.listSpaces()) {
 			const known = recordSchema.safeParse(space);

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import type { BreakerSettings } from '../contracts/project.ts';
+import type { BreakerSettings } from '../contracts/breaker-settings.ts';
+import type { UpstreamError } from '../spec/model.ts';
 import {
 	admit,
 	type BreakerState,
@@ -10,8 +11,7 @@ import {
 	settle,
 	type Verdict,
 	windowOf,
-} from '../policy/breaker.ts';
-import type { UpstreamError } from '../spec/model.ts';
+} from './breaker.ts';
 
 /** By upstream; null: its breaker is off. */
 export type BreakerTable = ReadonlyMap<string, BreakerSettings | null>;
