@@ -23,7 +23,14 @@ import { NO_SHARED_DATA, sharedData } from '../test/support/shared-data.ts';
 
 /** Searches under way at once. */
 const CONCURRENCY = 16;
-const WHOLE: CollectionConfig['chunker'] = { kind: 'whole', tokensMax: 8_000, tokensMin: 0 };
+const WHOLE: CollectionConfig['chunker'] = {
+	kind: 'whole',
+	tokensMax: 8_000,
+	tokensMin: 0,
+	overlapTokens: 0,
+	rowsMax: null,
+	header: { template: '{title}\n{headings}\n{context}', tokensMax: 128 },
+};
 const EMBEDDER = { ...BUILTIN, dimensions: 512 };
 const RUNS: readonly {
 	readonly name: string;

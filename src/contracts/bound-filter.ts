@@ -8,13 +8,16 @@ const bound = z
 		input: text(1, 64, { description: 'A variable of the request.' }),
 		optional: z
 			.boolean()
-			.meta({ description: 'Whether a request without it is not filtered by this; else, which is the default, it is refused.' })
+			.meta({
+				description: 'Whether a request without it is not filtered by this; else, which is the default, it is refused.',
+			})
 			.optional(),
 	})
 	.meta({ description: 'The value that the request has for a variable.' });
 
 const EXPECTED = 'a value, or {input: name}';
-const value = (description: string) => z.union([scalar, bound]).meta({ description, 'x-expected': EXPECTED }).optional();
+const value = (description: string) =>
+	z.union([scalar, bound]).meta({ description, 'x-expected': EXPECTED }).optional();
 const values = (description: string) =>
 	z
 		.union([z.array(scalar).min(1).max(200), bound])

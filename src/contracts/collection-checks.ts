@@ -22,15 +22,39 @@ export function collectionProblems(
 		const what = { message: `${weight} gives weight to vectors, but the collection has no embedder`, hint: 'name one' };
 		problems.push(problemAt(document, [...path, 'search', 'vector_weight'], what));
 	}
-	const least = valueAt(raw, ['chunker', 'tokens_min']);
-	const most = valueAt(raw, ['chunker', 'tokens_max']);
-	if (
-		(least !== undefined || most !== undefined) &&
-		Number(least ?? CHUNK_TOKENS_DEFAULTS.min) >= Number(most ?? CHUNK_TOKENS_DEFAULTS.max)
-	) {
-		const field = least === undefined ? 'tokens_max' : 'tokens_min';
-		const message = `tokens_min (${least ?? CHUNK_TOKENS_DEFAULTS.min}) is not below tokens_max (${most ?? CHUNK_TOKENS_DEFAULTS.max})`;
-		problems.push(problemAt(document, [...path, 'chunker', field], { message }));
+	problems.push(...chunkerProblems(document, [...path, 'chunker'], valueAt(raw, ['chunker'])));
+	return problems;
+}
+
+/** Settings of a chunker that only some kinds have. */
+const ONLY_FOR: Readonly<Record<string, readonly string[]>> = {
+	overlap_tokens: ['sentences', 'tokens'],
+	rows_max: ['rows'],
+};
+
+function chunkerProblems(document: YamlDocument, path: readonly string[], raw: unknown): Problem[] {
+	const problems: Problem[] = [];
+	const kind = valueAt(raw, ['kind']) ?? 'structure';
+	const least = valueAt(raw, ['tokens_min']);
+	const most = Number(valueAt(raw, ['tokens_max']) ?? CHUNK_TOKENS_DEFAULTS.max);
+	const merges = kind !== 'tokens' && kind !== 'whole';
+	if ((merges || least !== undefined) && Number(least ?? CHUNK_TOKENS_DEFAULTS.min) >= most) {
+		const message = `tokens_min (${least ?? CHUNK_TOKENS_DEFAULTS.min}) is not below tokens_max (${most})`;
+		problems.push(problemAt(document, [...path, least === undefined ? 'tokens_max' : 'tokens_min'], { message }));
+	}
+	const overlap = valueAt(raw, ['overlap_tokens']);
+	if (typeof overlap === 'number' && overlap * 2 >= most) {
+		const message = `overlap_tokens (${overlap}) is not below half of tokens_max (${most})`;
+		problems.push(problemAt(document, [...path, 'overlap_tokens'], { message }));
+	}
+	for (const [field, kinds] of Object.entries(ONLY_FOR)) {
+		const value = valueAt(raw, [field]);
+		if (value === undefined || value === null || kinds.includes(String(kind))) continue;
+		const what = {
+			message: `has no effect on a chunker of kind ${kind}`,
+			hint: `leave it out, or choose kind: ${kinds.join(' or ')}`,
+		};
+		problems.push(problemAt(document, [...path, field], what));
 	}
 	return problems;
 }

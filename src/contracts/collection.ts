@@ -1,14 +1,26 @@
 import type { PassageAccess } from './access-schema.ts';
 
+export interface ChunkerConfig {
+	readonly kind: 'structure' | 'sentences' | 'tokens' | 'rows' | 'code' | 'whole';
+	readonly tokensMax: number;
+	/** Chunks below this are merged with their neighbour where the structure allows. */
+	readonly tokensMin: number;
+	/** What `sentences` and `tokens` repeat of the chunk before; below half of `tokensMax`. */
+	readonly overlapTokens: number;
+	/** Rows of a table in one chunk of `rows`; null: as many as fit. */
+	readonly rowsMax: number | null;
+	/** What is searched and embedded in front of a chunk's text, and not cited with it. */
+	readonly header: {
+		/** Empty: nothing. */
+		readonly template: string;
+		readonly tokensMax: number;
+	};
+}
+
 export interface CollectionConfig {
 	readonly name: string;
 	readonly sources: readonly SourceConfig[];
-	readonly chunker: {
-		readonly kind: 'structure' | 'whole';
-		readonly tokensMax: number;
-		/** Chunks below this are merged with their neighbour where the structure allows. */
-		readonly tokensMin: number;
-	};
+	readonly chunker: ChunkerConfig;
 	/** Name of an embedder; null: lexical search only. */
 	readonly embedder: string | null;
 	/** Who may find what; null: everyone everything. */

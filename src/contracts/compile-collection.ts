@@ -1,6 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { accessOf } from './access-schema.ts';
-import type { CollectionConfig, SourceConfig } from './collection.ts';
+import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
 
 interface CollectionOrigin {
@@ -18,7 +18,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 	return {
 		name,
 		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
-		chunker: { kind: raw.chunker.kind, tokensMax: raw.chunker.tokens_max, tokensMin: raw.chunker.tokens_min },
+		chunker: chunkerOf(raw.chunker),
 		embedder: raw.embedder,
 		access: accessOf(raw.access),
 		search: {
@@ -31,6 +31,17 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
 		},
 		generations: { keep: raw.generations.keep },
+	};
+}
+
+function chunkerOf({ kind, header, ...raw }: RawCollection['chunker']): ChunkerConfig {
+	return {
+		kind,
+		tokensMax: raw.tokens_max,
+		tokensMin: raw.tokens_min,
+		overlapTokens: raw.overlap_tokens ?? Math.floor(raw.tokens_max / 8),
+		rowsMax: raw.rows_max,
+		header: { template: header.template, tokensMax: header.tokens_max },
 	};
 }
 

@@ -2,7 +2,8 @@ import { isAbsolute, relative, sep } from 'node:path';
 import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { Problem } from '../spec/problem.ts';
-import type { CollectionConfig } from './collection.ts';
+import { HEADER_DEFAULTS } from './chunker-schema.ts';
+import type { ChunkerConfig, CollectionConfig } from './collection.ts';
 import { compileContract } from './compile-contract.ts';
 import type { CompiledProject } from './compile-project.ts';
 import { checkContract } from './contract-checks.ts';
@@ -16,6 +17,7 @@ import type { ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release, SchemaReading } from './release.ts';
 import { fileProblem } from './source-file.ts';
+import { hashedGlobs } from './source-schema.ts';
 import { type Structuring, structuredOutput } from './structured-output.ts';
 import { tidy, validate } from './validation.ts';
 import { parseYaml } from './yaml-document.ts';
@@ -148,16 +150,32 @@ function dialectOf(upstream: UpstreamConfig): object {
 function collectionIdentity(collection: CollectionConfig, { dir, embedders }: ProjectConfig): object {
 	// Relative to the project, so that a checkout elsewhere has the same hash.
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
-	const sources = collection.sources.map((source) => ({ ...source, path: portable(source.path) }));
+	const sources = collection.sources.map((source) => ({
+		...source,
+		path: portable(source.path),
+		...(source.kind === 'folder' && { include: hashedGlobs(source.include) }),
+	}));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
 	const { access, ...rest } = collection;
 	const search = searchIdentity(collection.search);
+	const chunker = chunkerIdentity(collection.chunker);
 	return {
 		...rest,
 		...(access && { access }),
 		sources,
+		chunker,
 		search,
 		embedder: embedder && embedderIdentity(embedder, portable),
+	};
+}
+
+function chunkerIdentity({ kind, tokensMax, tokensMin, overlapTokens, rowsMax, header }: ChunkerConfig): object {
+	const usual = header.template === HEADER_DEFAULTS.template && header.tokensMax === HEADER_DEFAULTS.tokensMax;
+	return {
+		...{ kind, tokensMax, tokensMin },
+		...((kind === 'sentences' || kind === 'tokens') && { overlapTokens }),
+		...(rowsMax !== null && { rowsMax }),
+		...(!usual && { header }),
 	};
 }
 

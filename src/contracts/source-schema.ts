@@ -6,22 +6,25 @@ const path = text(1, 4_000, {
 	examples: ['docs'],
 	'x-expected': 'a path',
 });
+const GLOBS_OF_OLD = ['**/*.md', '**/*.markdown', '**/*.html', '**/*.htm', '**/*.txt', '**/*.pdf'];
+const INCLUDE_DEFAULT = [...GLOBS_OF_OLD, '**/*.docx', '**/*.csv'];
+
+/** The globs of a folder as a release's hash knows them: the default counts as what it was when releases began. */
+export function hashedGlobs(include: readonly string[]): readonly string[] {
+	return include.join('\n') === INCLUDE_DEFAULT.join('\n') ? GLOBS_OF_OLD : include;
+}
+
 const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
 
 /** One source of a collection. */
 export const source = z
 	.discriminatedUnion('kind', [
 		z.strictObject({
-			kind: z.literal('folder').meta({ description: 'A folder of Markdown, HTML, text and PDF files.' }),
+			kind: z
+				.literal('folder')
+				.meta({ description: 'A folder of files: Markdown, HTML, text, PDF, Word, CSV and source code.' }),
 			path,
-			include: globs('Which files, as globs relative to `path`.').default([
-				'**/*.md',
-				'**/*.markdown',
-				'**/*.html',
-				'**/*.htm',
-				'**/*.txt',
-				'**/*.pdf',
-			]),
+			include: globs('Which files, as globs relative to `path`.').default([...INCLUDE_DEFAULT]),
 			exclude: globs('Which of them not.').default(['**/node_modules/**', '**/.*', '**/.*/**']),
 			file_bytes_max: integer(1, 1_073_741_824, {
 				description: 'Larger files are reported as failed and left out.',

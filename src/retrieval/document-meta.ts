@@ -1,4 +1,4 @@
-import type { DocumentMark, DocumentMeta, FieldValue } from '../spec/document.ts';
+import type { DocumentMark, DocumentMeta, StatedValue } from '../spec/document.ts';
 
 const FIELDS_MAX = 100;
 const NAME_CHARS_MAX = 100;
@@ -37,7 +37,7 @@ export const NO_META: DocumentMeta = {
 export function metaOf(stated: unknown, known: Partial<DocumentMeta> = {}): DocumentMeta {
 	const { fields, cut } = flattenFields(stated);
 	const byName = new Map(Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value]));
-	const first = <T>(names: readonly string[], read: (value: FieldValue | undefined) => T | null): T | null => {
+	const first = <T>(names: readonly string[], read: (value: StatedValue | undefined) => T | null): T | null => {
 		for (const name of names) {
 			const value = read(byName.get(name));
 			if (value !== null) return value;
@@ -104,8 +104,8 @@ function readUrl(stated: unknown): string | null {
 }
 
 /** Any JSON as flat fields within bounds; `cut` when something did not fit. */
-function flattenFields(stated: unknown): { fields: Record<string, FieldValue>; cut: boolean } {
-	const found = new Map<string, FieldValue>();
+function flattenFields(stated: unknown): { fields: Record<string, StatedValue>; cut: boolean } {
+	const found = new Map<string, StatedValue>();
 	let cut = false;
 	const visit = (name: string, value: unknown, depth: number): void => {
 		if (value === null || value === undefined) return;
@@ -123,7 +123,7 @@ function flattenFields(stated: unknown): { fields: Record<string, FieldValue>; c
 	return { fields: Object.fromEntries(found), cut };
 }
 
-function fieldValue(value: unknown): { value: FieldValue; cut: boolean } | null {
+function fieldValue(value: unknown): { value: StatedValue; cut: boolean } | null {
 	if (Array.isArray(value)) {
 		const members = value.slice(0, LIST_MAX).map(scalar);
 		const kept = members.filter((member) => member !== null);

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../base/clock.ts';
-import type { ChunkerConfig } from './chunker.ts';
-import type { ChunkedDocument } from './read-document.ts';
+import type { ChunkerConfig } from '../contracts/collection.ts';
+import type { ChunkedDocument } from './readers/read-document.ts';
 import type { SourceDocument } from './source-item.ts';
 
 export interface DocumentTask {

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { DocumentAnswer, DocumentTask } from './document-reader.ts';
-import { readDocument } from './read-document.ts';
+import { readDocument } from './readers/read-document.ts';
 
 parentPort?.on('message', async ({ document, chunker }: DocumentTask) => {
 	const answer: DocumentAnswer = await readDocument(document, chunker).then(

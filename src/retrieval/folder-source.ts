@@ -3,8 +3,9 @@ import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promise
 import path from 'node:path';
 import type { SourceConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import { EXTENSIONS, formatOf } from './document-format.ts';
 import { metaOf } from './document-meta.ts';
-import { CONTENT_TYPES, type DocumentFormat, type OpenSource, type SourceItem } from './source-item.ts';
+import { CONTENT_TYPES, type OpenSource, type SourceItem } from './source-item.ts';
 
 type FolderConfig = Extract<SourceConfig, { kind: 'folder' }>;
 
@@ -13,19 +14,6 @@ interface Entry {
 	readonly id: string;
 	readonly reason: string | null;
 }
-
-const FORMATS: Readonly<Record<string, DocumentFormat>> = {
-	'.md': 'markdown',
-	'.markdown': 'markdown',
-	'.mdx': 'markdown',
-	'.html': 'html',
-	'.htm': 'html',
-	'.xhtml': 'html',
-	'.txt': 'text',
-	'.text': 'text',
-	'.rst': 'text',
-	'.pdf': 'pdf',
-};
 
 const FILES_MAX = 1_000_000;
 const DEPTH_MAX = 64;
@@ -108,8 +96,8 @@ function excludes({ exclude }: FolderConfig, id: string): boolean {
 async function readEntry(config: FolderConfig, root: string, { id, reason }: Entry): Promise<SourceItem> {
 	const failed = (why: string): SourceItem => ({ failed: { document: id, reason: why } });
 	if (reason) return failed(reason);
-	const format = FORMATS[path.posix.extname(id).toLowerCase()];
-	if (!format) return failed(`the extension is none of ${Object.keys(FORMATS).join(' ')}`);
+	const format = formatOf(id);
+	if (!format) return failed(`the extension is none of ${EXTENSIONS}`);
 	try {
 		const target = await realpath(path.join(root, id));
 		if (!target.startsWith(root + path.sep)) return failed('a symbolic link out of the folder is not followed');

@@ -6,12 +6,13 @@ import type { RunRecord } from '../spec/records.ts';
 import type { Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
 import type { CollectionState } from './catalogue.ts';
 import { census } from './census.ts';
+import { chunkerIdentity } from './chunkers/chunker.ts';
 import { DocumentReader } from './document-reader.ts';
 import { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import type { GenerationParts, Generations } from './generations.ts';
 import { runIngestion } from './ingest-run.ts';
-import { chunkerIdentity, tableFor } from './manifest.ts';
+import { tableFor } from './manifest.ts';
 
 /** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
 const WAITING_MAX = 8;

@@ -6,18 +6,25 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import { type EmbeddingIdentity, FIELD_TYPES } from '../spec/retrieval.ts';
-import { CHUNKER_REVISION } from './chunker.ts';
 import { sameSpace } from './embedding/embedding-space.ts';
 import { fingerprintSchema } from './embedding/fingerprint.ts';
 import { identitySchema } from './embedding/identity.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 
 const chunkerSchema = z.strictObject({
-	kind: z.enum(['structure', 'whole']),
+	kind: z.enum(['structure', 'sentences', 'tokens', 'rows', 'code', 'whole']),
 	tokensMax: z.int().min(1),
 	tokensMin: z.int().min(0),
+	// Generations of before these settings serve on until the next run.
+	overlapTokens: z.int().min(0).default(0),
+	rowsMax: z.int().min(1).nullable().default(null),
+	header: z
+		.strictObject({ template: z.string(), tokensMax: z.int().min(1) })
+		.nullable()
+		.default(null),
 	tokenizer: z.literal('o200k_base'),
 	revision: z.int(),
+	reader: z.int().default(0),
 });
 
 const placeSchema = z.strictObject({
@@ -81,17 +88,6 @@ export function parseManifest({ collection, generation, manifest }: GenerationRe
 		`The manifest of generation ${generation} cannot be read; plimsoll ingest ${collection} builds a new one.`,
 		{ internal: z.prettifyError(parsed.error), cause: parsed.error },
 	);
-}
-
-export function chunkerIdentity(config: CollectionConfig['chunker']): ChunkerIdentity {
-	const { kind, tokensMax, tokensMin } = config;
-	return {
-		kind,
-		tokensMax,
-		tokensMin: kind === 'whole' ? 0 : tokensMin,
-		tokenizer: 'o200k_base',
-		revision: CHUNKER_REVISION,
-	};
 }
 
 /** What decides which table a generation is in. */

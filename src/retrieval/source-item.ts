@@ -1,12 +1,15 @@
 import type { DocumentMeta } from '../spec/document.ts';
 
-export type DocumentFormat = 'markdown' | 'html' | 'text' | 'pdf';
+export type DocumentFormat = 'markdown' | 'html' | 'text' | 'pdf' | 'docx' | 'csv' | 'code';
 
 export const CONTENT_TYPES: Readonly<Record<DocumentFormat, string>> = {
 	markdown: 'text/markdown',
 	html: 'text/html',
 	text: 'text/plain',
 	pdf: 'application/pdf',
+	docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+	csv: 'text/csv',
+	code: 'text/plain',
 };
 
 /** A document as its source holds it: bytes that still have to be read. */
@@ -16,6 +19,8 @@ export interface SourceDocument {
 	readonly bytes: Uint8Array;
 	/** What the source calls it; the document's own title, where it has one, wins. */
 	readonly title: string;
+	/** The encoding that the source states; without, the bytes tell. */
+	readonly charset?: string | null;
 	/** What the source says of it; the document's own statements are added when it is read. */
 	readonly meta: DocumentMeta;
 }

@@ -1,15 +1,23 @@
 /** A value that a document states of itself: small, flat, JSON. */
-export type FieldValue = string | number | boolean | readonly (string | number | boolean)[];
+export type StatedValue = string | number | boolean | readonly (string | number | boolean)[];
 
 /** By name. What was nested has dots in its name (`author.name`); null and absent are the same. */
-export type DocumentFields = Readonly<Record<string, FieldValue>>;
+export type DocumentFields = Readonly<Record<string, StatedValue>>;
 
 /**
- * What is odd about a document and kept: counted in statistics, never acted upon. `suspicious_instructions`: its text holds
- * sentences made to instruct a model, which stay as they are. `front_matter_unreadable`: that is not valid YAML and gave
- * no fields. `fields_cut`: it states more fields, or longer or deeper ones, than are kept.
+ * What is odd about a document and kept: counted in statistics, never acted upon.
+ * * `suspicious_instructions`: its text holds sentences made to instruct a model, which stay as they are.
+ * * `script_in_text`: its text holds a script, which is text like any other.
+ * * `front_matter_unreadable`: that is not valid YAML and gave no fields.
+ * * `encoding_guessed`: its encoding was neither stated nor certain.
+ * * `fields_cut`: it states more fields, or longer or deeper ones, than are kept.
  */
-export type DocumentMark = 'suspicious_instructions' | 'front_matter_unreadable' | 'fields_cut';
+export type DocumentMark =
+	| 'suspicious_instructions'
+	| 'script_in_text'
+	| 'front_matter_unreadable'
+	| 'encoding_guessed'
+	| 'fields_cut';
 
 /** What is known of a document besides its text. */
 export interface DocumentMeta {

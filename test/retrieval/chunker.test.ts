@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChunkerConfig, chunkDocument, chunkIds } from '../../src/retrieval/chunker.ts';
+import { chunkDocument, chunkIds } from '../../src/retrieval/chunkers/chunker.ts';
+import { chunkTokens } from '../../src/retrieval/chunkers/split-text.ts';
 import { type DocumentText, plainText } from '../../src/retrieval/document-text.ts';
-import { readHtml } from '../../src/retrieval/html.ts';
-import { readMarkdown } from '../../src/retrieval/markdown.ts';
-import { chunkTokens } from '../../src/retrieval/split-text.ts';
+import { readHtml } from '../../src/retrieval/readers/html.ts';
+import { readMarkdown } from '../../src/retrieval/readers/markdown.ts';
+import { chunkerConfig } from '../support/chunker-config.ts';
 
-const STRUCTURE: ChunkerConfig = { kind: 'structure', tokensMax: 40, tokensMin: 10 };
-const WHOLE: ChunkerConfig = { kind: 'whole', tokensMax: 40, tokensMin: 0 };
+const STRUCTURE = chunkerConfig({ tokensMax: 40, tokensMin: 10 });
+const WHOLE = chunkerConfig({ kind: 'whole', tokensMax: 40 });
 
 const words = fc.stringMatching(/^[a-zäöß日本 ]{1,30}[.!?]?$/);
 const paragraph = fc.array(words, { minLength: 1, maxLength: 12 }).map((all) => all.join(' '));

@@ -2,12 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { mergeMeta, metaOf, NO_META, readInstant } from '../../src/retrieval/document-meta.ts';
 import { plainText } from '../../src/retrieval/document-text.ts';
-import { readHtml } from '../../src/retrieval/html.ts';
-import { readPdf } from '../../src/retrieval/pdf.ts';
-import { readDocument } from '../../src/retrieval/read-document.ts';
+import { readHtml } from '../../src/retrieval/readers/html.ts';
+import { readPdf } from '../../src/retrieval/readers/pdf.ts';
+import { readDocument } from '../../src/retrieval/readers/read-document.ts';
+import { chunkerConfig } from '../support/chunker-config.ts';
 import { tinyPdf } from '../support/tiny-pdf.ts';
 
-const CHUNKER = { kind: 'structure', tokensMax: 200, tokensMin: 10 } as const;
+const CHUNKER = chunkerConfig({ tokensMin: 10 });
 const markdown = (text: string, meta = NO_META) =>
 	readDocument({ id: 'a.md', format: 'markdown', bytes: Buffer.from(text), title: 'a', meta }, CHUNKER);
 

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { NO_META } from '../../src/retrieval/document-meta.ts';
 import { DocumentReader, type DocumentTask } from '../../src/retrieval/document-reader.ts';
+import { chunkerConfig } from '../support/chunker-config.ts';
 
 const readers: DocumentReader[] = [];
 
@@ -18,7 +19,7 @@ afterEach(async () => {
 
 const task = (text: string): DocumentTask => ({
 	document: { id: 'a.md', format: 'markdown', bytes: Buffer.from(text), title: 'a', meta: NO_META },
-	chunker: { kind: 'structure', tokensMax: 100, tokensMin: 10 },
+	chunker: chunkerConfig({ tokensMax: 100, tokensMin: 10 }),
 });
 const never = new AbortController().signal;
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { PROBE_COUNT } from '../../src/retrieval/embedding/probes.ts';
+import { chunkerConfig } from '../support/chunker-config.ts';
 import { openAiEmbedder } from '../support/embedder-fixture.ts';
 import { answerJson, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
@@ -118,7 +119,7 @@ describe('a run', () => {
 		const [source] = (await fixture.ingest()).sources;
 		expect(source).toMatchObject({ seen: 8, new: 3 });
 		expect(Object.fromEntries(source?.failed.map(({ document, reason }) => [document, reason]) ?? [])).toEqual({
-			'latin.md': 'not valid UTF-8',
+			'latin.md': 'not valid UTF-8, and no other encoding is likely: save it as UTF-8',
 			'image.md': 'not text: it holds NUL bytes',
 			'broken.pdf': expect.stringMatching(/^a broken PDF: /),
 			'empty.md': 'it has no text',
@@ -429,7 +430,7 @@ describe('a change of embedder or chunker', () => {
 		for (const tokensMax of [100, 110, 120, 130]) {
 			await fixture.retrieval.update(
 				retrievalConfig([
-					collection([folderSource(fixture.dir)], { chunker: { kind: 'structure', tokensMax, tokensMin: 5 } }),
+					collection([folderSource(fixture.dir)], { chunker: chunkerConfig({ tokensMax, tokensMin: 5 }) }),
 				]),
 			);
 			forward(3_600_000);

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { chunkerConfig } from '../support/chunker-config.ts';
 import { cacmRanking, type RankingSet, rankingFigures, squadRanking } from '../support/ranking-data.ts';
 import {
 	collection,
@@ -21,7 +22,7 @@ async function figures({ documents, queries }: RankingSet, k: number, step: numb
 	fixture = await openRetrievalFixture((dir) =>
 		retrievalConfig([
 			collection([jsonlSource(path.join(dir, 'all.jsonl'))], {
-				chunker: { kind: 'whole', tokensMax: 8_000, tokensMin: 0 },
+				chunker: chunkerConfig({ kind: 'whole', tokensMax: 8_000 }),
 			}),
 		]),
 	);

@@ -13,6 +13,7 @@ import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
 import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+import { chunkerConfig } from './chunker-config.ts';
 
 export const RECORD_FILE = 'records.sqlite';
 
@@ -80,7 +81,7 @@ export function collection(
 	return {
 		name: 'docs',
 		sources,
-		chunker: { kind: 'structure', tokensMax: 200, tokensMin: 20 },
+		chunker: chunkerConfig(),
 		embedder: null,
 		access: null,
 		search: SEARCH,

@@ -1,6 +1,6 @@
 import { parse } from 'yaml';
-import type { DocumentMeta } from '../spec/document.ts';
-import { metaOf, NO_META } from './document-meta.ts';
+import type { DocumentMeta } from '../../spec/document.ts';
+import { metaOf, NO_META } from '../document-meta.ts';
 
 /** YAML between two `---` lines at the very start, as site generators use it. */
 const FRONT_MATTER = /^---[^\S\n]*\r?\n(?:([\s\S]*?)\r?\n)?---[^\S\n]*(?:\r?\n|$)/;

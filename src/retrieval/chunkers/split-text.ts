@@ -1,5 +1,5 @@
-import { countTokens } from '../base/tokens.ts';
-import type { Range } from './document-text.ts';
+import { countTokens } from '../../base/tokens.ts';
+import type { Range } from '../document-text.ts';
 
 /** Text of more characters a token than this is not tried whole; a piece may then be smaller than it could be. */
 const CHARS_PER_TOKEN_MAX = 8;
@@ -35,14 +35,13 @@ export function splitText(text: string, range: Range, kind: keyof typeof BOUNDAR
 	return pieces;
 }
 
-function fits(text: string, start: number, end: number, tokensMax: number): boolean {
+export function fits(text: string, start: number, end: number, tokensMax: number): boolean {
 	return end - start <= tokensMax * CHARS_PER_TOKEN_MAX && chunkTokens(text.slice(start, end)) <= tokensMax;
 }
 
 /** The best place to end a piece that starts at `start`, knowing that the whole range does not fit. */
 function cut(text: string, { start, end }: Range, kind: keyof typeof BOUNDARIES, tokensMax: number): number {
-	const window = Math.min(end, start + tokensMax * CHARS_PER_TOKEN_MAX);
-	const anywhere = cutAnywhere(text, start, window, tokensMax);
+	const anywhere = cutAnywhere(text, start, end, tokensMax);
 	// A boundary too near the start would leave a crumb: the next kind of boundary is then better.
 	const crumb = start + (anywhere - start) / 3;
 	const section = text.slice(start, anywhere);
@@ -51,23 +50,32 @@ function cut(text: string, { start, end }: Range, kind: keyof typeof BOUNDARIES,
 		for (const match of section.matchAll(boundary)) {
 			if (match.index > 0) last = match.index + match[0].length;
 		}
-		if (start + last > crumb && fits(text, start, start + last, tokensMax)) return start + last;
+		// A line stays whole even then.
+		const isLine = boundary === BOUNDARIES.lines[1];
+		if (start + last > (isLine ? start : crumb) && fits(text, start, start + last, tokensMax)) return start + last;
 	}
 	return anywhere;
 }
 
-/** The largest end that fits, by bisection; at least one whole character. */
-function cutAnywhere(text: string, start: number, window: number, tokensMax: number): number {
-	let low = start + 1;
-	let high = window;
+/** The largest end at or below `limit` that fits, at least one whole character after `start`. */
+export function cutAnywhere(text: string, start: number, limit: number, tokensMax: number): number {
+	const window = Math.min(limit, start + tokensMax * CHARS_PER_TOKEN_MAX);
+	const end = lastFit(start + 1, window, (middle) => chunkTokens(text.slice(start, middle)) <= tokensMax);
+	const splitsPair = isHighSurrogate(text.charCodeAt(end - 1)) && end < text.length;
+	if (!splitsPair) return end;
+	return end - 1 > start ? end - 1 : end + 1;
+}
+
+/** The largest number in [least, most] for which `fits` holds, by bisection; `least` when it holds for none. */
+export function lastFit(least: number, most: number, fits: (middle: number) => boolean): number {
+	let low = least;
+	let high = most;
 	while (low < high) {
 		const middle = (low + high + 1) >> 1;
-		if (chunkTokens(text.slice(start, middle)) <= tokensMax) low = middle;
+		if (fits(middle)) low = middle;
 		else high = middle - 1;
 	}
-	const splitsPair = isHighSurrogate(text.charCodeAt(low - 1)) && low < text.length;
-	if (!splitsPair) return low;
-	return low - 1 > start ? low - 1 : low + 1;
+	return low;
 }
 
 function isSpace(code: number): boolean {

@@ -1,7 +1,7 @@
 import { extractText, getDocumentProxy, getMeta } from 'unpdf';
-import type { DocumentMeta } from '../spec/document.ts';
-import { metaOf, readInstant } from './document-meta.ts';
-import { type DocumentText, plainBlocks } from './document-text.ts';
+import type { DocumentMeta } from '../../spec/document.ts';
+import { metaOf, readInstant } from '../document-meta.ts';
+import { type DocumentText, plainBlocks } from '../document-text.ts';
 
 /** The text layer of a PDF, pages separated by blank lines. Throws when the file is broken or encrypted; scans have no text. */
 export async function readPdf(bytes: Uint8Array, fallbackTitle: string): Promise<DocumentText> {
@@ -20,6 +20,7 @@ export async function readPdf(bytes: Uint8Array, fallbackTitle: string): Promise
 			text,
 			bodyStart: 0,
 			blocks: plainBlocks(text),
+			syntax: null,
 			meta: infoMeta(info),
 		};
 	} finally {

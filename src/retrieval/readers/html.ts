@@ -1,6 +1,6 @@
 import { Parser } from 'htmlparser2';
-import { metaOf } from './document-meta.ts';
-import { type Block, type DocumentText, heading, lines, prose } from './document-text.ts';
+import { metaOf } from '../document-meta.ts';
+import { type Block, type DocumentText, heading, lines, prose, table } from '../document-text.ts';
 
 /** Not content: code, styles, templates, drawings and menus. */
 const SKIPPED = new Set(['script', 'style', 'noscript', 'template', 'svg', 'nav', 'iframe', 'object']);
@@ -31,7 +31,12 @@ export function readHtml(source: string, fallbackTitle: string): DocumentText {
 		{ decodeEntities: true, lowerCaseTags: true },
 	);
 	parser.end(source);
-	return { ...writer.finish(fallbackTitle), bodyStart: 0, meta: metaOf(Object.fromEntries(stated.found)) };
+	return {
+		...writer.finish(fallbackTitle),
+		bodyStart: 0,
+		syntax: null,
+		meta: metaOf(Object.fromEntries(stated.found)),
+	};
 }
 
 /** What a page states of itself: `<meta>`, `<html lang>`, `<link rel=canonical>`. The first of two counts. */
@@ -64,6 +69,8 @@ class PageWriter {
 	/** White space seen and not yet written. */
 	#gap: '' | ' ' | '\n' | '\n\n' = '';
 	#cellPending = false;
+	/** The table that is being read, at the outermost level. */
+	#table: PageTable | null = null;
 	readonly #blocks: Block[] = [];
 
 	open(name: string): void {
@@ -73,11 +80,14 @@ class PageWriter {
 		else if (VOID_BREAKS.has(name)) this.#gap = widest(this.#gap, '\n');
 		else if (HEADING.test(name)) this.#endBlock();
 		else if (LINE_BLOCKS.has(name)) {
-			if (this.#lineBlockDepth++ === 0) this.#endBlock();
-			else this.#gap = widest(this.#gap, '\n');
+			if (this.#lineBlockDepth++ === 0) {
+				this.#endBlock();
+				this.#table = name === 'table' ? new PageTable() : null;
+			} else this.#gap = widest(this.#gap, '\n');
 			if (name === 'pre') this.#preDepth++;
 		} else if (PARAGRAPHS.has(name)) this.#paragraph();
 		else if (LINES.has(name)) this.#gap = widest(this.#gap, '\n');
+		this.#table?.open(name);
 	}
 
 	close(name: string): void {
@@ -129,6 +139,7 @@ class PageWriter {
 		if (this.#cellPending) this.#text += '| ';
 		this.#cellPending = false;
 		this.#gap = '';
+		this.#table?.write(this.#text.length);
 		this.#text += text;
 	}
 
@@ -145,13 +156,43 @@ class PageWriter {
 				level > 0
 					? heading(start, end, level, this.#text.slice(start))
 					: asLines
-						? lines(start, end)
+						? (this.#table?.finish(start, end) ?? lines(start, end))
 						: prose(start, end),
 			);
 			this.#blockStart = end;
 			this.#gap = '\n\n';
 		}
 		this.#cellPending = false;
+		this.#table = null;
+	}
+}
+
+/** Where the rows of a table begin in the text, and whether the first of them names the columns. */
+class PageTable {
+	readonly #starts: number[] = [];
+	#rowPending = false;
+	#rows = 0;
+	#firstCells = '';
+
+	open(name: string): void {
+		if (name === 'tr') {
+			this.#rowPending = true;
+			this.#rows++;
+		}
+		if (this.#rows === 1 && CELLS.has(name)) this.#firstCells += ` ${name}`;
+	}
+
+	write(at: number): void {
+		if (this.#rowPending) this.#starts.push(at);
+		this.#rowPending = false;
+	}
+
+	finish(start: number, end: number): Block | null {
+		const [first, second] = this.#starts;
+		if (first === undefined) return null;
+		const rows = this.#starts.map((at, index) => ({ start: at, end: this.#starts[index + 1] ?? end }));
+		const named = second !== undefined && /^( th)+$/.test(this.#firstCells);
+		return table(start, end, rows, named ? second : null);
 	}
 }
 

@@ -1,8 +1,8 @@
-import type { Nodes, RootContent } from 'mdast';
+import type { Nodes, RootContent, Table } from 'mdast';
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { gfm } from 'micromark-extension-gfm';
-import { type Block, type DocumentText, heading, lines, prose } from './document-text.ts';
+import { type Block, type DocumentText, heading, lines, prose, table } from '../document-text.ts';
 import { readFrontMatter } from './front-matter.ts';
 
 /** GitHub-flavoured Markdown. The text is kept as it is written; the title is the front matter's or the first top heading. */
@@ -11,7 +11,7 @@ export function readMarkdown(text: string, fallbackTitle: string): DocumentText 
 	const tree = fromMarkdown(text.slice(bodyStart), { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
 	const blocks = tree.children.map((node) => toBlock(node, bodyStart));
 	const first = blocks.find((block) => block.level === 1)?.heading;
-	return { title: title || first?.trim() || fallbackTitle, text, bodyStart, blocks, meta };
+	return { title: title || first?.trim() || fallbackTitle, text, bodyStart, blocks, syntax: null, meta };
 }
 
 function toBlock(node: RootContent, offset: number): Block {
@@ -21,9 +21,10 @@ function toBlock(node: RootContent, offset: number): Block {
 		case 'heading':
 			return heading(start, end, node.depth, words(node));
 		case 'code':
-		case 'table':
 		case 'html':
 			return lines(start, end);
+		case 'table':
+			return tableBlock(node, offset);
 		case 'list':
 		case 'listItem':
 		case 'blockquote':
@@ -36,6 +37,16 @@ function toBlock(node: RootContent, offset: number): Block {
 		default:
 			return prose(start, end);
 	}
+}
+
+/** Rows as parts; the line of dashes belongs to the header. */
+function tableBlock({ children, position }: Table, offset: number): Block {
+	const at = (point: number | undefined) => offset + (point ?? 0);
+	const rows = children.map((row, index) => ({
+		start: at(row.position?.start.offset),
+		end: at(children[index + 1]?.position?.start.offset ?? position?.end.offset),
+	}));
+	return table(at(position?.start.offset), at(position?.end.offset), rows, rows[0]?.end ?? null);
 }
 
 /** A single child is looked through, so that a list in a quote still falls apart into its items. */
