@@ -14,6 +14,7 @@ import { editorSchema } from './reference/editor-schema.ts';
 import { errorPage } from './reference/error-page.ts';
 import { failurePage } from './reference/failure-page.ts';
 import { familyPage } from './reference/family-page.ts';
+import { indexStorePage } from './reference/index-store-page.ts';
 import { metricsPage } from './reference/metrics-page.ts';
 import { referencePage } from './reference/reference-page.ts';
 
@@ -34,6 +35,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 		['docs/reference/errors.md', errorPage()],
 		['docs/reference/failures.md', failurePage()],
 		['docs/reference/model-families.md', familyPage()],
+		['docs/reference/index-stores.md', indexStorePage()],
 		['docs/reference/metrics.md', metricsPage()],
 	]);
 }

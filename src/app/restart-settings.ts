@@ -1,3 +1,4 @@
+import { canonicalJson } from '../base/canonical-json.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 
 /** Settings that are read once, when everything is opened: those that differ from what was started with. */
@@ -18,6 +19,7 @@ export function settingsNeedingRestart(started: ProjectConfig, next: ProjectConf
 		'idempotency.records_max': ({ idempotency }) => idempotency.recordsMax,
 		'idempotency.bytes_max': ({ idempotency }) => idempotency.bytesMax,
 		'idempotency.on_failure': ({ idempotency }) => idempotency.onFailure,
+		index_store: ({ indexStore }) => canonicalJson(indexStore),
 		'identity.session_secret': ({ identity }) => identity.sessionSecret ?? '',
 		'identity.session_life_s': ({ identity }) => identity.sessionLifeMs,
 		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,

@@ -3,18 +3,20 @@ import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
-import type { LimitTable } from '../contracts/project.ts';
+import type { LimitTable, ProjectConfig } from '../contracts/project.ts';
 import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
 import { LanceStore } from '../index-stores/lancedb/store.ts';
+import { PostgresStore } from '../index-stores/postgres/store.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { SharedState } from '../spec/shared-state.ts';
 import { type DataFolder, lockDataFolder } from '../stores/data-folder.ts';
@@ -204,7 +206,7 @@ async function openRetrieval(
 ) {
 	const made = createRetrieval({
 		config,
-		store: new LanceStore(join(config.dataDir, INDEX_FOLDER)),
+		store: openIndexStore(config),
 		dataDir: config.dataDir,
 		records: parts.records,
 		clock: parts.clock,
@@ -217,6 +219,11 @@ async function openRetrieval(
 	const retrieval = opened.adopt(made, (all) => all.close());
 	await retrieval.open();
 	return retrieval;
+}
+
+function openIndexStore({ indexStore, dataDir }: ProjectConfig): IndexStore {
+	if (indexStore.kind === 'postgres') return new PostgresStore(indexStore);
+	return new LanceStore(indexStore.storage ?? join(dataDir, INDEX_FOLDER));
 }
 
 /** The connection that replicas share, where one is configured. */

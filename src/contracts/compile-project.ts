@@ -16,6 +16,7 @@ import {
 import { type Environment, type Reference, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
+import { indexStoreOf } from './index-store-schema.ts';
 import { issuerOf } from './issuer.ts';
 import { withPresets } from './presets.ts';
 import type { PriceList } from './price.ts';
@@ -167,6 +168,7 @@ function settingsOf(dir: string, value: RawProject) {
 			bytesMax: value.idempotency.bytes_max,
 			onFailure: value.idempotency.on_failure,
 		},
+		indexStore: indexStoreOf(value.index_store),
 		flags: flagSettingsOf(value.flags),
 	};
 }

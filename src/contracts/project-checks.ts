@@ -6,6 +6,7 @@ import { collectionProblems } from './collection-checks.ts';
 import { dangling } from './dangling.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
+import { indexStoreProblems } from './index-store-checks.ts';
 import { priceProblems } from './price.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
@@ -29,6 +30,7 @@ export function checkProject(checking: Checking): readonly Problem[] {
 		...unsetReferences(checking),
 		...checkIdentity(checking),
 		...redisProblems(checking),
+		...indexStoreProblems(checking),
 		...checkAdmission({ document: checking.document, tree: checking.resolved.tree }),
 		...entries(checking, 'tenants').flatMap(([name, raw]) => tenantProblems(checking, name, raw)),
 		...secretProblems(checking, ['flags', 'hmac_secret']),

@@ -7,6 +7,7 @@ import { BYTES, integer, MILLISECONDS, NAME_EXPECTED, nameKey, text, upstreamNam
 import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
+import { indexStore } from './index-store-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
 import { prices } from './price-schema.ts';
 import type { SchemaNode } from './schema-node.ts';
@@ -96,6 +97,7 @@ export const projectSchema = z
 		retries,
 		shared_state: sharedState,
 		idempotency,
+		index_store: indexStore,
 		flags: flagSettings,
 		upstreams: z
 			.record(upstreamName, upstream)

@@ -7,6 +7,7 @@ import type { BreakerSettings } from './breaker-settings.ts';
 import type { CollectionConfig } from './collection.ts';
 import type { EmbedderConfig } from './embedder.ts';
 import type { FlagDefinition } from './flag.ts';
+import type { IndexStoreConfig } from './index-store.ts';
 import type { Continuation } from './presets.ts';
 import type { PublicKeySet } from './public-keys.ts';
 import type { Release } from './release.ts';
@@ -72,6 +73,7 @@ export interface ProjectConfig {
 		readonly bytesMax: number;
 		readonly onFailure: 'refuse' | 'run';
 	};
+	readonly indexStore: IndexStoreConfig;
 	readonly flags: {
 		/** Null: flags stand in flags.yaml. */
 		readonly provider: {

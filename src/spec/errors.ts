@@ -243,8 +243,16 @@ export const ERRORS = {
 	storage_failed: {
 		category: 'unavailable',
 		retryable: true,
-		meaning: 'A database of the data folder could not be read or written: corrupt, locked or no space left.',
+		meaning:
+			'A database of the data folder, or the index wherever it is, could not be read or written: corrupt, locked, unreachable or no space left.',
 		remedy: 'The message names the file and the cause.',
+	},
+	index_conflict: {
+		category: 'unavailable',
+		retryable: true,
+		meaning:
+			'Another process wrote to the same table of the index while this one did; what this one wrote last did not count.',
+		remedy: 'Run the ingestion again, and let one process at a time ingest a collection.',
 	},
 	project_not_found: {
 		category: 'configuration',

@@ -77,7 +77,8 @@ export interface IndexReader {
 
 /**
  * The writing side of one table. What it writes are new versions; readers stay on theirs. Every write is one commit, so
- * that a kill at any time leaves whole documents. Throws PlimsollError `storage_failed`.
+ * that a kill at any time leaves whole documents. Throws PlimsollError `storage_failed`, or `index_conflict` where another
+ * writer changed the table meanwhile.
  */
 export interface IndexWriter {
 	readonly table: string;

@@ -49,10 +49,14 @@ test('every default that the manual states is the one that applies in plimsoll.y
 	);
 	expect(applied.error).toBeUndefined();
 	const top = documentedDefaults(projectJsonSchema).filter(
-		([path]) => !path.includes('*') && path.slice(0, -1).join('.') !== 'flags.provider',
+		([path]) => !path.includes('*') && !['flags.provider', 'index_store'].includes(path.slice(0, -1).join('.')),
 	);
 	const { shape } = projectSchema.shape.flags.unwrap();
 	expect(shape.provider.parse({ module: 'm' })).toEqual({ module: 'm', export: 'default', options: null });
+	const store = projectSchema.shape.index_store.parse({ kind: 'lancedb' });
+	const stated = documentedDefaults(projectJsonSchema.properties?.index_store?.oneOf?.[0] as SchemaNode);
+	expect(stated.length).toBeGreaterThan(4);
+	for (const [path, value] of stated) expect(valueAt(store, path), path.join('.')).toEqual(value);
 	expect(top.length).toBeGreaterThan(9);
 	for (const [path, value] of top) expect(valueAt(applied.data, path), path.join('.')).toEqual(value);
 	const upstream = projectJsonSchema.properties?.upstreams?.additionalProperties as SchemaNode;

@@ -1,15 +1,19 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
+import { harmDataset } from './harm-dataset.ts';
 import { indexStoreSuite } from './index-store.suite.ts';
 
-indexStoreSuite('LanceDB', async () => {
+indexStoreSuite('LanceDB', CAPABILITIES['LanceDB in the data folder'], async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
 	const store = new LanceStore(folder);
 	await store.open();
 	return {
 		store,
+		config: { kind: 'lancedb', folder },
+		harm: (table) => harmDataset(join(folder, `${table}.lance`)),
 		end: async () => {
 			store.close();
 			await rm(folder, { recursive: true });

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { freePort } from './free-port.ts';
 
 /** Why tests over Redis cannot run here; null when they can. */
 export const NO_REDIS: string | null =
@@ -39,14 +39,4 @@ export async function startRedis(port?: number): Promise<RedisServer> {
 
 export function portOf({ url }: RedisServer): number {
 	return Number(new URL(url).port);
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, '127.0.0.1');
-	await once(server, 'listening');
-	const address = server.address();
-	server.close();
-	await once(server, 'close');
-	if (address === null || typeof address === 'string') throw new Error('no port was given');
-	return address.port;
 }

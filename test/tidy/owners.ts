@@ -36,6 +36,12 @@ const PACKAGES: readonly OwnedPackage[] = [
 		instead: 'ask for an IndexStore',
 	},
 	{
+		what: 'PostgreSQL',
+		packages: /^pg$/,
+		owner: /^src\/(index-stores\/postgres|retrieval)\//,
+		instead: 'ask for an IndexStore or a Source',
+	},
+	{
 		what: 'DuckDB',
 		packages: /^@duckdb\//,
 		owner: /^src\/telemetry\//,

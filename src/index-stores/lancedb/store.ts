@@ -1,41 +1,44 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
 import { type Connection, connect, Session } from '@lancedb/lancedb';
+import type { ObjectStorage } from '../../contracts/index-store.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexPlace, IndexStore, TableShape } from '../../spec/index-store.ts';
+import { storageFailure } from '../storage-failure.ts';
+import { BucketDatasets } from './bucket.ts';
+import type { Datasets } from './datasets.ts';
+import { FolderDatasets } from './folder.ts';
 import { LanceReader } from './reader.ts';
-import { storageFailure } from './storage-failure.ts';
 import { LEXICAL } from './text.ts';
+import { diagnose } from './trouble.ts';
 import { LanceWriter } from './writer.ts';
 
 /** Of all tables together. What does not fit is read from disk again. */
 const INDEX_CACHE_BYTES = 512n * 1024n * 1024n;
 const METADATA_CACHE_BYTES = 128n * 1024n * 1024n;
 
-/** The system's limits and rights (ENOMEM, EACCES, ENFILE, EMFILE): they say nothing about the files. */
-const NOT_DAMAGE = /os error (12|13|23|24)\b/;
+/** In one listing; a collection has a handful. */
+const TABLES_MAX = 100_000;
 
-/** Indexes as LanceDB datasets in a folder. */
+/** Indexes as LanceDB datasets in a folder or a bucket. */
 export class LanceStore implements IndexStore {
 	readonly lexical = LEXICAL;
 	readonly revision = 'lancedb-2';
-	readonly #folder: string;
+	readonly #datasets: Datasets;
 	#connection: Connection | null = null;
 	/** Connections of before a damage: open readers of other tables still read through their sessions. */
 	readonly #retired: Connection[] = [];
 
-	/** @param folder absolute. */
-	constructor(folder: string) {
-		this.#folder = folder;
+	/** @param place an absolute folder, or one of a bucket. */
+	constructor(place: string | ObjectStorage) {
+		this.#datasets = typeof place === 'string' ? new FolderDatasets(place) : new BucketDatasets(place);
 	}
 
 	async open(): Promise<void> {
-		try {
-			await mkdir(this.#folder, { recursive: true });
+		await storageFailure(`The index in ${this.#datasets.uri}`, diagnose, async () => {
+			await this.#datasets.prepare();
 			this.#connection = await this.#connect();
-		} catch (cause) {
-			throw new PlimsollError('storage_failed', `The index folder ${this.#folder} cannot be opened.`, { cause });
-		}
+			// What a bucket refuses, it refuses now.
+			await this.tables('');
+		});
 	}
 
 	writer(shape: TableShape): Promise<LanceWriter> {
@@ -47,7 +50,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	async freshReader(place: IndexPlace): Promise<LanceReader> {
-		const uncached = await connect(this.#folder);
+		const uncached = await connect(this.#datasets.uri, this.#options());
 		try {
 			return await LanceReader.open(await uncached.openTable(place.table), place);
 		} finally {
@@ -57,7 +60,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	isDamage(cause: unknown): boolean {
-		return !NOT_DAMAGE.test(String(cause));
+		return diagnose(cause).kind === 'damage';
 	}
 
 	async forgetCaches(): Promise<void> {
@@ -69,28 +72,16 @@ export class LanceStore implements IndexStore {
 	}
 
 	async tables(prefix: string): Promise<string[]> {
-		const names = await this.#open.tableNames({ startAfter: '', limit: 100_000 });
+		const names = await this.#open.tableNames({ startAfter: '', limit: TABLES_MAX });
 		return names.filter((name) => name.startsWith(prefix));
 	}
 
-	async drop(table: string): Promise<void> {
-		await this.#open
-			.dropTable(table)
-			.catch(() => rm(path.join(this.#folder, `${table}.lance`), { recursive: true, force: true }));
+	drop(table: string): Promise<void> {
+		return storageFailure(`The index table ${table}`, diagnose, () => this.#datasets.drop(this.#open, table));
 	}
 
 	setAside(table: string, at: number): Promise<string | null> {
-		const stamp = new Date(at).toISOString().replaceAll(/[-:]|\.\d+/g, '');
-		return storageFailure(table, async () => {
-			const taken = new Set(await readdir(this.#folder));
-			if (!taken.has(`${table}.lance`)) return null;
-			// The database lists what ends in .lance, so that this name is no table to it.
-			const aside = `${table}.lance.unusable-${stamp}`;
-			let free = aside;
-			for (let n = 2; taken.has(free); n++) free = `${aside}-${n}`;
-			await rename(path.join(this.#folder, `${table}.lance`), path.join(this.#folder, free));
-			return free;
-		});
+		return storageFailure(`The index table ${table}`, diagnose, () => this.#datasets.setAside(this.#open, table, at));
 	}
 
 	close(): void {
@@ -105,6 +96,10 @@ export class LanceStore implements IndexStore {
 	}
 
 	#connect(): Promise<Connection> {
-		return connect(this.#folder, {}, new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
+		return connect(this.#datasets.uri, this.#options(), new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
+	}
+
+	#options() {
+		return { storageOptions: { ...this.#datasets.options } };
 	}
 }

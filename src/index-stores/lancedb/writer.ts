@@ -1,34 +1,42 @@
 import { type Connection, Index, type Table } from '@lancedb/lancedb';
+import { PlimsollError } from '../../spec/errors.ts';
 import type { DocumentRef, IndexedDocument, IndexRow, IndexWriter, TableShape } from '../../spec/index-store.ts';
+import { storageFailure } from '../storage-failure.ts';
 import { documentsOf } from './documents.ts';
 import { documentsPredicate } from './predicate.ts';
 import { arrowSchema, toArrow } from './rows.ts';
-import { storageFailure } from './storage-failure.ts';
 import { TOKENIZER } from './text.ts';
+import { diagnose } from './trouble.ts';
 
 /** From here on a scan of all vectors costs more than the loss of an index that looks at a part of them. */
 const VECTOR_INDEX_ROWS_MIN = 50_000;
 /** Documents named in one delete statement. */
 const DELETE_BATCH = 500;
 
-/** The newest version of a dataset. */
+/**
+ * The newest version of a dataset. Lance merges what two writers add, so that a document could be there twice: whoever sees
+ * that a version is not its own takes back what it wrote last and stops.
+ */
 export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
 	readonly #table: Table;
+	/** The one that this writer made or found last. */
+	#version: number;
 
-	private constructor(table: Table, shape: TableShape) {
+	private constructor(table: Table, shape: TableShape, version: number) {
 		this.#table = table;
 		this.#shape = shape;
+		this.#version = version;
 	}
 
 	static async open(connection: Connection, shape: TableShape): Promise<LanceWriter> {
 		const name = shape.table;
-		return storageFailure(name, async () => {
+		return storageFailure(`The index table ${name}`, diagnose, async () => {
 			const names = await connection.tableNames({ startAfter: '', limit: 100_000 });
 			const table = names.includes(name)
 				? await connection.openTable(name)
 				: await connection.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			return new LanceWriter(table, shape);
+			return new LanceWriter(table, shape, await table.version());
 		});
 	}
 
@@ -47,41 +55,82 @@ export class LanceWriter implements IndexWriter {
 
 	async write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void> {
 		await this.remove(replaced);
-		if (rows.length > 0) await this.#guarded(() => this.#table.add(toArrow(rows, this.#shape)));
+		if (rows.length === 0) return;
+		await this.#assertAlone();
+		await this.#guarded(() => this.#table.add(toArrow(rows, this.#shape)));
+		if (!(await this.#isNext())) {
+			await this.#delete(rows);
+			throw this.#conflict();
+		}
 	}
 
 	async remove(documents: readonly DocumentRef[]): Promise<void> {
-		for (let start = 0; start < documents.length; start += DELETE_BATCH) {
-			const those = documentsPredicate(documents.slice(start, start + DELETE_BATCH));
-			await this.#guarded(() => this.#table.delete(those));
-		}
+		if (documents.length === 0) return;
+		await this.#assertAlone();
+		await this.#delete(documents);
 	}
 
 	version(): Promise<number> {
 		return this.#guarded(() => this.#table.version());
 	}
 
-	seal(keep: readonly number[]): Promise<{ version: number; chunks: number }> {
-		return this.#guarded(async () => {
+	async seal(keep: readonly number[]): Promise<{ version: number; chunks: number }> {
+		await this.#assertAlone();
+		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
-			const indexes = new Set((await this.#table.listIndices()).map(({ name }) => name));
-			if (!indexes.has('body_idx')) await this.#table.createIndex('body', { config: Index.fts(TOKENIZER) });
-			if (this.#shape.dimensions !== null && chunks >= VECTOR_INDEX_ROWS_MIN && !indexes.has('vector_idx')) {
-				const numPartitions = Math.round(Math.sqrt(chunks));
-				await this.#table.createIndex('vector', { config: Index.ivfFlat({ distanceType: 'dot', numPartitions }) });
-			}
+			await buildIndexes(this.#table, { chunks, shape: this.#shape });
 			const oldest = Math.min(...keep);
 			const kept = (await this.#table.listVersions()).find(({ version }) => version === oldest);
 			await this.#table.optimize(kept ? { cleanupOlderThan: kept.timestamp } : {});
 			return { version: await this.#table.version(), chunks };
 		});
+		if ((await this.#guarded(() => this.#table.countRows())) !== sealed.chunks) throw this.#conflict();
+		this.#version = sealed.version;
+		return sealed;
 	}
 
 	close(): void {
 		this.#table.close();
 	}
 
+	async #delete(documents: readonly DocumentRef[]): Promise<void> {
+		for (let start = 0; start < documents.length; start += DELETE_BATCH) {
+			const those = documentsPredicate(documents.slice(start, start + DELETE_BATCH));
+			await this.#guarded(() => this.#table.delete(those));
+			if (!(await this.#isNext())) throw this.#conflict();
+		}
+	}
+
+	/** Throws when another writer made a version since this one's last. */
+	async #assertAlone(): Promise<void> {
+		await this.#guarded(() => this.#table.checkoutLatest());
+		if ((await this.version()) !== this.#version) throw this.#conflict();
+	}
+
+	/** Whether the commit that just happened followed this writer's own version, and makes it the last one. */
+	async #isNext(): Promise<boolean> {
+		const before = this.#version;
+		this.#version = await this.version();
+		return this.#version <= before + 1;
+	}
+
+	#conflict(): PlimsollError {
+		return new PlimsollError(
+			'index_conflict',
+			`The index table ${this.table} was changed by another writer meanwhile; run the ingestion again.`,
+		);
+	}
+
 	#guarded<T>(run: () => Promise<T>): Promise<T> {
-		return storageFailure(this.table, run);
+		return storageFailure(`The index table ${this.table}`, diagnose, run);
+	}
+}
+
+async function buildIndexes(table: Table, { chunks, shape }: { chunks: number; shape: TableShape }): Promise<void> {
+	const indexes = new Set((await table.listIndices()).map(({ name }) => name));
+	if (!indexes.has('body_idx')) await table.createIndex('body', { config: Index.fts(TOKENIZER) });
+	if (shape.dimensions !== null && chunks >= VECTOR_INDEX_ROWS_MIN && !indexes.has('vector_idx')) {
+		const numPartitions = Math.round(Math.sqrt(chunks));
+		await table.createIndex('vector', { config: Index.ivfFlat({ distanceType: 'dot', numPartitions }) });
 	}
 }
