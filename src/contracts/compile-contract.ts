@@ -47,6 +47,7 @@ export function compileContract(
 			parameters: models.parameters,
 			clientParameters: models.client_parameters,
 			attemptsMax: models.attempts_max,
+			thinking: models.thinking,
 			hedge: hedgeOf(models.hedge),
 		},
 		guards: {

@@ -182,6 +182,13 @@ const models = z
 		attempts_max: integer(1, 10, {
 			description: 'Attempts at upstreams for one request, the first one included.',
 		}).default(3),
+		thinking: z
+			.enum(['drop', 'pass'])
+			.meta({
+				description:
+					'Whether clients are told what models think before they answer. `pass`: as it comes in an `immediate` stream, before the answer otherwise, and not in a `held` stream; no guard looks at it. `drop`: it is counted and not told.',
+			})
+			.default('drop'),
 		hedge,
 	})
 	.meta({ description: 'Which upstreams may answer, and how they are called.' });

@@ -141,6 +141,8 @@ export interface Contract {
 		readonly clientParameters: readonly string[];
 		/** Attempts at upstreams for one request, the first included. */
 		readonly attemptsMax: number;
+		/** Whether clients are told what models think, which no guard judges. */
+		readonly thinking: 'drop' | 'pass';
 		/** When a second attempt is made beside one that is slow; null: never. */
 		readonly hedge: Hedge | null;
 	};

@@ -1,3 +1,4 @@
+import { detailOf, type Thought } from '../base/thought.ts';
 import type { Answer, Citation } from '../runtime/request.ts';
 import type { Usage } from '../spec/model.ts';
 
@@ -31,9 +32,17 @@ export function chatCompletion(envelope: Envelope, answer: Answer) {
 }
 
 /** A model that calls tools says nothing, which OpenAI writes as null. */
-function messageOf({ text, toolCalls }: Answer) {
-	const message = { role: 'assistant', content: text, refusal: null };
+function messageOf({ text, toolCalls, thoughts }: Answer) {
+	const message = { role: 'assistant', content: text, refusal: null, ...thinkingOf(thoughts) };
 	return toolCalls === null ? message : { ...message, content: text || null, tool_calls: toolCalls };
+}
+
+/** The members in which chat completions tell of thoughts: the text that most read, and what goes back in the next turn. */
+export function thinkingOf(thoughts: readonly Thought[], firstIndex = 0): Record<string, unknown> {
+	if (thoughts.length === 0) return {};
+	const text = thoughts.map((thought) => thought.text).join('');
+	const details = thoughts.map((thought, at) => detailOf(thought, firstIndex + at));
+	return { ...(text !== '' && { reasoning_content: text }), reasoning_details: details };
 }
 
 /** The delta that holds all tool calls of an answer, numbered as in a stream. */

@@ -1,7 +1,7 @@
 import type { Answer } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
-import type { CompletionChunk } from '../spec/model.ts';
-import { chatChunk, type Envelope, extras, openAiUsage, toolCallDelta } from './chat-response.ts';
+import type { CompletionChunk, ThoughtPiece } from '../spec/model.ts';
+import { chatChunk, type Envelope, extras, openAiUsage, thinkingOf, toolCallDelta } from './chat-response.ts';
 import type { AnswerEvents } from './converse.ts';
 import { errorBody } from './error-response.ts';
 import type { Outlet } from './outlet.ts';
@@ -19,6 +19,8 @@ export class ChatStream implements AnswerEvents {
 	readonly #relays: boolean;
 	#finishReason: string | null = null;
 	#relayed = false;
+	/** Thoughts that have begun. */
+	#thoughts = 0;
 
 	/** @param options.relays a bare upstream answers: its events go through as they came. */
 	constructor(outlet: Outlet, envelope: Envelope, options: { includeUsage: boolean; relays: boolean }) {
@@ -32,9 +34,17 @@ export class ChatStream implements AnswerEvents {
 	chunk(chunk: CompletionChunk): void | Promise<void> {
 		if (this.#relays && chunk.raw !== null) return this.#relay(chunk, chunk.raw);
 		this.#finishReason = chunk.finishReason ?? this.#finishReason;
-		const { text, toolCalls } = chunk;
+		const { text, toolCalls, thought } = chunk;
+		if (thought) return this.#thought(thought);
 		if (text === '' && !toolCalls) return;
 		const said = toolCalls ? { tool_calls: toolCalls, ...(text !== '' && { content: text }) } : { content: text };
+		return this.#write(chatChunk(this.#envelope, { ...this.#role(), ...said }, null));
+	}
+
+	#thought(piece: ThoughtPiece): void | Promise<void> {
+		if (piece.begins) this.#thoughts++;
+		if (piece.text === '' && piece.proof === null) return;
+		const said = thinkingOf([piece], Math.max(0, this.#thoughts - 1));
 		return this.#write(chatChunk(this.#envelope, { ...this.#role(), ...said }, null));
 	}
 

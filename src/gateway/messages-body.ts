@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { hiddenThought, proofOf } from '../base/thought.ts';
 import type { ChatRequest } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import { THOUGHTS, type Thought } from '../spec/model.ts';
 import { Members, unsupported } from './members.ts';
 import { contentOf, TranslatedChat } from './translated-chat.ts';
 
@@ -39,15 +41,13 @@ const NAMES = {
 	stop: 'stop_sequences',
 	response_format: 'output_config.format',
 	reasoning_effort: 'output_config.effort',
+	provider_options: 'thinking',
 };
 
 /** A body of Anthropic's as the runtime takes it. Throws what the client must change, by the name that it has there. */
 export function readMessagesBody(body: Body): Omit<ChatRequest, 'sink'> {
 	const chat = new TranslatedChat();
 	chat.hint('cache_control', body.cache_control ?? null);
-	if (body.thinking && body.thinking.type !== 'disabled') {
-		throw unsupported('thinking', 'is not passed on: thoughts would be lost between turns');
-	}
 	if (body.service_tier && body.service_tier !== 'auto') throw unsupported('service_tier', 'can only be auto');
 	if (body.system) {
 		const parts = texts(chat, body.system, 'system');
@@ -70,6 +70,7 @@ export function readMessagesBody(body: Body): Omit<ChatRequest, 'sink'> {
 		tools: body.tools?.length ? body.tools.map((tool, index) => toolOf(chat, tool, `tools[${index}]`)) : null,
 		...(body.tool_choice ? toolChoiceOf(body.tool_choice) : {}),
 		...(body.output_config ? outputOf(body.output_config) : {}),
+		...(body.thinking ? thinkingOf(body.thinking) : {}),
 	};
 	return chat.request({ model: body.model, parameters, user, names: NAMES });
 }
@@ -149,17 +150,22 @@ function addAssistant(chat: TranslatedChat, content: Body['messages'][number]['c
 	}
 	const parts: Block[] = [];
 	const calls: Block[] = [];
+	const thoughts: Thought[] = [];
 	for (const [index, raw] of content.entries()) {
 		const block = new Members(raw, `${origin}.content[${index}]`);
 		chat.hint('cache_control', block.any('cache_control'));
 		const type = block.text('type');
 		if (type === 'text') parts.push(inputPart(block));
 		else if (type === 'tool_use') calls.push(toolCall(block));
+		else if (type === 'thinking')
+			thoughts.push({ text: block.text('thinking'), proof: proofOf(block.text('signature')) });
+		else if (type === 'redacted_thinking') thoughts.push(hiddenThought(block.text('data')));
 		else throw unsupported(`${block.at}.type`, `"${type}" is not known here`);
 		block.end();
 	}
 	const said = contentOf(parts);
-	const message = { role: 'assistant', content: said ?? (calls.length > 0 ? null : '') };
+	const own = thoughts.length > 0 ? { [THOUGHTS]: thoughts } : {};
+	const message = { role: 'assistant', content: said ?? (calls.length > 0 ? null : ''), ...own };
 	chat.add(calls.length > 0 ? { ...message, tool_calls: calls } : message, origin);
 }
 
@@ -204,6 +210,31 @@ function toolChoiceOf(raw: unknown) {
 	const isSingle = choice.optionalBoolean('disable_parallel_tool_use') ?? false;
 	choice.end();
 	return { tool_choice: chosen, ...(isSingle ? { parallel_tool_calls: false } : {}) };
+}
+
+/** Each provider's own word for how long to think; one that has none thinks as it does anyway. */
+function thinkingOf(raw: unknown) {
+	const thinking = new Members(raw, 'thinking');
+	const type = thinking.word('type', ['enabled', 'adaptive', 'disabled']);
+	const budget = thinking.any('budget_tokens') ?? null;
+	const display = thinking.any('display') ?? null;
+	thinking.end();
+	if (budget !== null && !(typeof budget === 'number' && Number.isSafeInteger(budget) && budget > 0)) {
+		const message = 'thinking.budget_tokens: expected a whole number of at least 1.';
+		throw new PlimsollError('request_invalid', message, { param: 'thinking.budget_tokens' });
+	}
+	const tokens = (name: string) => (budget === null ? {} : { [name]: budget });
+	const shown = display === null ? {} : { display };
+	const gemini = type === 'disabled' ? { thinkingBudget: 0 } : { includeThoughts: true, ...tokens('thinkingBudget') };
+	return {
+		provider_options: {
+			anthropic: { thinking: { type, ...tokens('budgetTokens'), ...shown } },
+			amazonBedrock: { reasoningConfig: { type, ...tokens('budgetTokens') } },
+			google: { thinkingConfig: gemini },
+			googleVertex: { thinkingConfig: gemini },
+			cohere: { thinking: { type: type === 'disabled' ? type : 'enabled', ...tokens('tokenBudget') } },
+		},
+	};
 }
 
 function outputOf(raw: unknown) {

@@ -1,3 +1,4 @@
+import { hiddenData, signatureOf, type Thought } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { Usage } from '../spec/model.ts';
 import { type Envelope, extras } from './chat-response.ts';
@@ -8,6 +9,7 @@ export function messageOf(envelope: Envelope, answer: Answer) {
 	return {
 		...messageHead(envelope, answer.model ?? envelope.model),
 		content: [
+			...answer.thoughts.map(thinkingBlock),
 			...(answer.text === '' ? [] : [{ type: 'text', text: answer.text }]),
 			...(answer.toolCalls ?? []).map(toolUse),
 		],
@@ -20,6 +22,13 @@ export function messageOf(envelope: Envelope, answer: Answer) {
 
 export function messageHead({ requestId }: Envelope, model: string) {
 	return { id: requestId, type: 'message', role: 'assistant', model };
+}
+
+/** A thought as Anthropic tells it; clients send it back as it is. */
+export function thinkingBlock({ text, proof }: Thought) {
+	const data = hiddenData({ proof });
+	if (data !== null) return { type: 'redacted_thinking', data };
+	return { type: 'thinking', thinking: text, signature: signatureOf(proof) ?? '' };
 }
 
 function toolUse(call: unknown) {

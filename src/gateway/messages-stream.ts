@@ -1,22 +1,29 @@
+import { hiddenData, signatureOf } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { CompletionChunk } from '../spec/model.ts';
+import type { CompletionChunk, ThoughtPiece } from '../spec/model.ts';
 import { type Envelope, extras } from './chat-response.ts';
 import type { AnswerEvents } from './converse.ts';
 import { anthropicErrorBody } from './error-response.ts';
 import { functionCall } from './function-call.ts';
-import { messageHead, messageUsage, stopReason } from './messages-response.ts';
+import { messageHead, messageUsage, stopReason, thinkingBlock } from './messages-response.ts';
 import type { Outlet } from './outlet.ts';
 
 /** What waits for its turn may grow to so many characters: no model calls tools at such length. */
 const WAITING_CHARS_MAX = 4_000_000;
 
 interface Block {
-	/** Null: text. */
+	/** Null: text, or a thought. */
 	readonly call: { readonly index: number; readonly id: string; readonly name: string } | null;
+	/** How it begins. */
+	readonly shown: object;
+	readonly isThought: boolean;
 	/** Pieces that wait until the blocks before it are over. */
-	waiting: string[];
+	waiting: object[];
 }
+
+const EMPTY_TEXT = { type: 'text', text: '' };
+const EMPTY_THOUGHT = { type: 'thinking', thinking: '', signature: '' };
 
 const NOTHING_YET = {
 	input_tokens: 0,
@@ -47,8 +54,9 @@ export class MessagesStream implements AnswerEvents {
 	}
 
 	/** Resolves when the client has room for more. */
-	chunk({ text, toolCalls }: CompletionChunk): void | Promise<void> {
-		let room = text === '' ? undefined : this.#said(text);
+	chunk({ text, toolCalls, thought }: CompletionChunk): void | Promise<void> {
+		let room = thought && this.#thought(thought);
+		room = text === '' ? room : this.#said(text);
 		for (const call of toolCalls ?? []) room = this.#called(call) ?? room;
 		return room;
 	}
@@ -73,7 +81,21 @@ export class MessagesStream implements AnswerEvents {
 
 	#said(text: string): void | Promise<void> {
 		const last = this.#blocks.at(-1);
-		return this.#append(last?.call === null ? last : this.#add({ call: null, waiting: [] }), text);
+		const isText = last?.call === null && !last.isThought;
+		const block = isText ? last : this.#add({ call: null, shown: EMPTY_TEXT, isThought: false, waiting: [] });
+		return this.#append(block, { type: 'text_delta', text }, text.length);
+	}
+
+	/** A hidden thought is all in its beginning. */
+	#thought({ begins, text, proof }: ThoughtPiece): void | Promise<void> {
+		const last = this.#blocks.at(-1);
+		const isHidden = hiddenData({ proof }) !== null;
+		const shown = isHidden ? thinkingBlock({ text, proof }) : EMPTY_THOUGHT;
+		const block = last?.isThought && !begins ? last : this.#add({ call: null, shown, isThought: true, waiting: [] });
+		if (isHidden) return;
+		const signature = signatureOf(proof);
+		const room = text === '' ? undefined : this.#append(block, { type: 'thinking_delta', thinking: text }, text.length);
+		return signature === null ? room : this.#append(block, { type: 'signature_delta', signature }, signature.length);
 	}
 
 	#called(piece: unknown, at = 0): void | Promise<void> {
@@ -82,7 +104,9 @@ export class MessagesStream implements AnswerEvents {
 		const last = this.#blocks.findLast(({ call }) => call?.index === index);
 		// Another id under a number that was given already is another call.
 		const known = id === '' || last?.call?.id === id ? last : undefined;
-		return this.#append(known ?? this.#add({ call: { index, id, name }, waiting: [] }), args);
+		const shown = { type: 'tool_use', id, name, input: {} };
+		const block = known ?? this.#add({ call: { index, id, name }, shown, isThought: false, waiting: [] });
+		return args === '' ? undefined : this.#append(block, { type: 'input_json_delta', partial_json: args }, args.length);
 	}
 
 	#add(block: Block): Block {
@@ -94,14 +118,13 @@ export class MessagesStream implements AnswerEvents {
 		return block;
 	}
 
-	#append(block: Block, piece: string): void | Promise<void> {
-		if (piece === '') return;
-		if (this.#blocks[0] === block) return this.#piece(block, piece);
-		this.#waitingChars += piece.length;
+	#append(block: Block, delta: object, chars: number): void | Promise<void> {
+		if (this.#blocks[0] === block) return this.#piece(delta);
+		this.#waitingChars += chars;
 		if (this.#waitingChars > WAITING_CHARS_MAX) {
 			throw new PlimsollError('upstream_nonsense', `Calls of tools passed ${WAITING_CHARS_MAX} characters.`);
 		}
-		block.waiting.push(piece);
+		block.waiting.push(delta);
 	}
 
 	/** Ends the first block, and begins the next. */
@@ -116,19 +139,11 @@ export class MessagesStream implements AnswerEvents {
 	#open(block: Block): void {
 		if (this.#isOpen) return;
 		this.#isOpen = true;
-		const { call } = block;
-		const shown =
-			call === null ? { type: 'text', text: '' } : { type: 'tool_use', id: call.id, name: call.name, input: {} };
-		this.#write('content_block_start', { index: this.#over, content_block: shown });
-		for (const piece of block.waiting.splice(0)) {
-			this.#waitingChars -= piece.length;
-			this.#piece(block, piece);
-		}
+		this.#write('content_block_start', { index: this.#over, content_block: block.shown });
+		for (const delta of block.waiting.splice(0)) this.#piece(delta);
 	}
 
-	#piece({ call }: Block, piece: string): void | Promise<void> {
-		const delta =
-			call === null ? { type: 'text_delta', text: piece } : { type: 'input_json_delta', partial_json: piece };
+	#piece(delta: object): void | Promise<void> {
 		return this.#write('content_block_delta', { index: this.#over, delta });
 	}
 

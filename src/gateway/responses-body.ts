@@ -60,7 +60,7 @@ export function readResponsesBody(body: Body): { ask: Omit<ChatRequest, 'sink'>;
 	const streaming = members.optionalMembers('stream_options');
 	streaming?.refuse('include_obfuscation', 'is not possible here');
 	streaming?.end();
-	includes(chat, members.any('include'));
+	includes(members.any('include'));
 	const passed = {
 		prompt_cache_key: members.any('prompt_cache_key'),
 		service_tier: members.any('service_tier'),
@@ -84,11 +84,10 @@ export function readResponsesBody(body: Body): { ask: Omit<ChatRequest, 'sink'>;
 	return { ask: chat.request({ model: body.model, parameters, user, names: NAMES }), echo: echoOf(body) };
 }
 
-/** Thoughts are not given out, so that there are none to encrypt. */
-function includes(chat: TranslatedChat, include: unknown): void {
+/** What a provider wants back with a thought comes with it anyway. */
+function includes(include: unknown): void {
 	for (const [index, one] of (Array.isArray(include) ? include : []).entries()) {
 		if (one !== 'reasoning.encrypted_content') throw unsupported(`include[${index}]`, 'is not possible here');
-		chat.hint('include', one);
 	}
 }
 
@@ -122,8 +121,8 @@ function toolChoiceOf(raw: unknown): unknown {
 function effortOf(raw: unknown): string | null {
 	const reasoning = new Members(raw, 'reasoning');
 	const effort = reasoning.optionalText('effort');
-	for (const name of ['summary', 'generate_summary'])
-		reasoning.refuse(name, 'is not possible: thoughts stay with the model');
+	// What its provider lets see is told, however short or long.
+	for (const name of ['summary', 'generate_summary']) reasoning.optionalText(name);
 	reasoning.end();
 	return effort;
 }

@@ -1,5 +1,6 @@
+import { proofOf } from '../base/thought.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { ChatMessage } from '../spec/model.ts';
+import type { ChatMessage, Thought } from '../spec/model.ts';
 import { Members, unsupported } from './members.ts';
 import { contentOf, type TranslatedChat } from './translated-chat.ts';
 
@@ -18,6 +19,9 @@ export function addItem(chat: TranslatedChat, raw: unknown, at: string): void {
 		case 'function_call':
 			addCall(chat, item);
 			break;
+		case 'reasoning':
+			chat.think(thoughtOf(item));
+			break;
 		case 'function_call_output':
 			chat.add({ role: 'tool', tool_call_id: item.text('call_id'), content: outputOf(item) }, at);
 			break;
@@ -27,6 +31,17 @@ export function addItem(chat: TranslatedChat, raw: unknown, at: string): void {
 			throw unsupported(`${at}.type`, `"${type.slice(0, 50)}" is not known here`);
 	}
 	item.end();
+}
+
+/** A thought that was given out here, to go on from. */
+function thoughtOf(item: Members): Thought {
+	item.any('content');
+	const sealed = item.optionalText('encrypted_content');
+	const parts = partsOf(item.any('summary') ?? [], `${item.at}.summary`, (part) => {
+		part.word('type', ['summary_text']);
+		return { text: part.text('text') };
+	});
+	return { text: parts.map(({ text }) => text).join(''), proof: sealed === null ? null : proofOf(sealed) };
 }
 
 function messageOf(item: Members): ChatMessage {

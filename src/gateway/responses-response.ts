@@ -1,3 +1,4 @@
+import { sealedOf, type Thought } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { Usage } from '../spec/model.ts';
@@ -25,7 +26,8 @@ export function wholeResponse(envelope: Envelope, echo: Echo, answer: Answer) {
 	});
 	// A model that calls tools and says nothing has no message.
 	const isSilent = answer.text === '' && calls.length > 0;
-	const output = [...(isSilent ? [] : [messageItem(requestId, answer.text, status)]), ...calls];
+	const thoughts = answer.thoughts.map((thought, index) => thoughtItem(thoughtItemId(requestId, index), thought));
+	const output = [...thoughts, ...(isSilent ? [] : [messageItem(requestId, answer.text, status)]), ...calls];
 	return endedResponse(envelope, echo, { answer, output });
 }
 
@@ -93,6 +95,16 @@ export function messageItem(requestId: string, text: string, status: Status) {
 
 export function outputText(text: string) {
 	return { type: 'output_text', text, annotations: [], logprobs: [] };
+}
+
+/** What a model thought, with what it needs to know it again; a hidden one has no text. */
+export function thoughtItem(id: string, { text, proof }: Thought) {
+	const summary = text === '' ? [] : [{ type: 'summary_text', text }];
+	return { id, type: 'reasoning', summary, encrypted_content: sealedOf(proof) };
+}
+
+export function thoughtItemId(requestId: string, index: number): string {
+	return `rs_${requestId}_${index}`;
 }
 
 export function callItem(call: CallItem, status: Status) {

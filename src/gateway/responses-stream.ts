@@ -1,6 +1,6 @@
 import type { Answer } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { CompletionChunk } from '../spec/model.ts';
+import type { CompletionChunk, Thought, ThoughtPiece } from '../spec/model.ts';
 import type { Envelope } from './chat-response.ts';
 import type { AnswerEvents } from './converse.ts';
 import { functionCall } from './function-call.ts';
@@ -16,6 +16,8 @@ import {
 	failedResponse,
 	messageItem,
 	outputText,
+	thoughtItem,
+	thoughtItemId,
 } from './responses-response.ts';
 
 /** The arguments of all calls may grow to so many characters: no model calls tools at such length. */
@@ -24,6 +26,7 @@ const ARGUMENT_CHARS_MAX = 4_000_000;
 /** An item of the output, at its place in the list. */
 type Item =
 	| { readonly kind: 'message' }
+	| { readonly kind: 'thought'; readonly id: string; text: string; proof: Thought['proof'] }
 	| { readonly kind: 'call'; readonly index: number; readonly call: Omit<CallItem, 'arguments'>; args: string };
 
 /**
@@ -45,8 +48,9 @@ export class ResponsesStream implements AnswerEvents {
 	}
 
 	/** Resolves when the client has room for more. */
-	chunk({ text, toolCalls }: CompletionChunk): void | Promise<void> {
-		let room = text === '' ? undefined : this.#said(text);
+	chunk({ text, toolCalls, thought }: CompletionChunk): void | Promise<void> {
+		let room = thought && this.#thought(thought);
+		room = text === '' ? room : this.#said(text);
 		for (const call of toolCalls ?? []) room = this.#called(call) ?? room;
 		return room;
 	}
@@ -55,10 +59,10 @@ export class ResponsesStream implements AnswerEvents {
 		// A feature hands its calls over when all is guarded.
 		for (const [index, call] of (answer.toolCalls ?? []).entries()) this.#called(call, index);
 		this.#start();
-		if (this.#items.length === 0) this.#message();
+		if (this.#items.every(({ kind }) => kind === 'thought')) this.#message();
 		const { status } = ending(answer.finishReason);
 		const output = this.#items.map((item, at) => {
-			const done = item.kind === 'message' ? this.#spoken(answer.text, status, at) : this.#complete(item, status, at);
+			const done = this.#done(item, { answer, status, at });
 			this.#write('response.output_item.done', { output_index: at, item: done });
 			return done;
 		});
@@ -77,6 +81,50 @@ export class ResponsesStream implements AnswerEvents {
 		const known = this.#items.findIndex(({ kind }) => kind === 'message');
 		const at = known === -1 ? this.#message() : known;
 		return this.#write('response.output_text.delta', { ...this.#part(at), delta, logprobs: [] });
+	}
+
+	#done(item: Item, { answer, status, at }: { answer: Answer; status: 'completed' | 'incomplete'; at: number }) {
+		if (item.kind === 'message') return this.#spoken(answer.text, status, at);
+		return item.kind === 'call' ? this.#complete(item, status, at) : this.#thoughtDone(item, at);
+	}
+
+	#thought({ begins, text, proof }: ThoughtPiece): void | Promise<void> {
+		const last = this.#items.at(-1);
+		const item = last?.kind === 'thought' && !begins ? last : this.#newThought();
+		item.proof = proof ?? item.proof;
+		if (text === '') return;
+		const place = { ...this.#summaryPart(item), delta: text };
+		if (item.text === '') {
+			const part = { ...this.#summaryPart(item), part: { type: 'summary_text', text: '' } };
+			this.#write('response.reasoning_summary_part.added', part);
+		}
+		item.text += text;
+		return this.#write('response.reasoning_summary_text.delta', place);
+	}
+
+	#newThought(): Extract<Item, { kind: 'thought' }> {
+		this.#start();
+		const ordinal = this.#items.filter(({ kind }) => kind === 'thought').length;
+		const id = thoughtItemId(this.#envelope.requestId, ordinal);
+		const item: Item = { kind: 'thought', id, text: '', proof: null };
+		const at = this.#items.push(item) - 1;
+		const shown = thoughtItem(id, { text: '', proof: null });
+		this.#write('response.output_item.added', { output_index: at, item: shown });
+		return item;
+	}
+
+	#summaryPart(item: Extract<Item, { kind: 'thought' }>) {
+		return { item_id: item.id, output_index: this.#items.indexOf(item), summary_index: 0 };
+	}
+
+	#thoughtDone(item: Extract<Item, { kind: 'thought' }>, at: number) {
+		const { id, text, proof } = item;
+		if (text !== '') {
+			const place = { item_id: id, output_index: at, summary_index: 0 };
+			this.#write('response.reasoning_summary_text.done', { ...place, text });
+			this.#write('response.reasoning_summary_part.done', { ...place, part: { type: 'summary_text', text } });
+		}
+		return thoughtItem(id, { text, proof });
 	}
 
 	/** Begins the message, and says where it stands. */

@@ -1,11 +1,12 @@
 import type { ChatRequest, Translation } from '../runtime/request.ts';
-import type { ChatMessage } from '../spec/model.ts';
+import { type ChatMessage, THOUGHTS, type Thought } from '../spec/model.ts';
 
 /** A conversation as it is translated into OpenAI's chat messages, with where each came from. */
 export class TranslatedChat {
 	readonly #messages: ChatMessage[] = [];
 	readonly #origins: string[] = [];
 	readonly #hints = new Set<string>();
+	readonly #thoughts: Thought[] = [];
 
 	get last(): ChatMessage | undefined {
 		return this.#messages.at(-1);
@@ -13,8 +14,14 @@ export class TranslatedChat {
 
 	/** @param origin the field of the client's body, such as `messages[2]`. */
 	add(message: ChatMessage, origin: string): void {
-		this.#messages.push(message);
+		const thoughts = message.role === 'assistant' ? this.#thoughts.splice(0) : [];
+		this.#messages.push(thoughts.length > 0 ? { ...message, [THOUGHTS]: thoughts } : message);
 		this.#origins.push(origin);
+	}
+
+	/** What the next turn of the assistant began with. */
+	think(thought: Thought): void {
+		this.#thoughts.push(thought);
 	}
 
 	replaceLast(message: ChatMessage): void {

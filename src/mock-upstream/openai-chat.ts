@@ -43,6 +43,8 @@ export const openAiChat: WireFormat = {
 			role: 'assistant',
 			content: called ? answer.text || null : answer.text,
 			refusal: null,
+			// Not OpenAI's own: DeepSeek's, which most compatible servers took over.
+			...(answer.thinking !== null && { reasoning_content: answer.thinking }),
 			...(called && { tool_calls: answer.calls.map(toolCall) }),
 		};
 		const usage = usageOf(answer);
@@ -59,6 +61,7 @@ export const openAiChat: WireFormat = {
 		const choice = (delta: Json, finish: string | null = null) =>
 			event([{ index: 0, delta, logprobs: null, finish_reason: finish }]);
 		const list = [choice({ role: 'assistant', content: answer.calls.length > 0 ? null : '', refusal: null })];
+		if (answer.thinking !== null) list.push(choice({ reasoning_content: answer.thinking }));
 		for (const content of answer.pieces) list.push(choice({ content }));
 		for (const { call, fragment, first } of answer.callPieces) {
 			const named = first ? { id: `call_${call.id}`, type: 'function' } : {};

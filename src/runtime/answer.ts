@@ -7,12 +7,13 @@ import type { RequestContext } from './request-context.ts';
 export function producedAnswer(
 	context: RequestContext,
 	produced: Extract<Generation, { kind: 'produced' }>,
-	citations: readonly Citation[],
+	{ citations, passesThoughts }: { citations: readonly Citation[]; passesThoughts: boolean },
 ): Answer {
 	const { completion, usage, model } = produced;
 	return {
 		...identityOf(context),
 		...contentOf(completion),
+		thoughts: passesThoughts ? (completion.thoughts ?? []) : [],
 		usage,
 		citations,
 		upstream: model.upstream.name,
@@ -30,6 +31,7 @@ export function fallbackAnswer(context: RequestContext, text: string, degraded: 
 		text,
 		finishReason: 'stop',
 		toolCalls: null,
+		thoughts: [],
 		confidence: null,
 		raw: null,
 		usage: billedUsage(context),

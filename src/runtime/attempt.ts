@@ -69,7 +69,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 	try {
 		const completion = plan.sink ? await streamTo(context, plan, progress) : await plan.model.complete(plan.request);
 		if (plan.sink === null) context.held?.add(completion.text.length);
-		const usage = completion.usage ?? estimatedUsage(plan, progress.text || completion.text);
+		const usage = completion.usage ?? estimatedUsage(plan, progress.said || saidBy(completion));
 		const { micros, source } = costOf(usage, upstream.price);
 		note(notes, progress.end(plan, { outcome: 'ok', error: null, completion, usage, micros }));
 		Object.assign(notes.detail, completion.served.details);
@@ -78,7 +78,7 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const isLost = plan.lane?.lost ?? false;
 		const error = isLost ? hedgedAway(thrown, upstream.name) : asUpstreamError(thrown, upstream.name);
 		if (!error.sent) await plan.effect?.void();
-		const usage = FAILURES[error.kind].billed || progress.text !== '' ? estimatedUsage(plan, progress.text) : null;
+		const usage = FAILURES[error.kind].billed || progress.said !== '' ? estimatedUsage(plan, progress.said) : null;
 		const micros = usage ? costOf(usage, upstream.price).micros : 0;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
@@ -113,6 +113,8 @@ function note({ attempts }: StepNotes, attempt: Omit<AttemptTrace, 'seq'>): void
 /** What is known of a call while it runs. */
 class Progress {
 	text = '';
+	/** What the model thought, which is counted and never judged. */
+	thoughts = '';
 	/** Whether the client has seen a part of the answer. */
 	sent = false;
 	firstTokenMs: number | null = null;
@@ -126,6 +128,16 @@ class Progress {
 
 	get tookMs(): number {
 		return this.firstTokenMs ?? this.#context.sinceMs(this.#startedMs);
+	}
+
+	/** All that the provider bills. */
+	get said(): string {
+		return this.thoughts + this.text;
+	}
+
+	think(text: string): void {
+		this.#context.held?.grow(text.length);
+		this.thoughts += text;
 	}
 
 	add(text: string): void {
@@ -169,11 +181,12 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 	const chunks = await plan.model.stream(plan.request);
 	for await (const chunk of plan.lane ? plan.lane.gate(chunks) : chunks) {
 		progress.add(chunk.text);
-		if (!hasBegun && (chunk.text !== '' || chunk.toolCalls !== undefined)) {
+		if (chunk.thought !== undefined) progress.think(chunk.thought.text);
+		if (!hasBegun && (chunk.text !== '' || chunk.toolCalls !== undefined || chunk.thought !== undefined)) {
 			hasBegun = true;
 			plan.begun(progress.tookMs);
 		}
-		if (progress.text.length > ANSWER_CHARS_MAX) {
+		if (progress.text.length + progress.thoughts.length > ANSWER_CHARS_MAX) {
 			throw new UpstreamError(
 				'nonsense',
 				plan.model.upstream.name,
@@ -193,6 +206,10 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 		if (outgoing?.failed) break;
 	}
 	return { ...whole, text: outgoing?.text ?? progress.text, toolCalls: null, served, raw: null };
+}
+
+function saidBy({ thoughts = [], text }: Completion): string {
+	return thoughts.map((thought) => thought.text).join('') + text;
 }
 
 function estimatedUsage(plan: AttemptPlan, text: string): Usage {

@@ -11,6 +11,8 @@ export interface Watch {
 	readonly judge: (beginning: string) => GuardVerdict | null;
 }
 
+const TOLD_NOTHING = { passesThoughts: false };
+
 /** Of a long answer more is held before it is looked at again, so that all looks together cost as a few of the whole. */
 const LOOK_SHARE = 1 / 16;
 
@@ -25,15 +27,20 @@ export class OutgoingStream implements AnswerSink {
 	failed: GuardVerdict | null = null;
 	readonly #client: AnswerSink;
 	readonly #watch: Watch | null;
+	readonly #passesThoughts: boolean;
 	/** The seam to what another upstream had said; null: there is none. */
 	#seam: Seam | null = null;
 	#held = '';
 	#last: CompletionChunk | null = null;
 
-	/** @param watch null: everything is sent as it comes. */
-	constructor(client: AnswerSink, watch: Watch | null) {
+	/**
+	 * @param watch null: everything is sent as it comes.
+	 * @param options.passesThoughts the client is told what the model thinks, too; nobody looks at that.
+	 */
+	constructor(client: AnswerSink, watch: Watch | null, options: { readonly passesThoughts: boolean } = TOLD_NOTHING) {
 		this.#client = client;
 		this.#watch = watch;
+		this.#passesThoughts = options.passesThoughts;
 	}
 
 	/** Whether the client has got any of it: then nothing may begin anew. */
@@ -60,7 +67,9 @@ export class OutgoingStream implements AnswerSink {
 		const text = this.#joined(chunk);
 		if (this.#watch === null) {
 			this.sent += text;
-			return this.#client.chunk(text === chunk.text ? chunk : { ...chunk, text, raw: null });
+			const { thought, ...spoken } = chunk;
+			const told = thought === undefined || this.#passesThoughts ? chunk : spoken;
+			return this.#client.chunk(text === chunk.text ? told : { ...told, text, raw: null });
 		}
 		this.#held += text;
 		if (chunk.finishReason !== null) this.#last = chunk;

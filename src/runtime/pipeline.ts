@@ -148,7 +148,7 @@ function featurePlan(ask: {
 /** A feature's stream; what is looked at before it is sent, its contract says. */
 function outgoingStream({ release, guards }: Feature, sink: AnswerSink, { passages }: AssembledPrompt): OutgoingStream {
 	const { stream, streamWindowChars: windowChars } = release.contract;
-	if (stream !== 'held') return new OutgoingStream(sink, null);
+	if (stream !== 'held') return new OutgoingStream(sink, null, { passesThoughts: passesThoughts(release.contract) });
 	const judge = (beginning: string) => {
 		for (const one of guards) {
 			const verdict = one.checkBeginning?.(beginning, { passages }) ?? null;
@@ -157,6 +157,10 @@ function outgoingStream({ release, guards }: Feature, sink: AnswerSink, { passag
 		return null;
 	};
 	return new OutgoingStream(sink, { windowChars, judge });
+}
+
+function passesThoughts({ models }: Contract): boolean {
+	return models.thinking === 'pass';
 }
 
 /** generate and guard, again where the contract's policy for an invalid output says so. */
@@ -194,7 +198,11 @@ async function generateGuarded(
 		if (failed === null) {
 			await outgoing?.release();
 			const { cited } = parseCitations(completion.text, passages);
-			return producedAnswer(context, { ...generation, completion }, cited);
+			return producedAnswer(
+				context,
+				{ ...generation, completion },
+				{ citations: cited, passesThoughts: passesThoughts(contract) },
+			);
 		}
 
 		const policy = contract.onFailure.invalid_output;
@@ -296,7 +304,7 @@ async function answerAsUpstream(
 	);
 	const final =
 		generation.kind === 'produced'
-			? producedAnswer(context, generation, [])
+			? producedAnswer(context, generation, { citations: [], passesThoughts: true })
 			: fallbackAnswer(context, generation.answer, generation.degraded);
 	return respond(context, null, final);
 }
@@ -315,14 +323,11 @@ function respond(context: RequestContext, sink: AnswerSink | null, final: Answer
 		detail.citations = final.citations.length;
 		if (sink !== null) {
 			context.markFirstToken();
-			await sink.chunk({
-				text: final.text,
-				finishReason: final.finishReason,
-				usage: final.usage,
-				served: null,
-				confidence: final.confidence,
-				raw: null,
-			});
+			const nothing = { text: '', finishReason: null, usage: null, served: null, confidence: null, raw: null };
+			for (const thought of final.thoughts) await sink.chunk({ ...nothing, thought: { ...thought, begins: true } });
+			const { text, finishReason, usage, confidence } = final;
+			await sink.chunk({ ...nothing, text, finishReason, usage, confidence });
+			return { ...final, thoughts: [] };
 		}
 		return final;
 	});

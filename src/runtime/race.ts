@@ -90,6 +90,6 @@ class Runner implements Lane {
 	}
 }
 
-function isSilent({ text, toolCalls, finishReason }: CompletionChunk): boolean {
-	return text === '' && toolCalls === undefined && finishReason === null;
+function isSilent({ text, toolCalls, thought, finishReason }: CompletionChunk): boolean {
+	return text === '' && toolCalls === undefined && thought === undefined && finishReason === null;
 }

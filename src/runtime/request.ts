@@ -1,4 +1,4 @@
-import type { ChatMessage, CompletionChunk, Usage } from '../spec/model.ts';
+import type { ChatMessage, CompletionChunk, Thought, Usage } from '../spec/model.ts';
 import type { Passage } from '../spec/retrieval.ts';
 
 /** A call as it comes from a client, of whatever surface, already of the right types. */
@@ -44,6 +44,8 @@ export interface Answer {
 	readonly text: string;
 	readonly finishReason: string;
 	readonly toolCalls: readonly unknown[] | null;
+	/** What the model thought, where that is passed on and has not been streamed. */
+	readonly thoughts: readonly Thought[];
 	readonly usage: Usage;
 	readonly citations: readonly Citation[];
 	readonly confidence: number | null;

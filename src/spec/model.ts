@@ -1,12 +1,22 @@
+import type { Thought } from '../base/thought.ts';
 import type { TokenizerName } from '../base/tokens.ts';
 import type { Passage } from './retrieval.ts';
 
-export type { TokenizerName };
+export type { Thought, TokenizerName };
+
+/** A piece of a thought in a stream: it begins another one, or goes on with the last. */
+export interface ThoughtPiece extends Thought {
+	readonly begins: boolean;
+}
+
+/** Where a message holds the thoughts that its turn began with: no member that would be sent to who does not know it. */
+export const THOUGHTS: unique symbol = Symbol('thoughts');
 
 /** A message in OpenAI's chat shape. Unknown members are kept: a bare upstream gets what the client sent. */
 export interface ChatMessage {
 	readonly role: string;
 	readonly content?: unknown;
+	readonly [THOUGHTS]?: readonly Thought[];
 	readonly [member: string]: unknown;
 }
 
@@ -121,6 +131,8 @@ export interface Completion {
 	readonly finishReason: string;
 	/** OpenAI's `tool_calls` array, untouched; null when there are none. */
 	readonly toolCalls: readonly unknown[] | null;
+	/** Left out when the model does not tell any. */
+	readonly thoughts?: readonly Thought[];
 	readonly usage: Usage | null;
 	readonly served: ServedBy;
 	/** In [0, 1]; null when the model does not say. */
@@ -134,6 +146,7 @@ export interface CompletionChunk {
 	readonly text: string;
 	/** OpenAI's `delta.tool_calls`; left out when there are none. */
 	readonly toolCalls?: readonly unknown[];
+	readonly thought?: ThoughtPiece;
 	/** Set on the last chunk with content, and only there. A stream that ends without one was cut. */
 	readonly finishReason: string | null;
 	readonly usage: Usage | null;

@@ -48,6 +48,7 @@ function answerOf(sent: readonly Piece[]): Answer {
 		text: textOf(sent),
 		finishReason: 'stop',
 		toolCalls: null,
+		thoughts: [],
 		usage: { ...USAGE, source: 'reported' },
 		citations: [],
 		confidence: null,

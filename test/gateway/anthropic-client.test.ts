@@ -262,7 +262,7 @@ describe('the official @anthropic-ai/sdk', () => {
 	});
 
 	it.each([
-		['thinking', { thinking: { type: 'enabled', budget_tokens: 1024 } }, 'thinking'],
+		['a kind of thinking', { thinking: { type: 'hard' } }, 'thinking.type'],
 		['a server’s tool', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 'tools[0]'],
 		['a member of a tool', { tools: [{ ...TOOLS[0], defer_loading: true }] }, 'tools[0].defer_loading'],
 		['an unknown parameter', { container: 'c1' }, 'container'],
@@ -278,7 +278,7 @@ describe('the official @anthropic-ai/sdk', () => {
 			'messages[0].content[0].citations',
 		],
 		[
-			'thoughts',
+			'a thought without its signature',
 			{
 				messages: [
 					{ role: 'user', content: 'a' },
@@ -286,7 +286,7 @@ describe('the official @anthropic-ai/sdk', () => {
 					{ role: 'user', content: 'c' },
 				],
 			},
-			'messages[1].content[0].type',
+			'messages[1].content[0].signature',
 		],
 		[
 			'an image of a tool',

@@ -247,11 +247,14 @@ describe('responses of the official openai client', () => {
 		['truncation', { truncation: 'auto' }, 'truncation'],
 		['OpenAI’s own tools', { tools: [{ type: 'web_search' }] }, 'tools[0]'],
 		['a choice of them', { tool_choice: { type: 'web_search' } }, 'tool_choice.type'],
-		['summaries of thoughts', { reasoning: { summary: 'auto' } }, 'reasoning.summary'],
 		['more in the output', { include: ['message.output_text.logprobs'] }, 'include[0]'],
 		['an unknown parameter', { top_logprobs: 3 }, 'top_logprobs'],
 		['a reference', { input: [{ type: 'item_reference', id: 'msg_1' }] }, 'input[0]'],
-		['thoughts', { input: [{ type: 'reasoning', id: 'rs_1', summary: [] }] }, 'input[0].type'],
+		[
+			'a thought of another form',
+			{ input: [{ type: 'reasoning', id: 'rs_1', summary: [{ type: 'x' }] }] },
+			'input[0].summary[0].type',
+		],
 		[
 			'a stored image',
 			{ input: [{ role: 'user', content: [{ type: 'input_image', file_id: 'f' }] }] },

@@ -70,13 +70,15 @@ const turn: fc.Arbitrary<{ messages: ChatMessage[]; says: Piece[] }> = fc.oneof(
 		})),
 );
 
+const NOBODY = { takesUrl: () => false, namespaces: [] };
+
 describe('messages', () => {
 	it('arrive whole and in their order, whatever a conversation holds', () => {
 		fc.assert(
 			fc.property(fc.array(turn, { minLength: 1, maxLength: 6 }), (turns) => {
 				const prompt = promptOf(
 					turns.flatMap(({ messages }) => messages),
-					() => false,
+					NOBODY,
 				);
 				const says = prompt.flatMap((message): Piece[] => {
 					if (message.role === 'system') return [['text', message.content]];
@@ -107,7 +109,7 @@ describe('messages', () => {
 					warnings: [],
 				});
 				const message = { role: 'assistant', content: answer.text, tool_calls: answer.toolCalls };
-				const [back] = promptOf([message], () => false);
+				const [back] = promptOf([message], NOBODY);
 				expect(back?.content).toEqual(
 					content.map((part) => {
 						if (part.type === 'text') return part;
@@ -133,14 +135,17 @@ describe('messages', () => {
 			/must hold the image itself/,
 		],
 	])('that a provider cannot take are refused by the name of the field: %j', (message, why) => {
-		expect(() => promptOf([message], () => false)).toThrow(why);
+		expect(() => promptOf([message], NOBODY)).toThrow(why);
 	});
 
 	it('take an image by its address only where the provider fetches it', () => {
 		const message = { role: 'user', content: [{ type: 'image_url', image_url: { url: 'https://x.test/ship.PNG' } }] };
-		expect(promptOf([message], (type, url) => type === 'image/png' && url.startsWith('https:'))).toMatchObject([
-			{ content: [{ type: 'file', mediaType: 'image/png', data: { type: 'url' } }] },
-		]);
+		expect(
+			promptOf([message], {
+				takesUrl: (type, url) => type === 'image/png' && url.startsWith('https:'),
+				namespaces: [],
+			}),
+		).toMatchObject([{ content: [{ type: 'file', mediaType: 'image/png', data: { type: 'url' } }] }]);
 	});
 });
 

@@ -91,6 +91,7 @@ export function contract(change: Change = {}): Contract {
 			parameters: {},
 			clientParameters: [],
 			attemptsMax: 3,
+			thinking: 'drop',
 			hedge: null,
 			...change.models,
 		},

@@ -7,7 +7,7 @@ import type {
 	SharedV4ProviderMetadata,
 	SharedV4Warning,
 } from '@ai-sdk/provider';
-import type { Completion, ServedBy, Usage } from '../../spec/model.ts';
+import type { Completion, ServedBy, ThoughtPiece, Usage } from '../../spec/model.ts';
 import type { Json } from '../exchange/json.ts';
 
 /** A tool call, or a piece of one, as a chunk of OpenAI's has it. */
@@ -23,12 +23,16 @@ export interface ToolCallDelta {
 /** A provider package's whole answer in OpenAI's shape; `served` and what failed are the caller's to add. */
 export function completionOf(
 	result: LanguageModelV4GenerateResult,
-): Pick<Completion, 'text' | 'toolCalls' | 'usage' | 'confidence' | 'raw'> {
+): Pick<Completion, 'text' | 'toolCalls' | 'thoughts' | 'usage' | 'confidence' | 'raw'> {
 	const text = result.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
 	const toolCalls = result.content.flatMap(toolCallOf);
+	const thoughts = result.content.flatMap((part) =>
+		part.type === 'reasoning' ? [{ text: part.text, proof: part.providerMetadata ?? null }] : [],
+	);
 	return {
 		text: result.structuredOutputText ?? text,
 		toolCalls: toolCalls.length > 0 ? toolCalls : null,
+		...(thoughts.length > 0 && { thoughts }),
 		usage: usageOf(result.usage),
 		confidence: null,
 		raw: null,
@@ -105,6 +109,20 @@ export class ToolCallDeltas {
 		const rest = call.hasArguments ? '' : part.input;
 		call.hasArguments = true;
 		return { index: call.index, function: { arguments: rest }, ...extraContent(part.providerMetadata) };
+	}
+}
+
+/** What a part of a stream says of a thought; null for one that says nothing. A proof may come with any of its parts. */
+export function thoughtOf(part: LanguageModelV4StreamPart): ThoughtPiece | null {
+	switch (part.type) {
+		case 'reasoning-start':
+			return { begins: true, text: '', proof: part.providerMetadata ?? null };
+		case 'reasoning-delta':
+			return { begins: false, text: part.delta, proof: part.providerMetadata ?? null };
+		case 'reasoning-end':
+			return part.providerMetadata === undefined ? null : { begins: false, text: '', proof: part.providerMetadata };
+		default:
+			return null;
 	}
 }
 

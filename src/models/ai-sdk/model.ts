@@ -11,7 +11,7 @@ import type {
 } from '../../spec/model.ts';
 import { createFailures, errorEvent, type Failures } from '../exchange/failure.ts';
 import { isObject, type Json } from '../exchange/json.ts';
-import { completionOf, finishReasonOf, isGenerated, servedBy, ToolCallDeltas, usageOf } from './answer.ts';
+import { completionOf, finishReasonOf, isGenerated, servedBy, ToolCallDeltas, thoughtOf, usageOf } from './answer.ts';
 import { callOptionsOf, type ParameterRules } from './call-options.ts';
 import { failureOf } from './failure-of.ts';
 import type { StreamEnd } from './families.ts';
@@ -101,7 +101,10 @@ async function callOf(
 	return {
 		maxOutputTokens: upstream.tokensOutMax,
 		...call,
-		prompt: promptOf(request.messages, takesUrlOf(await model.supportedUrls)),
+		prompt: promptOf(request.messages, {
+			takesUrl: takesUrlOf(await model.supportedUrls),
+			namespaces: rules.namespaces,
+		}),
 		abortSignal: request.signal,
 	};
 }
@@ -212,6 +215,12 @@ class SdkStream implements AsyncIterable<CompletionChunk> {
 				return null;
 			case 'finish':
 				return this.#finish(part);
+			case 'reasoning-start':
+			case 'reasoning-delta':
+			case 'reasoning-end': {
+				const thought = thoughtOf(part);
+				return thought && this.#chunk({ thought });
+			}
 			default: {
 				const delta = this.#toolCalls.of(part);
 				this.#hasText ||= delta !== null;

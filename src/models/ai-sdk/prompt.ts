@@ -2,12 +2,14 @@ import type {
 	LanguageModelV4FilePart,
 	LanguageModelV4Message,
 	LanguageModelV4Prompt,
+	LanguageModelV4ReasoningPart,
 	LanguageModelV4TextPart,
 	LanguageModelV4ToolCallPart,
 	LanguageModelV4ToolResultPart,
 	SharedV4ProviderOptions,
 } from '@ai-sdk/provider';
-import type { ChatMessage } from '../../spec/model.ts';
+import { thoughtsIn } from '../../base/thought.ts';
+import { type ChatMessage, THOUGHTS, type Thought } from '../../spec/model.ts';
 import { isObject, type Json } from '../exchange/json.ts';
 import { UnsupportedError } from '../exchange/unsupported.ts';
 
@@ -16,12 +18,19 @@ type InputPart = LanguageModelV4TextPart | LanguageModelV4FilePart;
 /** Whether the provider fetches such an address itself. Nothing is fetched here: the address comes from a client. */
 export type TakesUrl = (mediaType: string, url: string) => boolean;
 
+/** The provider that is asked. */
+export interface Receiver {
+	readonly takesUrl: TakesUrl;
+	/** Under which names its package keeps what only it knows. */
+	readonly namespaces: readonly string[];
+}
+
 /**
  * OpenAI's messages as a provider package takes them. Every text, image, file, tool call and tool result arrives in the
  * same order; what has no place there throws UnsupportedError. `provider_options` of a message, a part or a tool call
  * goes along, and so does the `extra_content` that a tool call came with.
  */
-export function promptOf(messages: readonly ChatMessage[], takesUrl: TakesUrl): LanguageModelV4Prompt {
+export function promptOf(messages: readonly ChatMessage[], { takesUrl, namespaces }: Receiver): LanguageModelV4Prompt {
 	const toolNames = new Map<string, string>();
 	return messages.map((message, index): LanguageModelV4Message => {
 		const at = `messages[${index}]`;
@@ -36,7 +45,11 @@ export function promptOf(messages: readonly ChatMessage[], takesUrl: TakesUrl): 
 			case 'user':
 				return { role: 'user', content: inputParts(message.content, `${at}.content`, takesUrl), ...options };
 			case 'assistant':
-				return { role: 'assistant', content: assistantParts(message, at, toolNames), ...options };
+				return {
+					role: 'assistant',
+					content: [...thoughtParts(message, namespaces), ...assistantParts(message, at, toolNames)],
+					...options,
+				};
 			case 'tool':
 				return { role: 'tool', content: [toolResult(message, at, toolNames)], ...options };
 			default:
@@ -62,6 +75,15 @@ function inputParts(content: unknown, at: string, takesUrl: TakesUrl): InputPart
 			default:
 				throw new UnsupportedError(`${where}.type`, `"${String(part.type)}" is not known to this provider`);
 		}
+	});
+}
+
+/** Thoughts go back to the provider that can tell that they are its own; others would take them for what was said. */
+function thoughtParts(message: ChatMessage, namespaces: readonly string[]): LanguageModelV4ReasoningPart[] {
+	const thoughts: readonly Thought[] = message[THOUGHTS] ?? thoughtsIn(message.reasoning_details);
+	return thoughts.flatMap(({ text, proof }) => {
+		const isOwn = proof !== null && namespaces.some((name) => Object.hasOwn(proof, name));
+		return isOwn ? [{ type: 'reasoning', text, providerOptions: proof as SharedV4ProviderOptions }] : [];
 	});
 }
 

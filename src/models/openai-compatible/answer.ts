@@ -27,8 +27,10 @@ export function readCompletion(body: Json, raw: string): Completion {
 	const finishReason = text(choice.finish_reason);
 	if (finishReason === null)
 		throw new AnswerShapeError('choices[0] has no finish_reason: the answer may be incomplete');
+	const thought = thinkingText(message);
 	return {
 		text: contentText(message.content) || (text(message.refusal) ?? ''),
+		...(thought !== '' && { thoughts: [{ text: thought, proof: null }] }),
 		finishReason,
 		toolCalls: Array.isArray(message.tool_calls) && message.tool_calls.length > 0 ? message.tool_calls : null,
 		usage: readUsage(body.usage, body.service_tier),
@@ -42,6 +44,8 @@ export function readCompletion(body: Json, raw: string): Completion {
 export interface Delta {
 	/** Text of choice 0. */
 	readonly text: string;
+	/** What choice 0 thought. */
+	readonly thought: string;
 	/** `tool_calls` of choice 0's delta; null when it has none. */
 	readonly toolCalls: readonly unknown[] | null;
 	/** Something that a model generated: text, reasoning, a tool call. A role alone, or nothing, is not. */
@@ -62,6 +66,7 @@ export function readDelta(event: Json): Delta {
 	if (!Array.isArray(choices)) throw new AnswerShapeError('an event of the stream has no choices');
 	const usage = event.usage ? readUsage(event.usage, event.service_tier) : null;
 	let content = '';
+	let thought = '';
 	let generated = false;
 	let toolCalls: readonly unknown[] | null = null;
 	let finished = NONE;
@@ -73,6 +78,7 @@ export function readDelta(event: Json): Delta {
 		if (isObject(delta)) {
 			generated ||= hasTokens(delta);
 			if (index === 0) {
+				thought += thinkingText(delta);
 				content += contentText(delta.content) || (text(delta.refusal) ?? '');
 				if (Array.isArray(delta.tool_calls) && delta.tool_calls.length > 0) toolCalls = delta.tool_calls;
 			}
@@ -83,7 +89,7 @@ export function readDelta(event: Json): Delta {
 			finishReason = index === 0 ? reason : (finishReason ?? reason);
 		}
 	}
-	return { text: content, toolCalls, generated, finished, finishReason, usage, empty: choices.length === 0 };
+	return { text: content, thought, toolCalls, generated, finished, finishReason, usage, empty: choices.length === 0 };
 }
 
 export function readServed(body: Json): ServedBy {
@@ -136,6 +142,11 @@ function hasTokens(delta: Json): boolean {
 			return true;
 	}
 	return false;
+}
+
+/** DeepSeek's name for it, which most took over, and OpenRouter's and Groq's. */
+function thinkingText({ reasoning_content: content, reasoning }: Json): string {
+	return text(content) ?? text(reasoning) ?? '';
 }
 
 /** Text content: a string, or the text parts of a list of parts. */

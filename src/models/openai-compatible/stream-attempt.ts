@@ -40,6 +40,8 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	/** Events before the last word that could not be read, so that the answer may have a hole. */
 	#skipped = 0;
 	#callsTools = false;
+	/** The last event told of a thought. */
+	#thinks = false;
 	#served: ServedBy | null = null;
 	#finishedChoices: readonly number[] = [];
 	#finishReason: string | null = null;
@@ -244,7 +246,10 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 		this.#callsTools ||= delta.generated && delta.text === '' && raw.includes('"tool_calls"');
 		const { text, toolCalls, usage } = delta;
 		const calls = toolCalls === null ? {} : { toolCalls };
-		this.#queue.push({ text, ...calls, finishReason, usage, served, confidence: null, raw });
+		const thought =
+			delta.thought === '' ? {} : { thought: { begins: !this.#thinks, text: delta.thought, proof: null } };
+		this.#thinks = delta.thought !== '';
+		this.#queue.push({ text, ...calls, ...thought, finishReason, usage, served, confidence: null, raw });
 		this.#queuedChars += raw.length;
 		if (this.#isFinished()) {
 			if (delta.empty && delta.usage !== null && this.#isWhole()) this.#onComplete();
