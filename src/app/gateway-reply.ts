@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
 import { ALERT_SEVERITIES } from '../spec/alerts.ts';
-import type { VerificationReport } from '../spec/generations.ts';
+import { QUARANTINE_KINDS, QUARANTINE_STATES } from '../spec/quarantine.ts';
 import { AUDIT_ACTIONS, SCOPES } from '../spec/records.ts';
-import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestProgress } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
 import type { FeatureStats, RequestTrace } from '../spec/trace.ts';
+import { ingestReport } from '../stores/report-row.ts';
 import { featureStats, requestSummary } from '../telemetry/trace-schema.ts';
 
 /** What a Plimsoll server says, checked before it is used: the address may belong to something else, or to another version. */
@@ -93,47 +94,13 @@ export const searchReply = z.object({
 });
 export type SearchReply = z.output<typeof searchReply>;
 
-const sourceReport = z.object({
-	source: z.string(),
-	seen: z.int(),
-	new: z.int(),
-	changed: z.int(),
-	unchanged: z.int(),
-	deleted: z.int(),
-	failed: z.array(z.object({ document: z.string(), reason: z.string() })),
-	chunks: z.int(),
-	tokens: z.int(),
-	seconds: z.number(),
-});
-
-const verificationReport = z.object({
-	at: z.int(),
-	passed: z.boolean(),
-	checks: z.array(
-		z.object({
-			check: z.string(),
-			passed: z.boolean(),
-			overrulable: z.boolean(),
-			message: z.string(),
-			detail: z.json(),
-		}),
-	),
-}) satisfies z.ZodType<VerificationReport>;
-
-const ingestReport = z.object({
-	runId: z.string(),
-	collection: z.string(),
-	generation: z.string().nullable(),
-	promoted: z.boolean(),
-	refused: z.object({ generation: z.string(), verification: verificationReport }).nullable(),
-	sources: z.array(sourceReport),
-}) satisfies z.ZodType<IngestReport>;
-
 const ingestProgress = z.object({
 	source: z.string(),
 	phase: z.enum(['scan', 'write', 'index']),
 	done: z.int(),
 	total: z.int().nullable(),
+	tokens: z.int().optional(),
+	costMicros: z.int().optional(),
 }) satisfies z.ZodType<IngestProgress>;
 
 export const upstreamReply = z.object({
@@ -176,6 +143,31 @@ export const alertReply = z.object({
 export type AlertReply = z.output<typeof alertReply>;
 
 export const alertsReply = z.object({ alerts: z.array(alertReply) });
+
+export const quarantineReply = z.object({
+	id: z.string(),
+	collection: z.string(),
+	source: z.string(),
+	document: z.string(),
+	kind: z.enum(QUARANTINE_KINDS),
+	reasons: z.array(z.string()).readonly(),
+	content_hash: z.string().nullable(),
+	run_id: z.string(),
+	first_at: z.string(),
+	last_at: z.string(),
+	kept: z.boolean(),
+	state: z.enum(QUARANTINE_STATES),
+});
+export type QuarantineReply = z.output<typeof quarantineReply>;
+
+export const quarantineListReply = z.object({
+	collection: z.string(),
+	count: z.object({ held: z.int(), retry: z.int(), dropped: z.int(), unlisted: z.int() }),
+	documents: z.array(quarantineReply),
+});
+export type QuarantineListReply = z.output<typeof quarantineListReply>;
+
+export const quarantineMarkReply = z.object({ collection: z.string(), documents: z.int() });
 
 export const upstreamsReply = z.object({ upstreams: z.array(upstreamReply) });
 

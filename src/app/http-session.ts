@@ -6,7 +6,7 @@ import { readLines } from '../base/lines.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseError, SseParser } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
-import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestOptions, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
@@ -33,6 +33,11 @@ import {
 	limitsReply,
 	type NewKeyReply,
 	newKeyReply,
+	type QuarantineListReply,
+	type QuarantineReply,
+	quarantineListReply,
+	quarantineMarkReply,
+	quarantineReply,
 	removedReply,
 	revokedReply,
 	SETTINGS_REPLY,
@@ -119,11 +124,8 @@ export class HttpSession implements Session {
 		return (await this.#json({ method: 'GET', path: '/admin/collections' }, collectionsReply)).collections;
 	}
 
-	ingest(
-		collection: string,
-		{ onProgress, signal }: { onProgress: (progress: IngestProgress) => void; signal: AbortSignal },
-	): Promise<IngestReport> {
-		const path = `/admin/collections/${encodeURIComponent(collection)}/ingest`;
+	ingest(collection: string, { onProgress, signal, accept }: Required<IngestOptions>): Promise<IngestReport> {
+		const path = `/admin/collections/${encodeURIComponent(collection)}/ingest${accept ? '?accept=true' : ''}`;
 		return this.#exchange({ method: 'POST', path, signal, waitMs: INGEST_SILENCE_MS }, async (reply, deadline) => {
 			for await (const { bytes } of readLines(reply.body, REPLY_BYTES_MAX)) {
 				deadline.set(INGEST_SILENCE_MS);
@@ -209,6 +211,23 @@ export class HttpSession implements Session {
 
 	orderAlert(id: string, order: 'acknowledge' | 'close'): Promise<AlertReply> {
 		return this.#json({ method: 'POST', path: `/admin/alerts/${encodeURIComponent(id)}/${order}` }, alertReply);
+	}
+
+	quarantine(collection: string, query: Parameters<Session['quarantine']>[1]): Promise<QuarantineListReply> {
+		const asked = new URLSearchParams();
+		for (const [name, value] of Object.entries(query)) if (value !== null) asked.set(name, String(value));
+		const path = `${quarantinePath(collection)}?${asked}`;
+		return this.#json({ method: 'GET', path }, quarantineListReply);
+	}
+
+	quarantineEntry(collection: string, id: string): Promise<QuarantineReply> {
+		const path = `${quarantinePath(collection)}/${encodeURIComponent(id)}`;
+		return this.#json({ method: 'GET', path }, quarantineReply);
+	}
+
+	async markQuarantine(collection: string, ids: readonly string[] | null, order: 'retry' | 'drop'): Promise<number> {
+		const path = `${quarantinePath(collection)}/${order}`;
+		return (await this.#json({ method: 'POST', path, body: { ids } }, quarantineMarkReply)).documents;
 	}
 
 	async flags(): Promise<readonly FlagReply[]> {
@@ -359,4 +378,8 @@ function parseJson(text: string): unknown {
 	} catch {
 		return null;
 	}
+}
+
+function quarantinePath(collection: string): string {
+	return `/admin/collections/${encodeURIComponent(collection)}/quarantine`;
 }

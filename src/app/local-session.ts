@@ -10,13 +10,14 @@ import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag
 import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
 import { auditEntryRow, keyRow, newKey, rotation } from '../gateway/key-routes.ts';
+import { entryRow } from '../gateway/quarantine-routes.ts';
 import { searchResponse } from '../gateway/search-response.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { RecordStore } from '../spec/records.ts';
-import type { CollectionStatus, IngestProgress, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestOptions, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
@@ -35,6 +36,8 @@ import {
 	type KeyReply,
 	type LimitReply,
 	type NewKeyReply,
+	type QuarantineListReply,
+	type QuarantineReply,
 	SETTINGS_REPLY,
 	type SearchReply,
 	type SettingsReply,
@@ -45,6 +48,7 @@ import { inProcess } from './in-process.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { rotateUserHash } from './operator.ts';
+import { quarantineOperator } from './quarantine.ts';
 import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
 import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
@@ -108,10 +112,7 @@ export class LocalSession implements Session {
 		return (await this.#open()).operator.retriever.status();
 	}
 
-	async ingest(
-		collection: string,
-		options: { onProgress: (progress: IngestProgress) => void; signal: AbortSignal },
-	): Promise<IngestReport> {
+	async ingest(collection: string, options: Required<IngestOptions>): Promise<IngestReport> {
 		return (await this.#open()).operator.ingest(collection, options);
 	}
 
@@ -190,6 +191,19 @@ export class LocalSession implements Session {
 		return alertRow(await orderAlert(parts, { id, what, actor: PROCESS_ACTOR }));
 	}
 
+	async quarantine(collection: string, query: Parameters<Session['quarantine']>[1]): Promise<QuarantineListReply> {
+		const { entries, count } = await (await this.#openQuarantine()).list({ collection, ...query });
+		return { collection, count, documents: entries.map(entryRow) };
+	}
+
+	async quarantineEntry(collection: string, id: string): Promise<QuarantineReply> {
+		return entryRow(await (await this.#openQuarantine()).find(collection, id));
+	}
+
+	async markQuarantine(collection: string, ids: readonly string[] | null, order: 'retry' | 'drop'): Promise<number> {
+		return (await this.#openQuarantine()).mark(collection, ids, order === 'drop' ? 'dropped' : order);
+	}
+
 	upstreams(): Promise<readonly UpstreamReply[]> {
 		return Promise.reject(needsServer());
 	}
@@ -218,6 +232,10 @@ export class LocalSession implements Session {
 	#open(): Promise<Services> {
 		this.#services ??= this.#openServices();
 		return this.#services;
+	}
+
+	async #openQuarantine() {
+		return quarantineOperator({ records: await this.#openRecords() });
 	}
 
 	async #openServices(): Promise<Services> {

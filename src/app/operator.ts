@@ -18,6 +18,7 @@ import type { OpenAlerts } from './alerts.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
+import { quarantineOperator } from './quarantine.ts';
 import { standingOf } from './standing.ts';
 import type { TenantAdmin } from './tenants.ts';
 import { upstreamOperator } from './upstream-operator.ts';
@@ -44,6 +45,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		retriever: retrieval.retriever,
 		...identityOperator(parts),
 		...upstreamOperator(parts),
+		quarantine: quarantineOperator(parts),
 		...alertOperator({ ...parts, sink: parts.alerts.sink }),
 		...flagOperator({ ...parts, features: () => runtime.snapshot.features }),
 		limits: async (tenantId) => {

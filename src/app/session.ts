@@ -1,6 +1,7 @@
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
+import type { QuarantineState } from '../spec/quarantine.ts';
 import type { Scope } from '../spec/records.ts';
-import type { CollectionStatus, IngestProgress, IngestReport, SearchMode } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import type {
@@ -13,6 +14,8 @@ import type {
 	KeyReply,
 	LimitReply,
 	NewKeyReply,
+	QuarantineListReply,
+	QuarantineReply,
 	SearchReply,
 	SettingsReply,
 	TracesReply,
@@ -74,10 +77,7 @@ export interface Session {
 	ask(feature: string, ask: SessionAsk): Promise<AskReply>;
 	search(collection: string, ask: SessionSearch): Promise<SearchReply>;
 	collections(): Promise<readonly CollectionStatus[]>;
-	ingest(
-		collection: string,
-		options: { onProgress: (progress: IngestProgress) => void; signal: AbortSignal },
-	): Promise<IngestReport>;
+	ingest(collection: string, options: Required<IngestOptions>): Promise<IngestReport>;
 	/** Throws `trace_not_found`. */
 	trace(requestId: string): Promise<RequestTrace>;
 	/** The latest requests, newest first, and how features did in the last day. */
@@ -110,6 +110,15 @@ export interface Session {
 	alerts(ask: { readonly open: boolean; readonly limit: number }): Promise<readonly AlertReply[]>;
 	/** Throws `alert_not_found`. */
 	orderAlert(id: string, order: 'acknowledge' | 'close'): Promise<AlertReply>;
+	/** Documents that did not come in. Throws `collection_not_found`. */
+	quarantine(
+		collection: string,
+		query: { readonly source: string | null; readonly state: QuarantineState | null; readonly limit: number },
+	): Promise<QuarantineListReply>;
+	/** Throws `quarantine_entry_not_found`. */
+	quarantineEntry(collection: string, id: string): Promise<QuarantineReply>;
+	/** How many changed; null: all. Throws `quarantine_entry_not_found`. */
+	markQuarantine(collection: string, ids: readonly string[] | null, order: 'retry' | 'drop'): Promise<number>;
 	/** The flags that there are, by name. */
 	flags(): Promise<readonly FlagReply[]>;
 	/** Throws `flag_not_found`. */

@@ -11,6 +11,7 @@ import { addKeys } from './keys.ts';
 import { addLimits } from './limits.ts';
 import { addMockUpstream } from './mock-upstream.ts';
 import { addPrices } from './prices.ts';
+import { addQuarantine } from './quarantine.ts';
 import { addSearch } from './search.ts';
 import { addOrganisations, addTenants } from './settings.ts';
 import { addStart } from './start.ts';
@@ -57,6 +58,7 @@ Begin with:
 		addUpstreams,
 		addFlags,
 		addAlerts,
+		addQuarantine,
 		addAudit,
 		addPrices,
 		addMockUpstream,

@@ -11,6 +11,8 @@ export interface ProgressState {
 	readonly total: number | null;
 	/** Of what, one and many: `['document', 'documents']`. */
 	readonly unit: readonly [string, string];
+	/** Stands at the end; may change with every report. */
+	readonly note?: string;
 }
 
 const REDRAW_MS = 100;
@@ -57,13 +59,13 @@ export class Progress {
 }
 
 /** One line: label, bar where the total is known, counts, rate and the time that is left. @param ms since it began. */
-function progressText({ label, done, total, unit }: ProgressState, ms: number, bar: boolean): string {
+function progressText({ label, done, total, unit, note = '' }: ProgressState, ms: number, bar: boolean): string {
 	const perSecond = ms >= 500 ? (done / ms) * 1_000 : null;
 	const rate =
 		perSecond === null || done === 0 ? null : `${perSecond >= 10 ? whole(perSecond) : perSecond.toFixed(1)}/s`;
 	const name = oneLine(label);
 	if (total === null || total === 0) {
-		return [name, count(done, ...unit), rate].filter((part) => part !== null).join('  ');
+		return [name, count(done, ...unit), rate, note || null].filter((part) => part !== null).join('  ');
 	}
 	const share = Math.min(1, done / total);
 	const filled = Math.round(share * BAR);
@@ -76,6 +78,7 @@ function progressText({ label, done, total, unit }: ProgressState, ms: number, b
 		`${Math.floor(share * 100)} %`,
 		rate,
 		left,
+		note || null,
 	]
 		.filter((part) => part !== null)
 		.join('  ');

@@ -1,6 +1,7 @@
 import type { Problem } from '../spec/problem.ts';
 import { CHUNK_TOKENS_DEFAULTS } from './chunker-schema.ts';
 import { dangling } from './dangling.ts';
+import { documentProblems } from './document-checks.ts';
 import { valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
 import type { YamlDocument } from './yaml-document.ts';
@@ -56,5 +57,5 @@ function chunkerProblems(document: YamlDocument, path: readonly string[], raw: u
 		};
 		problems.push(problemAt(document, [...path, field], what));
 	}
-	return problems;
+	return [...problems, ...documentProblems(document, path, raw)];
 }

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { access } from './access-schema.ts';
 import { chunker } from './chunker-schema.ts';
+import { documentRules } from './document-schema.ts';
 import { nameKey } from './fields.ts';
 import { generations } from './generations-schema.ts';
+import { ingestion } from './ingestion-schema.ts';
 import { search } from './search-schema.ts';
 import { source } from './source-schema.ts';
 
@@ -25,6 +27,8 @@ export const collection = z
 		search,
 		generations,
 		access,
+		documents: documentRules.prefault({}),
+		ingestion,
 	})
 	.meta({ description: 'Documents that are searched together.' });
 

@@ -1,4 +1,5 @@
 import type { PassageAccess } from './access-schema.ts';
+import type { IngestionConfig } from './document-rules.ts';
 
 export interface ChunkerConfig {
 	readonly kind: 'structure' | 'sentences' | 'tokens' | 'rows' | 'code' | 'whole';
@@ -42,6 +43,7 @@ export interface CollectionConfig {
 		/** How many that were live are kept, besides the live one. */
 		readonly keep: number;
 	};
+	readonly ingestion: IngestionConfig;
 }
 
 export type SourceConfig =

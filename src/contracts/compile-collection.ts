@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path';
 import { accessOf } from './access-schema.ts';
 import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
+import { ingestionOf } from './compile-ingestion.ts';
 
 interface CollectionOrigin {
 	readonly dir: string;
@@ -31,6 +32,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
 		},
 		generations: { keep: raw.generations.keep },
+		ingestion: ingestionOf(raw),
 	};
 }
 

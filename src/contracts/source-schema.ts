@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { documentRules } from './document-schema.ts';
 import { BYTES, integer, text } from './fields.ts';
 
 const path = text(1, 4_000, {
@@ -16,6 +17,10 @@ export function hashedGlobs(include: readonly string[]): readonly string[] {
 
 const globs = (description: string) => z.array(z.string().min(1).max(1_000)).max(256).meta({ description });
 
+const documents = documentRules
+	.meta({ description: 'What its documents must be, in place of what the collection says.' })
+	.optional();
+
 /** One source of a collection. */
 export const source = z
 	.discriminatedUnion('kind', [
@@ -30,6 +35,7 @@ export const source = z
 				description: 'Larger files are reported as failed and left out.',
 				'x-unit': BYTES,
 			}).default(33_554_432),
+			documents,
 		}),
 		z.strictObject({
 			kind: z.literal('jsonl').meta({ description: 'One file with a JSON object on each line.' }),
@@ -43,6 +49,7 @@ export const source = z
 				description: 'Longer lines are reported as failed and left out.',
 				'x-unit': BYTES,
 			}).default(1_048_576),
+			documents,
 		}),
 	])
 	.meta({ description: 'Where documents come from.' });

@@ -10,6 +10,7 @@ import { FLAG_ROUTES } from './flag-routes.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
 import { METRICS_ROUTES } from './metrics-routes.ts';
+import { QUARANTINE_ROUTES } from './quarantine-routes.ts';
 import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 import { UPSTREAM_ROUTES } from './upstream-routes.ts';
 
@@ -43,6 +44,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		traced: false,
 		summary: 'Ingests a collection’s sources. Answers with lines of JSON: progress, then the report or an error.',
 		body: null,
+		query: { accept: 'true: what is found is right, however much is gone, failed or does not fit' },
 		handle: ingest,
 	},
 	{
@@ -69,6 +71,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...FLAG_ROUTES,
 	...ADMISSION_ROUTES,
 	...ALERT_ROUTES,
+	...QUARANTINE_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
 	...METRICS_ROUTES,
@@ -122,6 +125,7 @@ async function ingest({ request, reply, parts, failed }: Exchange): Promise<unkn
 	if (!known.includes(collection)) {
 		throw new PlimsollError('collection_not_found', `No collection is named "${collection.slice(0, 100)}".`);
 	}
+	const accept = queryParameter(request, 'accept') === 'true';
 	const left = new AbortController();
 	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
 	reply.hijack();
@@ -130,6 +134,7 @@ async function ingest({ request, reply, parts, failed }: Exchange): Promise<unkn
 	try {
 		const report = await parts.operator.ingest(collection, {
 			signal: left.signal,
+			accept,
 			onProgress: (progress) => {
 				// A reader that lags behind misses progress, never the report.
 				if (!reply.raw.writableNeedDrain) line({ progress });

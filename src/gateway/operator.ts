@@ -8,6 +8,7 @@ import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
+import type { QuarantineOperator } from './quarantine-operator.ts';
 import type { SettingsOperator } from './settings-operator.ts';
 
 /** A key as it is shown: never its secret or the hash of it. */
@@ -109,6 +110,8 @@ export interface Operator {
 	metrics(options: { readonly withTenants: boolean }): Promise<string>;
 	/** Whether other replicas may not have heard of a change of keys, tenants or organisations yet. */
 	isTellingOthers(): boolean;
+	/** Documents that did not come in. */
+	readonly quarantine: QuarantineOperator;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

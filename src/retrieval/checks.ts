@@ -1,9 +1,6 @@
-import { census, documentRef } from './census.ts';
+import { conserve } from './ingestion/conserve.ts';
 import { isInSpace } from './manifest.ts';
-import type { Check, CheckOutcome } from './verification.ts';
-
-/** Documents that a message names. */
-const NAMED_MAX = 5;
+import type { Check } from './verification.ts';
 
 /** The files hold what the manifest says: every row and every vector is read. */
 const damage: Check = {
@@ -39,43 +36,18 @@ const identity: Check = {
 };
 
 /** What the store holds is what the sources hold: read from the index, document by document, and not from counters. */
-const sourceCensus: Check = {
-	name: 'census',
-	overrulable: true,
-	async run({ index: { manifest, reader }, sources }) {
-		const stored = await census(reader.documents());
-		if (stored.size !== manifest.documents) {
-			const detail = { stored: stored.size, manifest: manifest.documents };
-			return {
-				passed: false,
-				message: `${stored.size} documents are stored, the manifest says ${manifest.documents}`,
-				detail,
-			};
-		}
-		return sources === null
-			? { passed: true, message: `${stored.size} documents, as its manifest says`, detail: { stored: stored.size } }
-			: compared(stored, sources);
+const conservation: Check = {
+	name: 'conservation',
+	overrulable: false,
+	async run({ index: { manifest, reader }, run }) {
+		if (run) return conserve(run.ledger, reader.documents(), run.terms);
+		let stored = 0;
+		for await (const _ of reader.documents()) stored++;
+		const detail = { stored, manifest: manifest.documents };
+		const passed = stored === manifest.documents;
+		return { passed, message: `${stored} documents are stored, the manifest says ${manifest.documents}`, detail };
 	},
 };
 
-function compared(stored: ReadonlyMap<string, string>, sources: ReadonlyMap<string, string>): CheckOutcome {
-	const missing = [...sources.keys()].filter((key) => !stored.has(key));
-	const stale = [...sources].filter(([key, hash]) => stored.has(key) && stored.get(key) !== hash).map(([key]) => key);
-	const surplus = [...stored.keys()].filter((key) => !sources.has(key));
-	const detail = {
-		stored: stored.size,
-		sources: sources.size,
-		missing: missing.length,
-		stale: stale.length,
-		surplus: surplus.length,
-	};
-	const wrong = [...missing, ...stale, ...surplus];
-	if (wrong.length === 0)
-		return { passed: true, message: `${stored.size} documents, each as its source has it`, detail };
-	const named = wrong.slice(0, NAMED_MAX).map((key) => documentRef(key).documentId);
-	const message = `of ${sources.size} documents of the sources ${missing.length} are missing and ${stale.length} are stored in another version; ${surplus.length} are stored that no source has (${named.join(', ')}); run the ingestion again`;
-	return { passed: false, message, detail };
-}
-
 /** What every generation is held to, before the checks that are given to it. */
-export const BASIC_CHECKS: readonly Check[] = [damage, identity, sourceCensus];
+export const BASIC_CHECKS: readonly Check[] = [damage, identity, conservation];

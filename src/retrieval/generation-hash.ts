@@ -5,24 +5,16 @@ import type { Manifest } from './manifest.ts';
 /**
  * SHA-256 over everything that decides what an index holds, hex: equal inputs give equal hashes, on any machine and in any
  * order of reading.
- * @param documents content hashes by document key; they cover text, fields and what the source says of a document.
- * @param built how they were cut, embedded and indexed.
+ * @param documents the ledger's digest of all documents; it covers text, fields and what the source says of a document.
+ * @param built how they were cut, embedded and indexed, and the columns of their fields.
  */
 export function generationHash(
-	documents: ReadonlyMap<string, string>,
-	built: Pick<Manifest, 'embedding' | 'space' | 'chunker' | 'lexical' | 'engine'>,
+	documents: string,
+	built: Pick<Manifest, 'embedding' | 'space' | 'chunker' | 'lexical' | 'engine' | 'fields'>,
 ): string {
-	const { embedding, space, chunker, lexical, engine } = built;
+	const { embedding, space, chunker, lexical, engine, fields } = built;
 	// A measured space says what the vectors are, whatever their embedder is called.
-	return sha256Of(inputs(documents, canonicalJson({ vectors: space ?? embedding, chunker, lexical, engine })));
-}
-
-function* inputs(documents: ReadonlyMap<string, string>, built: string): Generator<string> {
-	yield built;
-	for (const key of [...documents.keys()].sort()) {
-		yield key;
-		yield documents.get(key) ?? '';
-	}
+	return sha256Of([documents, canonicalJson({ vectors: space ?? embedding, chunker, lexical, engine, fields })]);
 }
 
 /** `docs-g7-3fa9c2d1`: the collection, the count of its generations, and what went in. */

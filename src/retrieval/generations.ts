@@ -1,18 +1,21 @@
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
+import { fieldTypes } from '../contracts/document-rules.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
+import { PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord, VerificationReport } from '../spec/generations.ts';
 import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
-import { documentRef } from './census.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
 import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import { generationHash, generationName } from './generation-hash.ts';
+import { conserve, type SourceTerms } from './ingestion/conserve.ts';
+import type { Ledger } from './ingestion/ledger.ts';
 import { type LiveIndex, openIndex } from './live-index.ts';
 import { fusionDescription, type Manifest, tablePrefix } from './manifest.ts';
 import { isRetained } from './retention.ts';
@@ -38,8 +41,9 @@ interface Built {
 	readonly embedder: Embedder | null;
 	/** That its vectors are in. */
 	readonly space: NamedSpace | null;
-	/** Content hashes by document key, as the sources have them. */
-	readonly sources: ReadonlyMap<string, string>;
+	/** What the run knows of every document, and what it reports of its sources. */
+	readonly ledger: Ledger;
+	readonly terms: readonly SourceTerms[];
 	readonly statistics: unknown;
 	readonly signal: AbortSignal;
 }
@@ -81,6 +85,7 @@ export class Generations {
 		const unsealed = this.#describe(state.config, build, built);
 		if (live && (await isSame(live, unsealed, built.table))) {
 			await records.generations.discard(build.collection, build.sequence);
+			await assertConserved(build.collection, built);
 			await this.#follow(live, unsealed);
 			return { generation: live.generation, promoted: false, refused: null };
 		}
@@ -106,8 +111,10 @@ export class Generations {
 			chunker: chunkerIdentity(config.chunker),
 			lexical: { ...store.lexical, tokenizer: { ...store.lexical.tokenizer } },
 			engine: store.revision,
+			fields: Object.fromEntries(fieldTypes(config.ingestion)),
 		};
-		const hash = generationHash(built.sources, made);
+		const hash = generationHash(built.ledger.digest(), made);
+		const sources = built.ledger.written();
 		return {
 			format: 1,
 			collection: config.name,
@@ -115,8 +122,8 @@ export class Generations {
 			hash,
 			...made,
 			fusion: fusionDescription(config.search),
-			documents: built.sources.size,
-			sources: countBySource(built.sources.keys()),
+			documents: Object.values(sources).reduce((all, count) => all + count, 0),
+			sources,
 			createdByRun: build.runId,
 		};
 	}
@@ -169,7 +176,7 @@ export class Generations {
 			return { at: clock.now(), passed: false, checks: [opened] };
 		}
 		try {
-			return await verify(await this.#candidate(state, index, built), { checks, clock });
+			return await verify(await this.#candidate(state, index, { ...built, run: built }), { checks, clock });
 		} finally {
 			index.reader.close();
 		}
@@ -178,7 +185,7 @@ export class Generations {
 	async #candidate(
 		state: CollectionState,
 		index: LiveIndex,
-		{ embedder, space, sources, statistics, signal }: Omit<Built, 'table' | 'sources'> & Pick<Candidate, 'sources'>,
+		{ embedder, space, run, statistics, signal }: Omit<Built, 'table' | 'ledger' | 'terms'> & Pick<Candidate, 'run'>,
 	): Promise<Candidate> {
 		const { embedders, clock, records } = this.#parts;
 		const { config } = state;
@@ -190,7 +197,7 @@ export class Generations {
 			config,
 			index,
 			statistics,
-			sources,
+			run,
 			live: state.index && { index: state.index, statistics: live?.statistics ?? null },
 			embedder,
 			space,
@@ -273,13 +280,10 @@ function versionOf(manifest: unknown): number | null {
 	return typeof manifest.version === 'number' ? manifest.version : null;
 }
 
-function countBySource(documentKeys: Iterable<string>): Record<string, number> {
-	const counts: Record<string, number> = {};
-	for (const key of documentKeys) {
-		const { source } = documentRef(key);
-		counts[source] = (counts[source] ?? 0) + 1;
-	}
-	return counts;
+/** What was written is what the sources hold, also when nothing of it was new. */
+async function assertConserved(collection: string, { ledger, table, terms }: Built): Promise<void> {
+	const { passed, message } = await conserve(ledger, table.documents(), terms);
+	if (!passed) throw new PlimsollError('ingestion_stopped', `The ingestion of ${collection} is wrong: ${message}.`);
 }
 
 /** The alert that a collection's newest generation was refused. */

@@ -2,271 +2,381 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
+import { type DocumentRules, fieldTypes, rulesOf } from '../contracts/document-rules.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { IndexRow, IndexWriter } from '../spec/index-store.ts';
-import type { IngestProgress, SourceReport } from '../spec/retrieval.ts';
-import { documentKey, documentRef } from './census.ts';
+import type { DocumentRef, IndexWriter } from '../spec/index-store.ts';
+import type { EmbeddingReport, FieldType, IngestProgress, SourceReport } from '../spec/retrieval.ts';
 import { chunkIds } from './chunkers/chunker.ts';
+import { documentKey } from './document-key.ts';
 import type { DocumentReader } from './document-reader.ts';
 import type { EmbeddingBudget } from './embedding/embedding-budget.ts';
+import { BatchWriter, type Pending } from './ingestion/batch-writer.ts';
+import type { SourceTerms } from './ingestion/conserve.ts';
+import { Counts } from './ingestion/counts.ts';
+import { type Fit, withEveryField } from './ingestion/fit-document.ts';
+import type { Ledger } from './ingestion/ledger.ts';
+import { assertPlausible } from './ingestion/plausible.ts';
+import { allRulesHash, type QuarantineLog, rulesHash } from './ingestion/quarantine-log.ts';
+import { readAhead } from './ingestion/read-ahead.ts';
+import { SKETCH_FIELD } from './ingestion/sketch.ts';
 import type { ChunkedDocument } from './readers/read-document.ts';
 import { searchableBody } from './searchable-body.ts';
 import { openSource } from './source.ts';
-import type { ListedDocument, OpenSource, SourceDocument } from './source-item.ts';
+import type { ListedDocument, OpenSource, SourceDocument, SourceItem } from './source-item.ts';
 
-/** Chunks that are embedded and written at once: large enough that a commit costs little, small enough for memory. */
-const BATCH_CHUNKS = 512;
-/** Documents between two reports of progress. */
+/** Items between two reports of progress. */
 const PROGRESS_EVERY = 20;
+/** Documents, and bytes of them, that are read before a batch has room for them. */
+const AHEAD = { itemsMax: 16, weightMax: 33_554_432 };
+/** What a document counts whose size only its source knows. */
+const UNKNOWN_BYTES = 8_388_608;
+/** Documents that are removed at once. */
+const REMOVED_AT_ONCE = 500;
 
-/** A run's inputs. `table` holds what was written so far, perhaps by a run that was killed; `live` what searches see. */
+/** A run's inputs. */
 export interface RunContext {
 	readonly config: CollectionConfig;
 	readonly embedder: Embedder | null;
 	/** What the run spends on embedding. */
 	readonly budget: EmbeddingBudget;
 	readonly reader: DocumentReader;
+	/** Holds what was written so far, perhaps by a run that was killed. */
 	readonly table: IndexWriter;
-	/** Content hashes by document key. */
-	readonly written: Map<string, string>;
-	readonly live: ReadonlyMap<string, string>;
+	readonly ledger: Ledger;
+	readonly quarantine: QuarantineLog;
+	/** Whether what is written has to be held against the rules again: they have changed. */
+	readonly recheck: boolean;
 	/** Documents of each source in the live generation, whatever table it is in. */
 	readonly liveSources: Readonly<Record<string, number>>;
+	/** Whether what is found is taken for right, however much it differs from what is live. */
+	readonly accept: boolean;
 	readonly clock: Clock;
 	readonly signal: AbortSignal;
 	readonly onProgress: (progress: IngestProgress) => void;
 }
 
-/** The documents that this run met. A folder that could not be read (its name ends in a slash) stands for all below it. */
-class Seen {
-	readonly #keys = new Set<string>();
-	readonly #folders: string[] = [];
-
-	add(key: string): void {
-		this.#keys.add(key);
-		if (key.endsWith('/')) this.#folders.push(key);
-	}
-
-	met(key: string): boolean {
-		return this.#keys.has(key);
-	}
-
-	covers(key: string): boolean {
-		return this.#keys.has(key) || this.#folders.some((folder) => key.startsWith(folder));
-	}
+export interface RunResult {
+	/** One for each source, and one for each source that is gone. */
+	readonly sources: readonly SourceReport[];
+	readonly terms: readonly SourceTerms[];
+	readonly embedding: EmbeddingReport | null;
 }
 
-interface Counts {
-	source: string;
-	seen: number;
-	new: number;
-	changed: number;
-	unchanged: number;
-	deleted: number;
-	failed: { document: string; reason: string }[];
-	chunks: number;
-	tokens: number;
-	seconds: number;
-}
-
-function nothingYet(source: string): Counts {
+/** Brings the table to the state of the sources. */
+export async function runIngestion(context: RunContext): Promise<RunResult> {
+	const run = new IngestRun(context);
+	await run.read();
+	await run.remove();
+	const { embedder, budget } = context;
+	const counts = [...run.counts.values()];
 	return {
-		source,
-		seen: 0,
-		new: 0,
-		changed: 0,
-		unchanged: 0,
-		deleted: 0,
-		failed: [],
-		chunks: 0,
-		tokens: 0,
-		seconds: 0,
+		sources: counts.map(({ report }) => report),
+		terms: counts.map(({ terms }) => terms),
+		embedding: embedder && budget.spend,
 	};
 }
 
-/** A document that waits for its batch. */
-interface Pending {
-	readonly key: string;
-	readonly hash: string;
-	readonly rows: readonly Omit<IndexRow, 'vector'>[];
-	readonly counts: Counts;
-}
+class IngestRun {
+	readonly #context: RunContext;
+	readonly #writer: BatchWriter;
+	readonly #fieldNames: readonly string[];
+	readonly counts = new Map<string, Counts>();
+	/** Folders that could not be listed, with their source: what is below them is unknown, not gone. */
+	readonly #closedFolders: string[] = [];
+	/** Documents that no longer fit and are not to be kept. */
+	readonly #misfits: DocumentRef[] = [];
 
-/** Brings the table to the state of the sources. Returns one report per source, and one for each source that is gone. */
-export async function runIngestion(context: RunContext): Promise<SourceReport[]> {
-	const { config, signal } = context;
-	// All sources are opened before anything is written: a missing one fails the run while it costs nothing.
-	const sources: [SourceConfig, OpenSource][] = [];
-	for (const source of config.sources) sources.push([source, await openSource(source, signal)]);
-	const seen = new Seen();
-	const reports: Counts[] = [];
-	for (const [source, opened] of sources) reports.push(await ingestSource(context, { source, opened, seen }));
-	assertSourcesAlive(context, reports, seen);
-	reports.push(...(await removeUnseen(context, reports, seen)));
-	return reports;
-}
-
-async function ingestSource(
-	context: RunContext,
-	{ source, opened, seen }: { source: SourceConfig; opened: OpenSource; seen: Seen },
-): Promise<Counts> {
-	const { clock, signal, onProgress } = context;
-	const started = clock.monotonic();
-	const counts = nothingYet(source.name);
-	const progress = () => onProgress({ source: source.name, phase: 'write', done: counts.seen, total: opened.total });
-	onProgress({ source: source.name, phase: 'scan', done: 0, total: opened.total });
-	let batch: Pending[] = [];
-	let chunks = 0;
-	const flush = async () => {
-		await writeBatch(context, batch);
-		batch = [];
-		chunks = 0;
-		progress();
-	};
-	for await (const item of opened.items()) {
-		signal.throwIfAborted();
-		counts.seen++;
-		const pending =
-			'failed' in item
-				? fail(counts, seen, item.failed)
-				: await prepare(context, 'listed' in item ? item.listed : item.document, { counts, seen });
-		if (pending) batch.push(pending);
-		chunks += pending?.rows.length ?? 0;
-		if (chunks >= BATCH_CHUNKS) await flush();
-		else if (counts.seen % PROGRESS_EVERY === 0) progress();
+	constructor(context: RunContext) {
+		this.#context = context;
+		this.#writer = new BatchWriter(context);
+		this.#fieldNames = [...tableFields(context.config).keys()];
 	}
-	await flush();
-	counts.seconds = (clock.monotonic() - started) / 1_000;
-	return counts;
-}
 
-/** A document that fails stays as it was last indexed: a file that is unreadable today is not a file that is gone. */
-function fail(counts: Counts, seen: Seen, failed: { document: string; reason: string }): null {
-	counts.failed.push(failed);
-	seen.add(documentKey(counts.source, failed.document));
-	return null;
-}
+	/** Reads every source and writes what is new or changed. */
+	async read(): Promise<void> {
+		const { config, signal, quarantine } = this.#context;
+		// All sources are opened before anything is written: a missing one fails the run while it costs nothing.
+		const sources: [SourceConfig, OpenSource][] = [];
+		for (const source of config.sources) sources.push([source, await openSource(source, signal)]);
+		await quarantine.open();
+		try {
+			for (const [source, opened] of sources) await this.#readSource(source.name, opened);
+		} finally {
+			await quarantine.flush();
+		}
+	}
 
-/** A new or changed document, chunked; null when there is nothing to write. */
-async function prepare(
-	{ config, reader, written, live, signal }: RunContext,
-	found: SourceDocument | ListedDocument,
-	{ counts, seen }: { counts: Counts; seen: Seen },
-): Promise<Pending | null> {
-	const key = documentKey(counts.source, found.id);
-	if (seen.met(key))
-		return fail(counts, seen, {
-			document: found.id,
-			reason: 'its id was used before in this source; the first one counts',
+	/** Removes what is gone, once it is plausible that it is. */
+	async remove(): Promise<void> {
+		const { config, table, ledger, quarantine, signal, accept } = this.#context;
+		const unmet = await this.#unmet();
+		this.#assertSourcesAlive(unmet.length);
+		if (!accept) assertPlausible(config, this.#standings(unmet));
+		const gone = [...unmet, ...this.#misfits];
+		for (let start = 0; start < gone.length; start += REMOVED_AT_ONCE) {
+			signal.throwIfAborted();
+			await table.remove(gone.slice(start, start + REMOVED_AT_ONCE));
+		}
+		for (const { source, documentId } of gone) ledger.setRemoved(ledger.slot(source, documentId));
+		for (let slot = 0; slot < ledger.size; slot++) {
+			if (ledger.outcome(slot) !== 'pending') continue;
+			ledger.end(slot, ledger.isLive(slot) ? 'deleted' : 'undone');
+			if (ledger.isLive(slot)) this.#countsOf(ledger.sourceOf(slot)).deleted++;
+		}
+		await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
+	}
+
+	async #readSource(source: string, opened: OpenSource): Promise<void> {
+		const { clock, signal, budget, embedder, quarantine, onProgress } = this.#context;
+		const started = clock.monotonic();
+		const counts = this.#countsOf(source);
+		const progress = (phase: 'scan' | 'write') => {
+			const { tokens, costMicros } = budget.spend;
+			const spent = embedder ? { tokens, costMicros } : {};
+			onProgress({ source, phase, done: counts.seen, total: opened.total, ...spent });
+		};
+		progress('scan');
+		const prepared = readAhead(opened.items(), (item) => this.#prepare(counts, item), { ...AHEAD, weigh });
+		for await (const pending of prepared) {
+			signal.throwIfAborted();
+			counts.seen++;
+			if (pending) await this.#writer.add(pending);
+			await quarantine.flushFull();
+			if (counts.seen % PROGRESS_EVERY === 0) progress('write');
+		}
+		await this.#writer.end();
+		counts.seconds = (clock.monotonic() - started) / 1_000;
+		progress('write');
+	}
+
+	/** A new or changed document, chunked; null when there is nothing to write. */
+	async #prepare(counts: Counts, item: SourceItem): Promise<Pending | null> {
+		const { ledger, quarantine, recheck, signal } = this.#context;
+		if ('failed' in item) return this.#fail(counts, item.failed);
+		const given = 'listed' in item ? item.listed : item.document;
+		const found = { ...given, id: storable(given.id) };
+		const slot = ledger.slot(counts.source, found.id);
+		if (!ledger.meet(slot)) return this.#repeat(counts, found.id);
+		const hash = contentHash(found, rulesOf(this.#context.config.ingestion, counts.source));
+		if (ledger.isWrittenAs(slot, hash) && !recheck && !ledger.isStale(slot)) return this.#end(counts, { slot, hash });
+		const held = { contentHash: hash, rulesHash: this.#rulesHash(counts.source) };
+		const known = quarantine.known({ source: counts.source, document: found.id }, held);
+		if (known) return this.#misfit(counts, { found, slot, hash }, known);
+		const loaded = 'load' in found ? await found.load(signal) : { document: found };
+		if ('failed' in loaded) return this.#fail(counts, { ...loaded.failed, document: found.id });
+		return this.#read(counts, { ...loaded.document, id: found.id }, { slot, hash });
+	}
+
+	async #read(
+		counts: Counts,
+		document: SourceDocument,
+		{ slot, hash }: { slot: number; hash: string },
+	): Promise<Pending | null> {
+		const { config, reader, ledger, clock, signal } = this.#context;
+		const rules = rulesOf(config.ingestion, counts.source);
+		const answer = await reader.read({ document, chunker: config.chunker, rules, now: clock.now() }, signal);
+		if (!answer.ok) return this.#fail(counts, { document: document.id, reason: answer.reason });
+		const { chunked, fit } = answer;
+		if (fit.misfits.length > 0) return this.#misfit(counts, { found: document, slot, hash }, fit.misfits);
+		if (ledger.isWrittenAs(slot, hash)) return this.#end(counts, { slot, hash });
+		const rows = this.#rows(document, { chunked, fit }, { source: counts.source, hash });
+		return {
+			slot,
+			hash,
+			rows,
+			key: documentKey(counts.source, document.id),
+			texts: rows.map(({ body }) => body),
+			ended: (failure) => {
+				if (failure === null) this.#written(counts, { slot, hash, rows });
+				else this.#fail(counts, { document: document.id, reason: failure }, hash);
+			},
+		};
+	}
+
+	#rows(
+		document: SourceDocument,
+		{ chunked: { title, chunks }, fit }: { chunked: ChunkedDocument; fit: Fit },
+		{ source, hash }: { source: string; hash: string },
+	): Pending['rows'] {
+		const ids = chunkIds(source, document.id, chunks);
+		const fields = withEveryField(fit.fields, this.#fieldNames);
+		return chunks.map((chunk, index) => {
+			const passage = { ...chunk, chunkId: ids[index] ?? '', documentId: document.id, source, title, fields };
+			return { ...passage, ...searchableBody(passage), contentHash: hash };
 		});
-	seen.add(key);
-	const hash = contentHash(found);
-	const liveHash = live.get(key);
-	const count = () => {
-		if (liveHash === undefined) counts.new++;
-		else if (liveHash === hash) counts.unchanged++;
-		else counts.changed++;
-	};
-	if (written.get(key) === hash) {
-		count();
-		return null;
 	}
-	const loaded = 'load' in found ? await found.load(signal) : { document: found };
-	if ('failed' in loaded) return fail(counts, seen, loaded.failed);
-	const { document } = loaded;
-	const answer = await reader.read({ document, chunker: config.chunker }, signal);
-	if (!answer.ok) return fail(counts, seen, { document: document.id, reason: answer.reason });
-	count();
-	return { key, hash, counts, rows: toRows(document, answer.chunked, { source: counts.source, hash }) };
-}
 
-/** Of what is indexed for a document. When it was last touched does not count: a fresh checkout changes nothing. */
-function contentHash(document: SourceDocument | ListedDocument): string {
-	const content = 'bytes' in document ? document.bytes : `version ${document.version}`;
-	const { fields, language, url } = document.meta;
-	return sha256Of([document.format, document.title, content, canonicalJson({ fields, language, url })]).slice(0, 32);
-}
-
-function toRows(
-	document: SourceDocument,
-	{ title, chunks }: ChunkedDocument,
-	{ source, hash }: { source: string; hash: string },
-) {
-	const ids = chunkIds(source, document.id, chunks);
-	return chunks.map((chunk, index) => {
-		const passage = { ...chunk, chunkId: ids[index] ?? '', documentId: document.id, source, title, fields: {} };
-		return { ...passage, ...searchableBody(passage), contentHash: hash };
-	});
-}
-
-async function writeBatch(
-	{ embedder, budget, table, written, signal }: RunContext,
-	batch: readonly Pending[],
-): Promise<void> {
-	if (batch.length === 0) return;
-	const bare = batch.flatMap(({ rows }) => rows);
-	const embedded = embedder
-		? await embedder.embed(
-				bare.map((row) => row.body),
-				'document',
-				{ signal, run: budget },
-			)
-		: null;
-	const vectors = embedded?.vectors ?? null;
-	if (vectors && vectors.length !== bare.length)
-		throw new RangeError(`the embedder gave ${vectors.length} vectors for ${bare.length} texts`);
-	signal.throwIfAborted();
-	const replaced = batch.filter(({ key }) => written.has(key)).map(({ key }) => documentRef(key));
-	await table.write(
-		replaced,
-		bare.map((row, index) => ({ ...row, vector: vectors?.[index] ?? null })),
-	);
-	for (const { key, hash, rows, counts } of batch) {
-		written.set(key, hash);
+	#written(counts: Counts, { slot, hash, rows }: Pick<Pending, 'slot' | 'hash' | 'rows'>): void {
+		this.#end(counts, { slot, hash });
 		counts.chunks += rows.length;
 		for (const { tokens } of rows) counts.tokens += tokens;
 	}
+
+	/** The document is in the table as its source has it. */
+	#end(counts: Counts, { slot, hash }: { slot: number; hash: string }): null {
+		const { ledger } = this.#context;
+		const outcome = !ledger.isLive(slot) ? 'new' : ledger.isLiveAs(slot, hash) ? 'unchanged' : 'changed';
+		counts[outcome]++;
+		ledger.end(slot, outcome);
+		return null;
+	}
+
+	#repeat(counts: Counts, document: string): null {
+		counts.repeated++;
+		counts.fail(document, 'its id was used before in this source; the first one counts');
+		return null;
+	}
+
+	/** A document that fails stays as it was last indexed: a file that is unreadable today is not a file that is gone. */
+	#fail(counts: Counts, { document, reason }: { document: string; reason: string }, hash: string | null = null): null {
+		const { ledger } = this.#context;
+		const { source } = counts;
+		const slot = ledger.slot(source, document);
+		ledger.meet(slot);
+		if (ledger.outcome(slot) !== 'pending') {
+			// Two lines that cannot be read may share a name.
+			counts.repeated++;
+			counts.fail(document, reason);
+			return null;
+		}
+		counts.fail(document, reason);
+		ledger.end(slot, 'failed');
+		if (document.endsWith('/')) this.#closedFolders.push(documentKey(source, document));
+		this.#leaveOut(counts, { slot, document, kind: 'failed', reasons: [reason], hash });
+		return null;
+	}
+
+	#misfit(
+		counts: Counts,
+		{ found, slot, hash }: { found: { readonly id: string }; slot: number; hash: string },
+		reasons: readonly string[],
+	): null {
+		const { config, ledger } = this.#context;
+		counts.misfit(found.id, reasons);
+		ledger.end(slot, 'quarantined');
+		this.#leaveOut(counts, { slot, document: found.id, kind: 'misfit', reasons, hash });
+		if (config.ingestion.misfits === 'remove' && ledger.isWritten(slot)) {
+			this.#misfits.push({ source: counts.source, documentId: found.id });
+		}
+		return null;
+	}
+
+	#leaveOut(
+		counts: Counts,
+		what: {
+			slot: number;
+			document: string;
+			kind: 'misfit' | 'failed';
+			reasons: readonly string[];
+			hash: string | null;
+		},
+	): void {
+		const { config, ledger, quarantine } = this.#context;
+		const { slot, document, kind, reasons, hash } = what;
+		const kept = ledger.isWritten(slot) && !(kind === 'misfit' && config.ingestion.misfits === 'remove');
+		if (kept) counts.kept++;
+		const why = { kind, reasons, contentHash: hash, rulesHash: this.#rulesHash(counts.source), kept };
+		quarantine.put({ source: counts.source, document }, why);
+	}
+
+	/** What the table holds of documents that no source has any more; what lies in closed folders is counted and stays. */
+	async #unmet(): Promise<DocumentRef[]> {
+		const { table, ledger } = this.#context;
+		const unmet: DocumentRef[] = [];
+		for await (const { source, documentId } of table.documents()) {
+			const slot = ledger.slot(source, documentId);
+			if (ledger.isMet(slot)) continue;
+			const key = documentKey(source, documentId);
+			if (this.#closedFolders.some((folder) => key.startsWith(folder))) {
+				ledger.end(slot, 'failed');
+				this.#countsOf(source).unreachable++;
+				this.#countsOf(source).kept++;
+			} else unmet.push({ source, documentId });
+		}
+		return unmet;
+	}
+
+	#standings(unmet: readonly DocumentRef[]) {
+		const { config, ledger, liveSources } = this.#context;
+		const next = new Map<string, number>();
+		const add = (source: string, documents: number) => next.set(source, (next.get(source) ?? 0) + documents);
+		for (let slot = 0; slot < ledger.size; slot++) if (ledger.isWritten(slot)) add(ledger.sourceOf(slot), 1);
+		for (const { source } of [...unmet, ...this.#misfits]) add(source, -1);
+		return config.sources.map(({ name }) => {
+			return { counts: this.#countsOf(name), live: liveSources[name] ?? 0, next: next.get(name) ?? 0 };
+		});
+	}
+
+	/** An emptied source is more often a broken mount or a failed checkout than a wish to forget everything. */
+	#assertSourcesAlive(unmet: number): void {
+		const { config, ledger, liveSources } = this.#context;
+		for (const { source, seen } of this.counts.values()) {
+			const documents = liveSources[source] ?? 0;
+			if (seen > 0 || documents === 0) continue;
+			throw new PlimsollError(
+				'source_unusable',
+				`Source ${source} of ${config.name} is empty, and the live index holds ${documents} documents of it. To remove them, remove the source from the collection.`,
+			);
+		}
+		let written = 0;
+		for (let slot = 0; slot < ledger.size; slot++) if (ledger.isWritten(slot)) written++;
+		if (written > unmet + this.#misfits.length) return;
+		throw new PlimsollError('source_unusable', `${config.name} has nothing to index: ${this.#whyNothing()}.`);
+	}
+
+	#whyNothing(): string {
+		const all = [...this.counts.values()];
+		const sum = (pick: (counts: Counts) => number) => all.reduce((total, counts) => total + pick(counts), 0);
+		const failures = sum(({ failures: n }) => n);
+		const quarantined = sum(({ quarantined: n }) => n);
+		const first = all.flatMap((counts) => counts.firstFailure ?? counts.firstMisfit ?? [])[0];
+		if (!first) return 'its sources are empty';
+		const what =
+			quarantined === 0
+				? `all ${failures} documents failed`
+				: `${quarantined} documents do not fit and ${failures} failed`;
+		return `${what}, e.g. ${first.document}: ${first.reason}`;
+	}
+
+	#countsOf(source: string): Counts {
+		const known = this.counts.get(source) ?? new Counts(source);
+		this.counts.set(source, known);
+		return known;
+	}
+
+	readonly #rulesHashes = new Map<string, string>();
+
+	#rulesHash(source: string): string {
+		const hash = this.#rulesHashes.get(source) ?? rulesHash(rulesOf(this.#context.config.ingestion, source));
+		this.#rulesHashes.set(source, hash);
+		return hash;
+	}
 }
 
-/** An emptied source is more often a broken mount or a failed checkout than a wish to forget everything. */
-function assertSourcesAlive(
-	{ config, written, liveSources }: RunContext,
-	reports: readonly Counts[],
-	found: Seen,
-): void {
-	for (const { source, seen } of reports) {
-		const documents = liveSources[source] ?? 0;
-		if (seen > 0 || documents === 0) continue;
-		throw new PlimsollError(
-			'source_unusable',
-			`Source ${source} of ${config.name} is empty, and the live index holds ${documents} documents of it. To remove them, remove the source from the collection.`,
-		);
-	}
-	if ([...written.keys()].some((key) => found.covers(key))) return;
-	const failed = reports.flatMap((report) => report.failed);
-	const why = failed[0]
-		? `all ${failed.length} documents failed, e.g. ${failed[0].document}: ${failed[0].reason}`
-		: 'its sources are empty';
-	throw new PlimsollError('source_unusable', `${config.name} has nothing to index: ${why}.`);
+/** The fields of a collection's table, Plimsoll's own included. */
+export function tableFields({ ingestion }: CollectionConfig): ReadonlyMap<string, FieldType> {
+	return new Map([...fieldTypes(ingestion), [SKETCH_FIELD, 'text']]);
 }
 
-async function removeUnseen(
-	{ table, written, live }: RunContext,
-	reports: readonly Counts[],
-	seen: Seen,
-): Promise<Counts[]> {
-	const removed = [...written.keys()].filter((key) => !seen.covers(key));
-	await table.remove(removed.map(documentRef));
-	for (const key of removed) written.delete(key);
-	const gone = new Map<string, Counts>();
-	for (const key of live.keys()) {
-		if (seen.covers(key)) continue;
-		const source = key.slice(0, key.indexOf('\u0000'));
-		const known = reports.find((report) => report.source === source);
-		const counts = known ?? gone.get(source) ?? nothingYet(source);
-		if (!known) gone.set(source, counts);
-		counts.deleted++;
-	}
-	return [...gone.values()];
+/** An id as every engine stores it: half a surrogate pair or U+0000 would come back as something else. */
+function storable(id: string): string {
+	return id.toWellFormed().replaceAll('\0', '\uFFFD');
+}
+
+function weigh(item: SourceItem): number {
+	if ('failed' in item) return 0;
+	return 'document' in item ? item.document.bytes.byteLength : UNKNOWN_BYTES;
+}
+
+/**
+ * Of what is indexed for a document: what the source gives, and which stated fields are taken. When it was last touched
+ * does not count: a fresh checkout changes nothing.
+ */
+function contentHash(document: SourceDocument | ListedDocument, rules: DocumentRules): string {
+	const content = 'bytes' in document ? document.bytes : `version ${document.version}`;
+	const { fields, language, url } = document.meta;
+	const taken = Object.entries(rules.fields).map(([name, { from }]) => [name, from]);
+	const parts = [document.format, document.title, content, canonicalJson({ fields, language, url })];
+	return sha256Of(taken.length === 0 ? parts : [...parts, canonicalJson(taken)]).slice(0, 32);
 }

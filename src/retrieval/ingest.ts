@@ -3,24 +3,21 @@ import type { Embedder } from '../spec/embedding.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { IndexWriter } from '../spec/index-store.ts';
 import type { RunRecord } from '../spec/records.ts';
-import type { Ingester, IngestProgress, IngestReport, SourceReport } from '../spec/retrieval.ts';
+import type { Ingester, IngestOptions, IngestReport } from '../spec/retrieval.ts';
 import type { CollectionState } from './catalogue.ts';
-import { census } from './census.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
 import { DocumentReader } from './document-reader.ts';
 import { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import type { GenerationParts, Generations } from './generations.ts';
-import { runIngestion } from './ingest-run.ts';
+import { type RunResult, runIngestion, tableFields } from './ingest-run.ts';
+import type { Ledger } from './ingestion/ledger.ts';
+import { openLedger } from './ingestion/open-ledger.ts';
+import { allRulesHash, QuarantineLog } from './ingestion/quarantine-log.ts';
 import { tableFor } from './manifest.ts';
 
 /** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
 const WAITING_MAX = 8;
-
-interface IngestOptions {
-	readonly signal: AbortSignal;
-	readonly onProgress?: (progress: IngestProgress) => void;
-}
 
 interface Parts extends GenerationParts {
 	readonly generations: Generations;
@@ -88,23 +85,22 @@ export class CollectionIngester implements Ingester {
 		await records.putRun(running);
 		try {
 			const report = await this.#run(running.id, collection, options);
+			this.#parts.alerts.resolve(failureKey(collection));
 			const outcome = report.refused ? 'refused' : 'succeeded';
 			await records.putRun({ ...running, endedAt: clock.now(), outcome, report });
 			return report;
 		} catch (thrown) {
 			const outcome = options.signal.aborted ? 'cancelled' : 'failed';
-			const { message } = asPlimsollError(thrown);
-			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: message });
+			const error = asPlimsollError(thrown);
+			if (outcome === 'failed') this.#alert(collection, error);
+			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: error.message });
 			throw thrown;
 		}
 	}
 
-	async #run(
-		runId: string,
-		collection: string,
-		{ signal, onProgress = () => {} }: IngestOptions,
-	): Promise<IngestReport> {
+	async #run(runId: string, collection: string, options: IngestOptions): Promise<IngestReport> {
 		const { catalogue, embedders, generations } = this.#parts;
+		const { signal, onProgress = () => {} } = options;
 		const examined = await catalogue.examine(collection, { thorough: false });
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
@@ -112,13 +108,13 @@ export class CollectionIngester implements Ingester {
 		const table = await this.#openTable(examined, space);
 		const build = await generations.begin(collection, table.table, runId);
 		try {
-			const { sources, written } = await this.#write(table, embedder, { config, signal, onProgress });
+			const { ledger, run } = await this.#write(runId, { config, table, embedder }, options);
 			signal.throwIfAborted();
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
-			const built = { table, embedder, space, sources: written, statistics: null, signal };
+			const built = { table, embedder, space, ledger, terms: run.terms, statistics: null, signal };
 			const conclusion = await generations.conclude(build, built);
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
-			return { runId, collection, sources, ...conclusion };
+			return { runId, collection, sources: run.sources, embedding: run.embedding, ...conclusion };
 		} catch (thrown) {
 			// What kept the build from ending is told, not what keeps it from being recorded.
 			await generations.fail(build, asPlimsollError(thrown).message).catch(() => {});
@@ -128,24 +124,42 @@ export class CollectionIngester implements Ingester {
 		}
 	}
 
+	/** A run that fails leaves what is live older every day. */
+	#alert(collection: string, { code, message }: PlimsollError): void {
+		const key = failureKey(collection);
+		this.#parts.alerts.raise({ key, severity: 'ticket', subject: { collection }, message, detail: { code } });
+	}
+
 	/** Brings the table to the state of the sources. */
 	async #write(
-		table: IndexWriter,
-		embedder: Embedder | null,
-		{ config, signal, onProgress }: { config: CollectionConfig } & Required<IngestOptions>,
-	): Promise<{ sources: SourceReport[]; written: ReadonlyMap<string, string> }> {
-		const { catalogue, clock } = this.#parts;
-		const { index } = catalogue.state(config.name);
-		const before = index?.manifest ?? null;
+		runId: string,
+		to: { config: CollectionConfig; table: IndexWriter; embedder: Embedder | null },
+		{ signal, onProgress = () => {}, accept = false }: IngestOptions,
+	): Promise<{ ledger: Ledger; run: RunResult }> {
+		const { catalogue, clock, records } = this.#parts;
+		const { config, table } = to;
+		const { name: collection, ingestion } = config;
+		const { index } = catalogue.state(collection);
+		const live = index?.manifest.table === table.table ? index.reader : null;
+		const ledger = await openLedger(table, live, { config: ingestion, now: clock.now() });
+		const last = await records.quarantine.lastRun(collection);
+		const { quarantineMax: max } = ingestion;
 		const reader = new DocumentReader(clock);
 		try {
-			const written = await census(table.documents());
-			const live =
-				index && before?.table === table.table ? await census(index.reader.documents()) : new Map<string, string>();
-			const liveSources = before?.sources ?? {};
-			const budget = new EmbeddingBudget(null);
-			const run = { config, embedder, budget, reader, table, written, live, liveSources, clock, signal, onProgress };
-			return { sources: await runIngestion(run), written };
+			const run = await runIngestion({
+				...to,
+				reader,
+				ledger,
+				budget: new EmbeddingBudget(ingestion.costMicrosMax),
+				quarantine: new QuarantineLog({ store: records.quarantine, clock, collection, runId, max }),
+				recheck: last?.table !== table.table || last.rulesHash !== allRulesHash(ingestion),
+				liveSources: index?.manifest.sources ?? {},
+				accept,
+				clock,
+				signal,
+				onProgress,
+			});
+			return { ledger, run };
 		} finally {
 			await reader.close();
 		}
@@ -156,12 +170,13 @@ export class CollectionIngester implements Ingester {
 		const { catalogue, store } = this.#parts;
 		const dimensions = space?.identity.dimensions ?? null;
 		const live = index?.manifest ?? null;
-		const name = tableFor(config.name, { store, space, chunker: chunkerIdentity(config.chunker), live });
-		const shape = { table: name, dimensions, fields: new Map() };
+		const fields = tableFields(config);
+		const name = tableFor(config.name, { store, space, chunker: chunkerIdentity(config.chunker), fields, live });
+		const shape = { table: name, dimensions, fields };
 		if (problem) await this.#setAside(name);
 		try {
 			const table = await store.writer(shape);
-			await census(table.documents());
+			for await (const _ of table.documents());
 			return table;
 		} catch (cause) {
 			// A table that is served goes only when its own files are to blame, not a passing fault.
@@ -181,6 +196,11 @@ export class CollectionIngester implements Ingester {
 				: `the index table ${name} is gone and is built anew`,
 		);
 	}
+}
+
+/** The alert that a collection's last run failed. */
+function failureKey(collection: string): string {
+	return `ingestion_failed:${collection}`;
 }
 
 /** Rejects when the signal aborts, so that a caller need not wait for a run that is still to start or to wind down. */

@@ -5,7 +5,7 @@ import type { CollectionConfig } from '../contracts/collection.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
-import { type EmbeddingIdentity, FIELD_TYPES } from '../spec/retrieval.ts';
+import { type EmbeddingIdentity, FIELD_TYPES, type FieldType } from '../spec/retrieval.ts';
 import { sameSpace } from './embedding/embedding-space.ts';
 import { fingerprintSchema } from './embedding/fingerprint.ts';
 import { identitySchema } from './embedding/identity.ts';
@@ -95,16 +95,18 @@ interface TableParts {
 	readonly store: IndexStore;
 	readonly space: NamedSpace | null;
 	readonly chunker: ChunkerIdentity;
+	readonly fields: ReadonlyMap<string, FieldType>;
 	readonly live: Manifest | null;
 }
 
 /**
- * The table that a generation with these vectors and this chunker is written to: vectors of two spaces never meet. Where
+ * The table that a generation with these vectors, this chunker and these fields is written to: vectors of two spaces never meet. Where
  * the live generation has the same of both, it is its table, whatever its embedder is called by now: nothing is embedded again.
  */
-export function tableFor(collection: string, { store, space, chunker, live }: TableParts): string {
+export function tableFor(collection: string, { store, space, chunker, fields, live }: TableParts): string {
 	const named = (embedding: EmbeddingIdentity | string | null) => {
-		const identity = { revision: store.revision, tokenizer: store.lexical.tokenizer, embedding, chunker };
+		const columns = Object.fromEntries(fields);
+		const identity = { revision: store.revision, tokenizer: store.lexical.tokenizer, embedding, chunker, columns };
 		return `${tablePrefix(collection)}${sha256(canonicalJson(identity)).slice(0, 12)}`;
 	};
 	const own = named(space?.name ?? null);

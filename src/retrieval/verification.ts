@@ -5,6 +5,8 @@ import type { Embedder } from '../spec/embedding.ts';
 import type { CheckResult, VerificationReport } from '../spec/generations.ts';
 import type { SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
+import type { SourceTerms } from './ingestion/conserve.ts';
+import type { Ledger } from './ingestion/ledger.ts';
 import type { LiveIndex } from './live-index.ts';
 
 /** A check that hangs keeps the old generation live for ever. */
@@ -16,11 +18,8 @@ export interface Candidate {
 	/** Opened past every cache. */
 	readonly index: LiveIndex;
 	readonly statistics: unknown;
-	/**
-	 * Content hashes by document key (see `census.ts`) as the run that built it found them in the sources; null when it is
-	 * verified later, without reading the sources.
-	 */
-	readonly sources: ReadonlyMap<string, string> | null;
+	/** What the run that built it knows of every document; null when it is verified later, without reading the sources. */
+	readonly run: { readonly ledger: Ledger; readonly terms: readonly SourceTerms[] } | null;
 	/** The generation that serves now, and its statistics; null when none does. */
 	readonly live: { readonly index: LiveIndex; readonly statistics: unknown } | null;
 	/** Of the collection, as configured now; null: it has none. */

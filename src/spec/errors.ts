@@ -3,6 +3,7 @@ import { ADMISSION_ERRORS } from './admission-errors.ts';
 import type { CatalogueEntry, ErrorCategory } from './error-category.ts';
 import { IDEMPOTENCY_ERRORS } from './idempotency-errors.ts';
 import { INDEX_ERRORS } from './index-errors.ts';
+import { INGESTION_ERRORS } from './ingestion-errors.ts';
 import { formatProblem, type Problem } from './problem.ts';
 
 export type { ErrorCategory } from './error-category.ts';
@@ -148,6 +149,7 @@ export const ERRORS = {
 			'A source of the collection is missing, unreadable or empty, so the ingestion was refused. The live generation serves on.',
 		remedy: 'Correct the path that the message names, or remove the source from the collection.',
 	},
+	...INGESTION_ERRORS,
 	guard_rejected: {
 		category: 'unprocessable',
 		retryable: false,

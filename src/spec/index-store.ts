@@ -1,11 +1,14 @@
-import type { FieldType, Filter, Passage } from './retrieval.ts';
+import type { FieldType, FieldValue, Filter, Passage } from './retrieval.ts';
 
 /** What the rows of one table have in common. */
 export interface TableShape {
 	readonly table: string;
 	/** Of each row's vector; null for a table without vectors. */
 	readonly dimensions: number | null;
-	/** The declared fields of its documents, by name: columns that can be filtered. */
+	/**
+	 * The fields of its documents, by name: columns that can be filtered. One whose name begins with an underscore is
+	 * Plimsoll's own: it is in summaries and in no passage.
+	 */
 	readonly fields: ReadonlyMap<string, FieldType>;
 }
 
@@ -24,6 +27,14 @@ export interface DocumentRef {
 export interface IndexedDocument extends DocumentRef {
 	/** Of the whole document: equal hashes need no work. */
 	readonly contentHash: string;
+}
+
+/** What is told of a chunk without its text. */
+export interface ChunkSummary extends IndexedDocument {
+	/** 0-based position of the chunk in its document. */
+	readonly ordinal: number;
+	readonly tokens: number;
+	readonly fields: Readonly<Record<string, FieldValue>>;
 }
 
 /** A chunk as it is written. */
@@ -69,6 +80,8 @@ export interface IndexReader {
 	passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>>;
 	/** Every document once, in no order. */
 	documents(): AsyncIterable<IndexedDocument>;
+	/** Every chunk once, in no order. */
+	summaries(): AsyncIterable<ChunkSummary>;
 	/** Reads every row and vector once, to tell damage from a passing fault, and returns their number. Throws when one cannot be read. */
 	readEverything(): Promise<number>;
 	/** Only when no search uses it. */
@@ -84,6 +97,8 @@ export interface IndexWriter {
 	readonly table: string;
 	/** Every document of the newest version once, in no order. */
 	documents(): AsyncIterable<IndexedDocument>;
+	/** Every chunk of the newest version once, in no order. */
+	summaries(): AsyncIterable<ChunkSummary>;
 	/** Replaces or adds whole documents: first what was there goes, then the rows come. */
 	write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void>;
 	remove(documents: readonly DocumentRef[]): Promise<void>;

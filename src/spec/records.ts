@@ -1,5 +1,6 @@
 import type { AuditEntry } from './audit.ts';
 import type { GenerationStore } from './generations.ts';
+import type { QuarantineStore } from './quarantine.ts';
 import type { IngestReport } from './retrieval.ts';
 import type { Counter } from './shared-state.ts';
 import type { SettingsRecord } from './tenants.ts';
@@ -111,6 +112,8 @@ export interface RecordStore {
 	putSpace(space: SpaceRecord): Promise<void>;
 	/** The latest used first. */
 	listSpaces(): Promise<readonly SpaceRecord[]>;
+	/** Documents that did not come in. */
+	readonly quarantine: QuarantineStore;
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;

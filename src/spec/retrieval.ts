@@ -137,7 +137,16 @@ export interface EmbeddingIdentity {
 	readonly tokensMax: number;
 }
 
-/** What one source did in one ingestion run. seen = new + changed + unchanged + failed. */
+/** A document that did not come in, and why. */
+export interface LeftOut {
+	readonly document: string;
+	readonly reason: string;
+}
+
+/**
+ * What one source did in one ingestion run. seen = new + changed + unchanged + quarantined + failures; every document
+ * that the source or the live generation holds of it is unchanged, new or changed, quarantined, failed or deleted.
+ */
 export interface SourceReport {
 	readonly source: string;
 	readonly seen: number;
@@ -145,10 +154,38 @@ export interface SourceReport {
 	readonly changed: number;
 	readonly unchanged: number;
 	readonly deleted: number;
-	readonly failed: readonly { readonly document: string; readonly reason: string }[];
+	/** Documents that do not fit the rules of the source. */
+	readonly quarantined: number;
+	/** Documents that could not be read or embedded, those with an id that came before, and folders that could not be listed. */
+	readonly failures: number;
+	/** Of the failures, those with an id that came before: the first one counts. */
+	readonly repeated: number;
+	/** Documents of the live generation in folders that could not be listed. They stay, and count as failed. */
+	readonly unreachable: number;
+	/** Quarantined and failed documents of which an earlier version stays in the index. */
+	readonly kept: number;
+	/** The first failures and misfits; the quarantine lists them all. */
+	readonly failed: readonly LeftOut[];
+	readonly misfits: readonly LeftOut[];
+	/** Chunks and tokens that were written. */
 	readonly chunks: number;
 	readonly tokens: number;
 	readonly seconds: number;
+}
+
+/** What one run spent on embeddings. */
+export interface EmbeddingReport {
+	/** Calls that were answered, and calls that failed: documents in them were tried again in smaller parts, or are reported as failed. */
+	readonly calls: number;
+	readonly failed: number;
+	readonly texts: number;
+	readonly tokens: number;
+	/** Micro-dollars. */
+	readonly costMicros: number;
+	/** `estimated` when a part of it is: an unknown price, or tokens that the provider did not count. */
+	readonly costSource: 'reported' | 'estimated';
+	/** The cap; null: none. */
+	readonly costMicrosMax: number | null;
 }
 
 export interface IngestReport {
@@ -161,6 +198,8 @@ export interface IngestReport {
 	/** What the run built and its checks refused; null when nothing was. */
 	readonly refused: { readonly generation: string; readonly verification: VerificationReport } | null;
 	readonly sources: readonly SourceReport[];
+	/** Null without an embedder, and in runs of before it was told. */
+	readonly embedding?: EmbeddingReport | null | undefined;
 }
 
 export interface IngestProgress {
@@ -169,12 +208,19 @@ export interface IngestProgress {
 	readonly done: number;
 	/** Null while the source is still being scanned. */
 	readonly total: number | null;
+	/** Tokens that were embedded in this run so far, and what they cost; left out without an embedder. */
+	readonly tokens?: number | undefined;
+	readonly costMicros?: number | undefined;
+}
+
+export interface IngestOptions {
+	readonly signal: AbortSignal;
+	readonly onProgress?: (progress: IngestProgress) => void;
+	/** Takes what the run finds for right, however much it differs from what is live. */
+	readonly accept?: boolean;
 }
 
 /** Builds index generations from sources. One run at a time per collection; a second one waits for the first. */
 export interface Ingester {
-	ingest(
-		collection: string,
-		options: { signal: AbortSignal; onProgress?: (progress: IngestProgress) => void },
-	): Promise<IngestReport>;
+	ingest(collection: string, options: IngestOptions): Promise<IngestReport>;
 }

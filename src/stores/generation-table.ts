@@ -8,7 +8,9 @@ import {
 	type PointerMove,
 } from '../spec/generations.ts';
 import type { AuditEntry } from '../spec/records.ts';
-import { count, json, verificationReport } from './record-rows.ts';
+import { json } from './json-column.ts';
+import { count } from './record-rows.ts';
+import { verificationReport } from './report-row.ts';
 import type { SqliteStatements } from './sqlite-statements.ts';
 
 const COLUMNS = `collection, sequence, generation, state, index_table AS "table", run_id AS runId, manifest, documents, chunks,

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { organisationSettings, tenantSettings } from '../contracts/limits-schema.ts';
-import type { VerificationReport } from '../spec/generations.ts';
 import {
 	type Allowance,
 	AUDIT_ACTIONS,
@@ -10,22 +9,10 @@ import {
 	SCOPES,
 	type SpaceRecord,
 } from '../spec/records.ts';
-import type { IngestReport } from '../spec/retrieval.ts';
 import { LIMITS } from '../spec/shared-state.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
-
-/** A JSON column: text that must parse, and whose value must satisfy `schema`. */
-export function json<T extends z.ZodType>(schema: T) {
-	const parsed = z.string().transform((text, context) => {
-		try {
-			return JSON.parse(text) as unknown;
-		} catch {
-			context.addIssue({ code: 'custom', message: 'not JSON' });
-			return z.NEVER;
-		}
-	});
-	return parsed.pipe(schema);
-}
+import { json } from './json-column.ts';
+import { ingestReport } from './report-row.ts';
 
 export const count = z.int().min(0);
 
@@ -51,44 +38,6 @@ export const auditRow: z.ZodType<AuditEntry> = z.object({
 	detail: json(z.record(z.string(), z.union([z.string(), z.number(), z.null()]))),
 });
 
-export const verificationReport: z.ZodType<VerificationReport> = z.object({
-	at: z.int(),
-	passed: z.boolean(),
-	checks: z.array(
-		z.object({
-			check: z.string(),
-			passed: z.boolean(),
-			overrulable: z.boolean(),
-			message: z.string(),
-			detail: z.json(),
-		}),
-	),
-});
-
-const refusal = z.object({ generation: z.string(), verification: verificationReport });
-
-const report: z.ZodType<IngestReport> = z.object({
-	runId: z.string(),
-	collection: z.string(),
-	generation: z.string().nullable(),
-	promoted: z.boolean(),
-	refused: refusal.nullable().default(null),
-	sources: z.array(
-		z.object({
-			source: z.string(),
-			seen: count,
-			new: count,
-			changed: count,
-			unchanged: count,
-			deleted: count,
-			failed: z.array(z.object({ document: z.string(), reason: z.string() })),
-			chunks: count,
-			tokens: count,
-			seconds: z.number(),
-		}),
-	),
-});
-
 export const spaceRow: z.ZodType<SpaceRecord> = z.object({
 	name: z.string(),
 	space: json(z.unknown()),
@@ -102,7 +51,7 @@ export const runRow: z.ZodType<RunRecord> = z.object({
 	startedAt: z.int(),
 	endedAt: z.int().nullable(),
 	outcome: z.enum(['running', 'succeeded', 'refused', 'failed', 'cancelled']),
-	report: json(report).nullable(),
+	report: json(ingestReport).nullable(),
 	error: z.string().nullable(),
 });
 

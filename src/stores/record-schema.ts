@@ -127,5 +127,27 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			SELECT promoted_at, collection, 'promotion', NULL, generation, 'process', 'live before moves were recorded'
 			FROM index_pointers;
 		DROP TABLE index_pointers;`,
+		`CREATE TABLE quarantine (
+			id TEXT PRIMARY KEY,
+			collection TEXT NOT NULL,
+			source TEXT NOT NULL,
+			document TEXT NOT NULL,
+			kind TEXT NOT NULL,
+			reasons TEXT NOT NULL,
+			content_hash TEXT,
+			rules_hash TEXT NOT NULL,
+			run_id TEXT NOT NULL,
+			first_at INTEGER NOT NULL,
+			last_at INTEGER NOT NULL,
+			kept INTEGER NOT NULL,
+			state TEXT NOT NULL
+		) STRICT, WITHOUT ROWID;
+		CREATE INDEX quarantine_by_place ON quarantine (collection, source, document);
+		CREATE TABLE ingested (
+			collection TEXT PRIMARY KEY,
+			index_table TEXT NOT NULL,
+			rules_hash TEXT NOT NULL,
+			unlisted INTEGER NOT NULL
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ALERT_SEVERITIES, type AlertRecord } from '../spec/alerts.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
-import { json } from './record-rows.ts';
+import { json } from './json-column.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 

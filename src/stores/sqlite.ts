@@ -15,6 +15,7 @@ import type { SettingsRecord } from '../spec/tenants.ts';
 import { GenerationTable } from './generation-table.ts';
 import { allowanceRow, auditRow, keyRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
+import { SqliteQuarantine } from './sqlite-quarantine.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
 const AUDIT_MS_MAX = 400 * 86_400_000;
@@ -39,10 +40,12 @@ export function openSqliteRecords(file: string): RecordStore {
 class SqliteRecords implements RecordStore {
 	readonly generations: GenerationTable;
 	readonly #sql: SqliteStatements;
+	readonly quarantine: SqliteQuarantine;
 
 	constructor(sql: SqliteStatements) {
 		this.#sql = sql;
 		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
+		this.quarantine = new SqliteQuarantine(sql);
 	}
 
 	async putKey(key: KeyRecord, entry?: AuditEntry): Promise<void> {

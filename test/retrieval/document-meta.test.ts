@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mergeMeta, metaOf, NO_META, readInstant } from '../../src/retrieval/document-meta.ts';
+import { readInstant } from '../../src/base/instant.ts';
+import { mergeMeta, metaOf, NO_META } from '../../src/retrieval/document-meta.ts';
 import { plainText } from '../../src/retrieval/document-text.ts';
 import { readHtml } from '../../src/retrieval/readers/html.ts';
 import { readPdf } from '../../src/retrieval/readers/pdf.ts';

@@ -4,6 +4,7 @@ import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { NO_META } from '../../src/retrieval/document-meta.ts';
 import { DocumentReader, type DocumentTask } from '../../src/retrieval/document-reader.ts';
 import { chunkerConfig } from '../support/chunker-config.ts';
+import { ingestion } from '../support/retrieval-fixture.ts';
 
 const readers: DocumentReader[] = [];
 
@@ -20,6 +21,8 @@ afterEach(async () => {
 const task = (text: string): DocumentTask => ({
 	document: { id: 'a.md', format: 'markdown', bytes: Buffer.from(text), title: 'a', meta: NO_META },
 	chunker: chunkerConfig({ tokensMax: 100, tokensMin: 10 }),
+	rules: ingestion().documents,
+	now: 0,
 });
 const never = new AbortController().signal;
 

@@ -71,6 +71,11 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		metrics: async () => '',
 		isTellingOthers: () => false,
 		ingest: () => Promise.reject(new Error('no collection')),
+		quarantine: {
+			list: async () => ({ entries: [], count: { held: 0, retry: 0, dropped: 0, unlisted: 0 } }),
+			find: () => Promise.reject(new Error('no quarantine')),
+			mark: async () => 0,
+		},
 		readiness: () => ({
 			ready: true,
 			waitingFor: [],

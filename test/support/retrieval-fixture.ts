@@ -6,12 +6,15 @@ import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { CollectionConfig, SourceConfig } from '../../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../../src/contracts/embedder.ts';
+import { collection as collectionSchema } from '../../src/contracts/collection-schema.ts';
+import { ingestionOf } from '../../src/contracts/compile-ingestion.ts';
+import type { IngestionConfig } from '../../src/contracts/document-rules.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
 import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
-import type { IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
+import type { IngestOptions, IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 import { chunkerConfig } from './chunker-config.ts';
 
@@ -30,7 +33,7 @@ export interface RetrievalFixture {
 	retrieval: Retrieval;
 	/** Writes files below `dir`. */
 	write(files: Readonly<Record<string, string | Uint8Array>>): Promise<void>;
-	ingest(collection?: string): Promise<IngestReport>;
+	ingest(collection?: string, options?: Partial<IngestOptions>): Promise<IngestReport>;
 	search(query: string, options?: { k?: number; mode?: SearchMode; collection?: string }): Promise<SearchResult>;
 	/** Closes retrieval and opens another one on the same data, as a restart does. */
 	restart(config?: RetrievalConfig): Promise<void>;
@@ -74,6 +77,13 @@ export const SEARCH: CollectionConfig['search'] = {
 	vectorTimeoutMs: 10_000,
 };
 
+/** As plimsoll.yaml would say it: the keys `documents` and `ingestion` of a collection. */
+export function ingestion(
+	written: { documents?: Record<string, unknown>; ingestion?: Record<string, unknown> } = {},
+): IngestionConfig {
+	return ingestionOf(collectionSchema.parse({ sources: { any: { kind: 'folder', path: '.' } }, ...written }));
+}
+
 export function collection(
 	sources: readonly SourceConfig[],
 	overrides: Partial<CollectionConfig> = {},
@@ -84,6 +94,7 @@ export function collection(
 		chunker: chunkerConfig(),
 		embedder: null,
 		access: null,
+		ingestion: ingestion(),
 		search: SEARCH,
 		generations: { keep: 1 },
 		...overrides,
@@ -143,7 +154,8 @@ export async function openRetrievalFixture(
 				await writeFile(path.join(dir, name), content);
 			}
 		},
-		ingest: (name = 'docs') => fixture.retrieval.ingester.ingest(name, { signal: new AbortController().signal }),
+		ingest: (name = 'docs', ingestOptions = {}) =>
+			fixture.retrieval.ingester.ingest(name, { signal: new AbortController().signal, ...ingestOptions }),
 		search: (query, { k = 5, mode, collection: name = 'docs' } = {}) =>
 			fixture.retrieval.retriever.search({
 				collection: name,

@@ -2,6 +2,7 @@ import { MatchQuery, type Table } from '@lancedb/lancedb';
 import type { Table as ArrowTable } from 'apache-arrow';
 import type {
 	Candidate,
+	ChunkSummary,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -9,7 +10,7 @@ import type {
 	RowRef,
 } from '../../spec/index-store.ts';
 import type { Passage } from '../../spec/retrieval.ts';
-import { documentsOf } from './documents.ts';
+import { documentsOf, summariesOf } from './documents.ts';
 import { predicate } from './predicate.ts';
 import { flagColumns, passageColumns, toPassage } from './rows.ts';
 
@@ -82,6 +83,10 @@ export class LanceReader implements IndexReader {
 
 	documents(): AsyncIterable<IndexedDocument> {
 		return documentsOf(this.#table);
+	}
+
+	summaries(): AsyncIterable<ChunkSummary> {
+		return summariesOf(this.#table);
 	}
 
 	async readEverything(): Promise<number> {

@@ -40,10 +40,14 @@ export function fieldColumn(field: string): string {
 	return `field_${field}`;
 }
 
-/** The columns of a table that make a passage. */
+/** The columns of a table that make a passage: what is Plimsoll's own is not shown. */
 export function passageColumns(schema: Schema): string[] {
-	const fields = schema.fields.map(({ name }) => name).filter((name) => name.startsWith(fieldColumn('')));
-	return [...PASSAGE_COLUMNS, ...fields];
+	return [...PASSAGE_COLUMNS, ...fieldColumns(schema).filter((name) => !name.startsWith(fieldColumn('_')))];
+}
+
+/** The columns of all fields of a table. */
+export function fieldColumns(schema: Schema): string[] {
+	return schema.fields.map(({ name }) => name).filter((name) => name.startsWith(fieldColumn('')));
 }
 
 /** The columns of a table that hold booleans. */
@@ -153,7 +157,11 @@ export function toPassage(stored: unknown, flags: ReadonlySet<string>): Passage 
 	};
 }
 
-function fieldsOf(row: Readonly<Record<string, unknown>>, flags: ReadonlySet<string>): Record<string, FieldValue> {
+/** The fields of a stored row. */
+export function fieldsOf(
+	row: Readonly<Record<string, unknown>>,
+	flags: ReadonlySet<string>,
+): Record<string, FieldValue> {
 	const prefix = fieldColumn('');
 	const columns = Object.entries(row).filter(([name]) => name.startsWith(prefix));
 	return Object.fromEntries(

@@ -1,8 +1,15 @@
 import { type Connection, Index, type Table } from '@lancedb/lancedb';
 import { PlimsollError } from '../../spec/errors.ts';
-import type { DocumentRef, IndexedDocument, IndexRow, IndexWriter, TableShape } from '../../spec/index-store.ts';
+import type {
+	ChunkSummary,
+	DocumentRef,
+	IndexedDocument,
+	IndexRow,
+	IndexWriter,
+	TableShape,
+} from '../../spec/index-store.ts';
 import { storageFailure } from '../storage-failure.ts';
-import { documentsOf } from './documents.ts';
+import { documentsOf, summariesOf } from './documents.ts';
 import { documentsPredicate } from './predicate.ts';
 import { arrowSchema, toArrow } from './rows.ts';
 import { TOKENIZER } from './text.ts';
@@ -44,13 +51,12 @@ export class LanceWriter implements IndexWriter {
 		return this.#shape.table;
 	}
 
-	async *documents(): AsyncGenerator<IndexedDocument> {
-		const rest = documentsOf(this.#table);
-		for (;;) {
-			const next = await this.#guarded(() => rest.next());
-			if (next.done) return;
-			yield next.value;
-		}
+	documents(): AsyncGenerator<IndexedDocument> {
+		return this.#read(documentsOf(this.#table));
+	}
+
+	summaries(): AsyncGenerator<ChunkSummary> {
+		return this.#read(summariesOf(this.#table));
 	}
 
 	async write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void> {
@@ -119,6 +125,14 @@ export class LanceWriter implements IndexWriter {
 			'index_conflict',
 			`The index table ${this.table} was changed by another writer meanwhile; run the ingestion again.`,
 		);
+	}
+
+	async *#read<T>(rest: AsyncGenerator<T>): AsyncGenerator<T> {
+		for (;;) {
+			const next = await this.#guarded(() => rest.next());
+			if (next.done) return;
+			yield next.value;
+		}
 	}
 
 	#guarded<T>(run: () => Promise<T>): Promise<T> {

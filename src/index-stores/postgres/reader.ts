@@ -1,5 +1,6 @@
 import type {
 	Candidate,
+	ChunkSummary,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -8,9 +9,9 @@ import type {
 } from '../../spec/index-store.ts';
 import type { Passage } from '../../spec/retrieval.ts';
 import type { Database, Row } from './database.ts';
-import { documentsOf, documentsStatement } from './documents.ts';
+import { allRows, documentsStatement, summariesStatement } from './documents.ts';
 import { Parameters, predicate } from './predicate.ts';
-import { asVector, PASSAGE_COLUMNS, toPassage } from './rows.ts';
+import { asVector, PASSAGE_COLUMNS, toDocument, toPassage, toSummary } from './rows.ts';
 import { storable } from './storable.ts';
 import { alive, type StoredTable, storedTable } from './tables.ts';
 
@@ -101,11 +102,13 @@ export class PostgresReader implements IndexReader {
 		return new Map(found.map((row) => toPassage(row, columns)).map((passage) => [passage.chunkId, passage]));
 	}
 
-	documents(): AsyncIterable<IndexedDocument> {
-		const sql = documentsStatement(this.#table.rows, alive('$3'));
-		return documentsOf((after, limit) =>
-			this.#database.query(sql, [after, limit, this.place.version], PAGE_TIMEOUT_MS),
-		);
+	async *documents(): AsyncGenerator<IndexedDocument> {
+		for await (const row of this.#all(documentsStatement(this.#table.rows, alive('$3')))) yield toDocument(row);
+	}
+
+	async *summaries(): AsyncGenerator<ChunkSummary> {
+		const { rows, columns } = this.#table;
+		for await (const row of this.#all(summariesStatement(rows, columns, alive('$3')))) yield toSummary(row, columns);
 	}
 
 	async readEverything(): Promise<number> {
@@ -124,6 +127,11 @@ export class PostgresReader implements IndexReader {
 			if (page.length < PAGE || last === undefined) return read;
 			after = String(last.row);
 		}
+	}
+
+	#all(sql: string): AsyncGenerator<Row> {
+		const { version } = this.place;
+		return allRows((after, limit) => this.#database.query(sql, [after, limit, version], PAGE_TIMEOUT_MS));
 	}
 
 	close(): void {

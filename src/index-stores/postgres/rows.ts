@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { sha256Of } from '../../base/hash.ts';
-import type { DocumentRef, IndexedDocument, IndexRow } from '../../spec/index-store.ts';
+import type { ChunkSummary, DocumentRef, IndexedDocument, IndexRow } from '../../spec/index-store.ts';
 import type { FieldValue, Passage } from '../../spec/retrieval.ts';
 import type { Columns } from './columns.ts';
 import type { Row } from './database.ts';
@@ -91,7 +91,8 @@ const valueSchema = z.union([z.string(), z.number(), z.boolean(), z.array(z.stri
 /** A stored row as a passage. Throws when the table holds something else. */
 export function toPassage(stored: Row, columns: Columns): Passage {
 	const row = passageSchema.parse(stored);
-	const fields = columns.list.map(({ field, column }): [string, FieldValue] => [field, valueSchema.parse(row[column])]);
+	// What is Plimsoll's own is not shown.
+	const shown = columns.list.filter(({ field }) => !field.startsWith('_'));
 	return {
 		chunkId: row.chunk_id,
 		documentId: row.document_id,
@@ -103,6 +104,19 @@ export function toPassage(stored: Row, columns: Columns): Passage {
 		end: row.end_at,
 		ordinal: row.ordinal,
 		tokens: row.tokens,
-		fields: Object.fromEntries(fields),
+		fields: fieldsOf(row, shown),
 	};
+}
+
+const summarySchema = z.looseObject({ ...documentSchema.shape, ordinal: z.number(), tokens: z.number() });
+
+/** A stored row as a summary. Throws when the table holds something else. */
+export function toSummary(stored: Row, columns: Columns): ChunkSummary {
+	const row = summarySchema.parse(stored);
+	const { ordinal, tokens } = row;
+	return { ...toDocument(row), ordinal, tokens, fields: fieldsOf(row, columns.list) };
+}
+
+function fieldsOf(row: Readonly<Record<string, unknown>>, columns: Columns['list']): Record<string, FieldValue> {
+	return Object.fromEntries(columns.map(({ field, column }) => [field, valueSchema.parse(row[column])]));
 }

@@ -1,9 +1,16 @@
 import { PlimsollError } from '../../spec/errors.ts';
-import type { DocumentRef, IndexedDocument, IndexRow, IndexWriter, TableShape } from '../../spec/index-store.ts';
+import type {
+	ChunkSummary,
+	DocumentRef,
+	IndexedDocument,
+	IndexRow,
+	IndexWriter,
+	TableShape,
+} from '../../spec/index-store.ts';
 import { storageFailure } from '../storage-failure.ts';
-import type { Database, Query } from './database.ts';
-import { documentsOf, documentsStatement } from './documents.ts';
-import { documentKey, insertStatement, toStored } from './rows.ts';
+import type { Database, Query, Row } from './database.ts';
+import { allRows, documentsStatement, summariesStatement } from './documents.ts';
+import { documentKey, insertStatement, toDocument, toStored, toSummary } from './rows.ts';
 import { alive, findOrMake, type StoredTable } from './tables.ts';
 import { B, K1, TEXT_CONFIG } from './text.ts';
 import { diagnose } from './trouble.ts';
@@ -40,10 +47,16 @@ export class PostgresWriter implements IndexWriter {
 	}
 
 	async *documents(): AsyncGenerator<IndexedDocument> {
-		const sql = documentsStatement(this.#stored.rows, alive(null));
-		yield* documentsOf((after, limit) =>
-			this.#guarded(() => this.#database.query(sql, [after, limit], PAGE_TIMEOUT_MS)),
-		);
+		for await (const row of this.#all(documentsStatement(this.#stored.rows, alive(null)))) yield toDocument(row);
+	}
+
+	async *summaries(): AsyncGenerator<ChunkSummary> {
+		const { rows, columns } = this.#stored;
+		for await (const row of this.#all(summariesStatement(rows, columns, alive(null)))) yield toSummary(row, columns);
+	}
+
+	#all(sql: string): AsyncGenerator<Row> {
+		return allRows((after, limit) => this.#guarded(() => this.#database.query(sql, [after, limit], PAGE_TIMEOUT_MS)));
 	}
 
 	async write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void> {

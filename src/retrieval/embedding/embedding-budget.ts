@@ -1,21 +1,6 @@
 import type { EmbeddingCallReport, EmbeddingRun } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
-
-/** What an ingestion spent on embedding. */
-export interface EmbeddingSpend {
-	/** Calls that were answered. */
-	readonly calls: number;
-	/** Calls that failed, repeated ones too. */
-	readonly failed: number;
-	/** Texts that have vectors. */
-	readonly texts: number;
-	readonly tokens: number;
-	readonly costMicros: number;
-	/** `estimated` when a part of it is: an unknown price, or tokens that the provider did not count. */
-	readonly costSource: 'reported' | 'estimated';
-	/** The cap; null: none. */
-	readonly costMicrosMax: number | null;
-}
+import type { EmbeddingReport } from '../../spec/retrieval.ts';
 
 /** The money of one ingestion: what is set aside and what is spent never pass the cap together. */
 export class EmbeddingBudget implements EmbeddingRun {
@@ -29,7 +14,7 @@ export class EmbeddingBudget implements EmbeddingRun {
 		this.#costMicrosMax = costMicrosMax;
 	}
 
-	get spend(): EmbeddingSpend {
+	get spend(): EmbeddingReport {
 		const costSource = this.#estimated ? 'estimated' : 'reported';
 		return { ...this.#spend, costSource, costMicrosMax: this.#costMicrosMax };
 	}

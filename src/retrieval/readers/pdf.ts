@@ -1,6 +1,7 @@
 import { extractText, getDocumentProxy, getMeta } from 'unpdf';
+import { readInstant } from '../../base/instant.ts';
 import type { DocumentMeta } from '../../spec/document.ts';
-import { metaOf, readInstant } from '../document-meta.ts';
+import { metaOf } from '../document-meta.ts';
 import { type DocumentText, plainBlocks } from '../document-text.ts';
 
 /** The text layer of a PDF, pages separated by blank lines. Throws when the file is broken or encrypted; scans have no text. */

@@ -1,0 +1,101 @@
+import { readInstant } from '../base/instant.ts';
+import type { Problem } from '../spec/problem.ts';
+import { dangling } from './dangling.ts';
+import { BUILT_IN_FIELDS } from './document-rules.ts';
+import { usdToMicros } from './money.ts';
+import { patternFault } from './safe-pattern.ts';
+import { isMapping, valueAt } from './schema-node.ts';
+import { problemAt } from './validation.ts';
+import type { FieldPath, YamlDocument } from './yaml-document.ts';
+
+/** Which rules of a field mean something for which types. */
+const RULE_TYPES: Readonly<Record<string, readonly string[]>> = {
+	one_of: ['text', 'number', 'labels'],
+	pattern: ['text', 'labels'],
+	min: ['number', 'time'],
+	max: ['number', 'time'],
+	max_length: ['text', 'labels'],
+};
+
+/** What a schema cannot say about the rules for a collection's documents and about its ingestion. */
+export function documentProblems(document: YamlDocument, path: FieldPath, raw: unknown): Problem[] {
+	const sources = valueAt(raw, ['sources']);
+	const places: FieldPath[] = [
+		['documents'],
+		...(isMapping(sources) ? Object.keys(sources).map((name) => ['sources', name, 'documents']) : []),
+	];
+	const problems: Problem[] = [];
+	const types = new Map<string, { type: unknown; at: string }>();
+	for (const place of places) {
+		const rules = valueAt(raw, place);
+		if (!isMapping(rules)) continue;
+		problems.push(...ruleProblems(document, [...path, ...place], rules));
+		const fields = isMapping(rules.fields) ? rules.fields : {};
+		for (const [name, field] of Object.entries(fields)) {
+			const type = valueAt(field, ['type']);
+			const known = types.get(name);
+			if (!known) types.set(name, { type, at: place.join('.') });
+			else if (known.type !== type) {
+				const message = `${name} is ${String(type)} here and ${String(known.type)} in ${known.at}, but one column holds both`;
+				problems.push(problemAt(document, [...path, ...place, 'fields', name, 'type'], { message }));
+			}
+		}
+	}
+	return [...problems, ...costProblems(document, path, raw)];
+}
+
+function costProblems(document: YamlDocument, path: FieldPath, raw: unknown): Problem[] {
+	const place = ['ingestion', 'cost_usd_max'];
+	const cost = valueAt(raw, place);
+	if (typeof cost !== 'number' || cost < 0 || usdToMicros(cost) !== null) return [];
+	return [problemAt(document, [...path, ...place], { message: `${cost} is finer than a micro-dollar` })];
+}
+
+function ruleProblems(document: YamlDocument, path: FieldPath, rules: Readonly<Record<string, unknown>>): Problem[] {
+	const problems: Problem[] = [];
+	const report = (at: FieldPath, what: { message: string; hint?: string | null }) =>
+		problems.push(problemAt(document, [...path, ...at], what));
+	for (const kind of ['title', 'text']) {
+		const [least, most] = [rules[`${kind}_chars_min`], rules[`${kind}_chars_max`]];
+		if (typeof least === 'number' && typeof most === 'number' && least > most)
+			report([`${kind}_chars_min`], { message: `${least} is above ${kind}_chars_max (${most})` });
+	}
+	const fields = isMapping(rules.fields) ? rules.fields : {};
+	for (const [name, field] of Object.entries(fields)) {
+		if (!isMapping(field)) continue;
+		if (Object.hasOwn(BUILT_IN_FIELDS, name) && field.type !== BUILT_IN_FIELDS[name]) {
+			report(['fields', name, 'type'], { message: `${name} is there already, and is ${BUILT_IN_FIELDS[name]}` });
+		}
+		for (const [at, message] of fieldFaults(field)) report(['fields', name, ...at], { message });
+	}
+	const fresh = valueAt(rules, ['freshness', 'field']);
+	if (typeof fresh === 'string' && fresh !== 'updated_at' && valueAt(fields, [fresh, 'type']) !== 'time') {
+		const times = Object.keys(fields).filter((name) => valueAt(fields, [name, 'type']) === 'time');
+		report(['freshness', 'field'], dangling('field of type time', fresh, [...times, 'updated_at']));
+	}
+	return problems;
+}
+
+function fieldFaults(field: Readonly<Record<string, unknown>>): [FieldPath, string][] {
+	const faults: [FieldPath, string][] = [];
+	const type = String(field.type);
+	for (const [rule, types] of Object.entries(RULE_TYPES)) {
+		if (field[rule] === undefined || types.includes(type)) continue;
+		faults.push([[rule], `${rule} says nothing about a field of type ${type}, only about ${types.join(', ')}`]);
+	}
+	const wrong = (Array.isArray(field.one_of) ? field.one_of : []).findIndex(
+		(value) => typeof value !== (type === 'number' ? 'number' : 'string'),
+	);
+	if (wrong >= 0 && RULE_TYPES.one_of?.includes(type)) {
+		faults.push([['one_of', wrong], `no value of a field of type ${type}`]);
+	}
+	for (const bound of ['min', 'max']) {
+		const value = field[bound];
+		if (type === 'number' && typeof value === 'string') faults.push([[bound], 'not a number']);
+		if (type === 'time' && value !== undefined && readInstant(value) === null)
+			faults.push([[bound], 'not an instant such as 2024-01-31 or 2024-01-31T12:00Z']);
+	}
+	const pattern = typeof field.pattern === 'string' ? patternFault(field.pattern) : null;
+	if (pattern) faults.push([['pattern'], pattern]);
+	return faults;
+}

@@ -1,0 +1,36 @@
+import type { CollectionConfig } from '../../contracts/collection.ts';
+import { PlimsollError } from '../../spec/errors.ts';
+import type { Counts } from './counts.ts';
+
+/** How one source stands before anything of it is removed. */
+export interface Standing {
+	readonly counts: Counts;
+	/** Documents in the live generation. */
+	readonly live: number;
+	/** Documents that would be in the next one. */
+	readonly next: number;
+}
+
+/**
+ * Holds what a run found against what is live, before it removes anything: a source that returns half is more often
+ * broken than halved. Throws PlimsollError `ingestion_stopped` that names each source and what is wrong with it.
+ */
+export function assertPlausible({ name, ingestion }: CollectionConfig, standings: readonly Standing[]): void {
+	const { documentsDropMax, failedShareMax, quarantinedShareMax, documentsMin } = ingestion.checks;
+	const faults: string[] = [];
+	for (const { counts, live, next } of standings) {
+		const { source, seen, failures, quarantined } = counts;
+		const check = (documents: number, of: number, { max, key }: { max: number; key: string }, what: string) => {
+			if (documents < documentsMin || documents <= of * max) return;
+			faults.push(`${source}: ${documents} of ${of} documents ${what}, more than ${key} (${max})`);
+		};
+		check(live - next, live, { max: documentsDropMax, key: 'documents_drop_max' }, 'would be gone');
+		check(failures, seen, { max: failedShareMax, key: 'failed_share_max' }, 'failed');
+		check(quarantined, seen, { max: quarantinedShareMax, key: 'quarantined_share_max' }, 'do not fit');
+	}
+	if (faults.length === 0) return;
+	throw new PlimsollError(
+		'ingestion_stopped',
+		`The ingestion of ${name} stopped before anything was removed or went live: ${faults.join('; ')}. Look at the source and at plimsoll quarantine list ${name}; where this is right, plimsoll ingest ${name} --accept takes it.`,
+	);
+}
