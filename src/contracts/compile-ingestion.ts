@@ -1,7 +1,7 @@
 import { readInstant } from '../base/instant.ts';
 import type { RawCollection } from './collection-schema.ts';
 import type { DocumentRules, FieldRule, IngestionConfig } from './document-rules.ts';
-import type { RawDocumentRules } from './document-schema.ts';
+import { FIELD_CHARS_MAX, type RawDocumentRules } from './document-schema.ts';
 import { usdToMicros } from './money.ts';
 
 const DAY_MS = 86_400_000;
@@ -48,11 +48,11 @@ function fieldRuleOf(name: string, raw: RawDocumentRules['fields'][string]): Fie
 		type: raw.type,
 		from: raw.from ?? name,
 		required: raw.required,
-		oneOf: raw.one_of ?? null,
-		pattern: raw.pattern ?? null,
-		min: boundOf(raw.min),
-		max: boundOf(raw.max),
-		lengthMax: raw.max_length,
+		oneOf: ('one_of' in raw ? raw.one_of : null) ?? null,
+		pattern: ('pattern' in raw ? raw.pattern : null) ?? null,
+		min: 'min' in raw ? boundOf(raw.min) : null,
+		max: 'max' in raw ? boundOf(raw.max) : null,
+		lengthMax: 'max_length' in raw ? raw.max_length : FIELD_CHARS_MAX,
 	};
 }
 

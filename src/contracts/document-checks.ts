@@ -8,15 +8,6 @@ import { isMapping, valueAt } from './schema-node.ts';
 import { problemAt } from './validation.ts';
 import type { FieldPath, YamlDocument } from './yaml-document.ts';
 
-/** Which rules of a field mean something for which types. */
-const RULE_TYPES: Readonly<Record<string, readonly string[]>> = {
-	one_of: ['text', 'number', 'labels'],
-	pattern: ['text', 'labels'],
-	min: ['number', 'time'],
-	max: ['number', 'time'],
-	max_length: ['text', 'labels'],
-};
-
 /** What a schema cannot say about the rules for a collection's documents and about its ingestion. */
 export function documentProblems(document: YamlDocument, path: FieldPath, raw: unknown): Problem[] {
 	const sources = valueAt(raw, ['sources']);
@@ -78,23 +69,13 @@ function ruleProblems(document: YamlDocument, path: FieldPath, rules: Readonly<R
 
 function fieldFaults(field: Readonly<Record<string, unknown>>): [FieldPath, string][] {
 	const faults: [FieldPath, string][] = [];
-	const type = String(field.type);
-	for (const [rule, types] of Object.entries(RULE_TYPES)) {
-		if (field[rule] === undefined || types.includes(type)) continue;
-		faults.push([[rule], `${rule} says nothing about a field of type ${type}, only about ${types.join(', ')}`]);
+	const { type, min, max } = field;
+	for (const [key, value] of Object.entries({ min, max })) {
+		if (type !== 'time' || typeof value !== 'string' || readInstant(value) !== null) continue;
+		faults.push([[key], 'not an instant such as 2024-01-31 or 2024-01-31T12:00Z']);
 	}
-	const wrong = (Array.isArray(field.one_of) ? field.one_of : []).findIndex(
-		(value) => typeof value !== (type === 'number' ? 'number' : 'string'),
-	);
-	if (wrong >= 0 && RULE_TYPES.one_of?.includes(type)) {
-		faults.push([['one_of', wrong], `no value of a field of type ${type}`]);
-	}
-	for (const bound of ['min', 'max']) {
-		const value = field[bound];
-		if (type === 'number' && typeof value === 'string') faults.push([[bound], 'not a number']);
-		if (type === 'time' && value !== undefined && readInstant(value) === null)
-			faults.push([[bound], 'not an instant such as 2024-01-31 or 2024-01-31T12:00Z']);
-	}
+	const [least, most] = [min, max].map((value) => (type === 'time' ? readInstant(value) : value));
+	if (typeof least === 'number' && typeof most === 'number' && least > most) faults.push([['min'], 'it is above max']);
 	const pattern = typeof field.pattern === 'string' ? patternFault(field.pattern) : null;
 	if (pattern) faults.push([['pattern'], pattern]);
 	return faults;

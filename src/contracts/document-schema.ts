@@ -5,42 +5,79 @@ import { integer, text } from './fields.ts';
 /** The most that is kept of a field's text, see retrieval/document-meta. */
 export const FIELD_CHARS_MAX = 4_000;
 
+const from = text(1, 100, {
+	description: 'The name under which documents state it, with dots where it is nested.',
+	examples: ['author.name'],
+	'x-default': 'the name of the field',
+}).optional();
+const required = z.boolean().meta({ description: 'Whether a document without it is quarantined.' }).default(false);
+const texts = z
+	.array(z.string().max(FIELD_CHARS_MAX))
+	.min(1)
+	.max(1_000)
+	.meta({ description: 'The only values.', examples: [['AB-1', 'CD-2']] })
+	.optional();
+const pattern = text(1, 200, {
+	description:
+		'A regular expression that the whole text, or each label, matches. Nested repetition, look-around and back-references are refused, because they can take for ever.',
+	examples: ['[A-Z]{2}-\\d+'],
+}).optional();
+const maxLength = integer(1, FIELD_CHARS_MAX, {
+	description: 'The longest text or label.',
+	'x-unit': 'UTF-16 code units',
+}).default(FIELD_CHARS_MAX);
+const number = (description: string, example: number) =>
+	z
+		.number()
+		.meta({ description, examples: [example] })
+		.optional();
+const instant = (description: string, example: string) =>
+	z
+		.string()
+		.max(64)
+		.meta({ description, examples: [example], 'x-expected': 'an instant such as 2024-01-31' })
+		.optional();
+
 const field = z
-	.strictObject({
-		type: z.enum(['text', 'number', 'boolean', 'time', 'labels']).meta({
-			description:
-				'`text` is compared whole; `labels` is a list of texts; `time` is stated as ISO 8601 or RFC 1123. Nothing else is converted: the text "5" is no number.',
+	.discriminatedUnion('type', [
+		z.strictObject({
+			type: z.literal('text').meta({ description: 'Text that is compared whole.' }),
+			from,
+			required,
+			one_of: texts,
+			pattern,
+			max_length: maxLength,
 		}),
-		from: text(1, 100, {
-			description: 'The name under which documents state it, with dots where it is nested.',
-			examples: ['author.name'],
-			'x-default': 'the name of the field',
-		}).optional(),
-		required: z.boolean().meta({ description: 'Whether a document without it is quarantined.' }).default(false),
-		one_of: z
-			.array(z.union([z.string().max(FIELD_CHARS_MAX), z.number()]))
-			.min(1)
-			.max(1_000)
-			.meta({ description: 'The only values of a text or number, or labels of a list.' })
-			.optional(),
-		pattern: text(1, 200, {
-			description:
-				'A regular expression that the whole text, or each label, matches. Nested repetition, look-around and back-references are refused, because they can take for ever.',
-			examples: ['[A-Z]{2}-\\d+'],
-		}).optional(),
-		min: z
-			.union([z.number(), z.string().max(64)])
-			.meta({ description: 'The least number, or the earliest time (ISO 8601).', examples: [0] })
-			.optional(),
-		max: z
-			.union([z.number(), z.string().max(64)])
-			.meta({ description: 'The greatest number, or the latest time (ISO 8601).', examples: [100] })
-			.optional(),
-		max_length: integer(1, FIELD_CHARS_MAX, {
-			description: 'The longest text or label.',
-			'x-unit': 'UTF-16 code units',
-		}).default(FIELD_CHARS_MAX),
-	})
+		z.strictObject({
+			type: z.literal('number').meta({ description: 'A number; the text "5" is none.' }),
+			from,
+			required,
+			one_of: z
+				.array(z.number())
+				.min(1)
+				.max(1_000)
+				.meta({ description: 'The only values.', examples: [[1, 2]] })
+				.optional(),
+			min: number('The least number.', 0),
+			max: number('The greatest number.', 100),
+		}),
+		z.strictObject({ type: z.literal('boolean').meta({ description: 'True or false.' }), from, required }),
+		z.strictObject({
+			type: z.literal('time').meta({ description: 'An instant, as ISO 8601 or RFC 1123.' }),
+			from,
+			required,
+			min: instant('The earliest instant.', '2015-01-01'),
+			max: instant('The latest instant.', '2035-01-01'),
+		}),
+		z.strictObject({
+			type: z.literal('labels').meta({ description: 'A list of texts.' }),
+			from,
+			required,
+			one_of: texts,
+			pattern,
+			max_length: maxLength,
+		}),
+	])
 	.meta({ description: 'One field: a typed column of the index that searches can filter by.' });
 
 const fieldName = z
@@ -61,7 +98,7 @@ export const documentRules = z
 			.meta({
 				description: `What documents state of themselves, by name. ${Object.keys(BUILT_IN_FIELDS).join(', ')} are there without being declared.`,
 				'x-expected': 'a mapping of names to fields',
-				'x-names': ['product', 'updated'],
+				'x-names': ['product', 'price', 'public', 'released', 'tags'],
 			})
 			.default({}),
 		language: z
@@ -77,7 +114,11 @@ export const documentRules = z
 		freshness: z
 			.strictObject({
 				field: text(1, 64, { description: 'A field of type time, or `updated_at`.', examples: ['updated_at'] }),
-				max_age_days: integer(1, 36_500, { description: 'Older documents are quarantined.', 'x-unit': 'days' }),
+				max_age_days: integer(1, 36_500, {
+					description: 'Older documents are quarantined.',
+					'x-unit': 'days',
+					examples: [365],
+				}),
 			})
 			.meta({ description: 'How old documents may be; a document without the field is not fresh. Null: any age.' })
 			.nullable()

@@ -47,5 +47,3 @@ export const ingestion = z
 	})
 	.prefault({})
 	.meta({ description: 'How documents are taken in.' });
-
-export type RawIngestion = z.output<typeof ingestion>;

@@ -7,7 +7,7 @@ import { type Exchange, pathParameter, queryParameter, type Route } from './rout
 const PATH = '/admin/collections/{collection}/quarantine';
 
 /** `POST …/quarantine/retry` and `…/drop`. */
-export const QuarantineBody = z.strictObject({ ids: z.array(z.string().min(1).max(100)).min(1).max(1_000).nullish() });
+const QuarantineBody = z.strictObject({ ids: z.array(z.string().min(1).max(100)).min(1).max(1_000).nullish() });
 
 /** Documents that did not come in, with the reasons. */
 export const QUARANTINE_ROUTES: readonly Route[] = [

@@ -1,4 +1,7 @@
+import { canonicalJson } from '../base/canonical-json.ts';
+import { compareStatistics } from './ingestion/compare-statistics.ts';
 import { conserve } from './ingestion/conserve.ts';
+import { parseStatistics } from './ingestion/statistics.ts';
 import { isInSpace } from './manifest.ts';
 import type { Check } from './verification.ts';
 
@@ -49,5 +52,23 @@ const conservation: Check = {
 	},
 };
 
+/** What is in it is much like what is live: a field that emptied or another mix of languages is more often a fault than a wish. */
+const statistics: Check = {
+	name: 'statistics',
+	overrulable: true,
+	async run({ index, config, statistics: taken, live, run }) {
+		const before = parseStatistics(live?.statistics);
+		const now = parseStatistics(taken);
+		if (!live || !before || !now) return null;
+		const sameCut = canonicalJson(live.index.manifest.chunker) === canonicalJson(index.manifest.chunker);
+		const shifts = compareStatistics(before, now, { checks: config.ingestion.checks, sameCut });
+		const detail = { shifts: shifts.map(({ source, what, message }) => ({ source, what, message })) };
+		if (shifts.length === 0) return { passed: true, message: 'much like what is live', detail };
+		const found = shifts.map(({ source, message }) => `${source}: ${message}`).join('; ');
+		if (run?.accept) return { passed: true, message: `accepted: ${found}`, detail };
+		return { passed: false, message: `${found}; where this is right, ingest with --accept`, detail };
+	},
+};
+
 /** What every generation is held to, before the checks that are given to it. */
-export const BASIC_CHECKS: readonly Check[] = [damage, identity, conservation];
+export const BASIC_CHECKS: readonly Check[] = [damage, identity, conservation, statistics];

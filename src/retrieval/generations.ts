@@ -16,6 +16,7 @@ import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import { generationHash, generationName } from './generation-hash.ts';
 import { conserve, type SourceTerms } from './ingestion/conserve.ts';
 import type { Ledger } from './ingestion/ledger.ts';
+import { takeStatistics } from './ingestion/statistics.ts';
 import { type LiveIndex, openIndex } from './live-index.ts';
 import { fusionDescription, type Manifest, tablePrefix } from './manifest.ts';
 import { isRetained } from './retention.ts';
@@ -44,7 +45,8 @@ interface Built {
 	/** What the run knows of every document, and what it reports of its sources. */
 	readonly ledger: Ledger;
 	readonly terms: readonly SourceTerms[];
-	readonly statistics: unknown;
+	/** Whether what was found is right, however much it differs from what is live. */
+	readonly accept: boolean;
 	readonly signal: AbortSignal;
 }
 
@@ -152,7 +154,7 @@ export class Generations {
 			manifest,
 			documents: manifest.documents,
 			chunks,
-			statistics: built.statistics,
+			statistics: await takeStatistics(built.table.summaries(), built.embedder?.identity.tokensMax ?? null),
 			reason: null,
 		};
 		await generations.put(record);
@@ -164,7 +166,7 @@ export class Generations {
 		return kept.flatMap(({ manifest }) => versionOf(manifest) ?? []);
 	}
 
-	async #verify(state: CollectionState, { manifest }: Sealed, built: Built): Promise<VerificationReport> {
+	async #verify(state: CollectionState, { manifest, record }: Sealed, built: Built): Promise<VerificationReport> {
 		const { store, clock, checks } = this.#parts;
 		let index: LiveIndex;
 		try {
@@ -176,7 +178,10 @@ export class Generations {
 			return { at: clock.now(), passed: false, checks: [opened] };
 		}
 		try {
-			return await verify(await this.#candidate(state, index, { ...built, run: built }), { checks, clock });
+			return await verify(
+				await this.#candidate(state, index, { ...built, run: built, statistics: record.statistics }),
+				{ checks, clock },
+			);
 		} finally {
 			index.reader.close();
 		}
@@ -185,7 +190,13 @@ export class Generations {
 	async #candidate(
 		state: CollectionState,
 		index: LiveIndex,
-		{ embedder, space, run, statistics, signal }: Omit<Built, 'table' | 'ledger' | 'terms'> & Pick<Candidate, 'run'>,
+		{
+			embedder,
+			space,
+			run,
+			statistics,
+			signal,
+		}: Pick<Candidate, 'embedder' | 'space' | 'run' | 'statistics' | 'signal'>,
 	): Promise<Candidate> {
 		const { embedders, clock, records } = this.#parts;
 		const { config } = state;

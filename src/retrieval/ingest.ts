@@ -111,7 +111,8 @@ export class CollectionIngester implements Ingester {
 			const { ledger, run } = await this.#write(runId, { config, table, embedder }, options);
 			signal.throwIfAborted();
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
-			const built = { table, embedder, space, ledger, terms: run.terms, statistics: null, signal };
+			const { accept = false } = options;
+			const built = { table, embedder, space, ledger, terms: run.terms, accept, signal };
 			const conclusion = await generations.conclude(build, built);
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
 			return { runId, collection, sources: run.sources, embedding: run.embedding, ...conclusion };

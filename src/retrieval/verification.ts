@@ -19,7 +19,7 @@ export interface Candidate {
 	readonly index: LiveIndex;
 	readonly statistics: unknown;
 	/** What the run that built it knows of every document; null when it is verified later, without reading the sources. */
-	readonly run: { readonly ledger: Ledger; readonly terms: readonly SourceTerms[] } | null;
+	readonly run: { readonly ledger: Ledger; readonly terms: readonly SourceTerms[]; readonly accept: boolean } | null;
 	/** The generation that serves now, and its statistics; null when none does. */
 	readonly live: { readonly index: LiveIndex; readonly statistics: unknown } | null;
 	/** Of the collection, as configured now; null: it has none. */

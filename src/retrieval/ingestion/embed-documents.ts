@@ -84,7 +84,7 @@ async function embedPart<T extends Texts>(
 }
 
 /** What is wrong with vectors, whoever made them; null when nothing is. */
-export function vectorFault(vectors: readonly unknown[], count: number, dimensions: number): string | null {
+function vectorFault(vectors: readonly unknown[], count: number, dimensions: number): string | null {
 	if (vectors.length !== count) return `${vectors.length} vectors came for ${count} texts`;
 	for (const [at, vector] of vectors.entries()) {
 		if (!(vector instanceof Float32Array)) return `the vector of text ${at + 1} of ${count} is missing`;

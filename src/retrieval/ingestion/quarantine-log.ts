@@ -68,7 +68,7 @@ export class QuarantineLog {
 	}
 }
 
-export function entryId(collection: string, { source, document }: Place): string {
+function entryId(collection: string, { source, document }: Place): string {
 	return `qua_${sha256Of([collection, source, document]).slice(0, 12)}`;
 }
 
