@@ -89,8 +89,7 @@ const postgres = z.strictObject({
 export const indexStore = z
 	.discriminatedUnion('kind', [lancedb, postgres])
 	.meta({
-		description:
-			'Where index generations live. Another place is another index: `plimsoll ingest` fills it.',
+		description: 'Where index generations live. Another place is another index: `plimsoll ingest` fills it.',
 		'x-default': 'LanceDB in the data folder',
 	})
 	.optional();

@@ -20,6 +20,7 @@ export const SHAPE: TableShape = {
 		['public', 'boolean'],
 		['updated', 'time'],
 		['groups', 'labels'],
+		['_own', 'text'],
 	]),
 };
 const ASK = { limit: 10, filter: null, timeoutMs: 5_000 };
@@ -33,8 +34,9 @@ export function row(
 	const vector = new Float32Array([Math.cos(angle), Math.sin(angle)]);
 	const passage = { source: 'manual', title: 'T', headingPath: ['A', "it's"], start: 0, end: text.length };
 	const all = { product: null, price: null, public: null, updated: null, groups: null, ...fields };
+	const own = { _own: `own of ${documentId}` };
 	const made = { chunkId: `${documentId}#0`, documentId, text, body: `T\n\n${text}`, textAt: 3, ordinal: 0, tokens: 2 };
-	return { ...passage, ...made, contentHash: `hash of ${text}`, vector, fields: all } satisfies IndexRow;
+	return { ...passage, ...made, contentHash: `hash of ${text}`, vector, fields: { ...all, ...own } } satisfies IndexRow;
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
@@ -93,10 +95,16 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 				near.map(({ row: found }) => found),
 				5_000,
 			);
-			for (const { contentHash, vector, body, textAt, ...passage } of rows) {
-				expect(passages.get(passage.chunkId)).toEqual(passage);
+			for (const { contentHash, vector, body, textAt, fields: stored, ...passage } of rows) {
+				const { _own, ...fields } = stored;
+				expect(passages.get(passage.chunkId)).toEqual({ ...passage, fields });
 			}
 			expect((await all(reader.documents())).map(({ documentId }) => documentId).sort()).toEqual(['a', "b'/☂"]);
+			const summaries = await all(reader.summaries());
+			const told = rows.map(({ source, documentId, contentHash, ordinal, tokens, fields }) => {
+				return { source, documentId, contentHash, ordinal, tokens, fields };
+			});
+			expect(summaries.sort((a, b) => (a.documentId < b.documentId ? -1 : 1))).toEqual(told);
 			expect(await reader.readEverything()).toBe(2);
 		});
 

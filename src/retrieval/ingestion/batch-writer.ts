@@ -1,6 +1,6 @@
+import type { Embedder } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexRow, IndexWriter } from '../../spec/index-store.ts';
-import type { Embedder } from '../../spec/embedding.ts';
 import { documentRef } from '../document-key.ts';
 import type { EmbeddingBudget } from '../embedding/embedding-budget.ts';
 import { embedDocuments, type Texts, type Vectors } from './embed-documents.ts';

@@ -95,7 +95,7 @@ function upperGamma(a: number, x: number): number {
 /** Lanczos' approximation. */
 function logGamma(x: number): number {
 	const coefficients = [
-		76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
+		76.18009172947146, -86.50532032941676, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
 		-0.5395239384953e-5,
 	];
 	let series = 1.000000000190015;
@@ -103,5 +103,5 @@ function logGamma(x: number): number {
 		series += coefficient / (x + n + 1);
 	});
 	const shifted = x + 5.5;
-	return (x + 0.5) * Math.log(shifted) - shifted + Math.log((2.5066282746310005 * series) / x);
+	return (x + 0.5) * Math.log(shifted) - shifted + Math.log((Math.sqrt(2 * Math.PI) * series) / x);
 }

@@ -1,8 +1,8 @@
 import { strFromU8, unzipSync, zipSync } from 'fflate';
 import { Parser } from 'htmlparser2';
 import mammoth from 'mammoth';
-import type { DocumentMeta } from '../../spec/document.ts';
 import { readInstant } from '../../base/instant.ts';
+import type { DocumentMeta } from '../../spec/document.ts';
 import { metaOf } from '../document-meta.ts';
 import type { DocumentText } from '../document-text.ts';
 import { readHtml } from './html.ts';
