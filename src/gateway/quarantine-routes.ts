@@ -4,8 +4,6 @@ import { QUARANTINE_STATES, type QuarantineEntry } from '../spec/quarantine.ts';
 import { checkBody } from './json-body.ts';
 import { type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 
-const PATH = '/admin/collections/{collection}/quarantine';
-
 /** `POST …/quarantine/retry` and `…/drop`. */
 const QuarantineBody = z.strictObject({ ids: z.array(z.string().min(1).max(100)).min(1).max(1_000).nullish() });
 
@@ -13,7 +11,7 @@ const QuarantineBody = z.strictObject({ ids: z.array(z.string().min(1).max(100))
 export const QUARANTINE_ROUTES: readonly Route[] = [
 	{
 		method: 'GET',
-		path: PATH,
+		path: '/admin/collections/{collection}/quarantine',
 		scope: 'ingest',
 		traced: false,
 		summary:
@@ -28,7 +26,7 @@ export const QUARANTINE_ROUTES: readonly Route[] = [
 	},
 	{
 		method: 'GET',
-		path: `${PATH}/{entry}`,
+		path: '/admin/collections/{collection}/quarantine/{entry}',
 		scope: 'ingest',
 		traced: false,
 		summary: 'One of them.',
@@ -41,7 +39,7 @@ export const QUARANTINE_ROUTES: readonly Route[] = [
 	},
 	{
 		method: 'POST',
-		path: `${PATH}/retry`,
+		path: '/admin/collections/{collection}/quarantine/retry',
 		scope: 'ingest',
 		traced: false,
 		summary: 'Has the next run read documents again that have not changed: those with these ids, or all.',
@@ -50,7 +48,7 @@ export const QUARANTINE_ROUTES: readonly Route[] = [
 	},
 	{
 		method: 'POST',
-		path: `${PATH}/drop`,
+		path: '/admin/collections/{collection}/quarantine/drop',
 		scope: 'ingest',
 		traced: false,
 		summary:
