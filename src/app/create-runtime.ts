@@ -60,6 +60,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<InProcessR
 	if (!loaded.ok) throw configurationError(loaded.problems);
 	const log = options.log ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 	const services = await openServices(loaded.value, log);
+	services.watchEmbedders();
 	return overServices(services, options.tenant ?? 'default');
 }
 

@@ -53,6 +53,7 @@ export async function serve(
 	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
 
 	services.authenticator.prepare();
+	services.watchEmbedders();
 
 	const { server } = project.config;
 	const gateway = gatewayTo(services, server, parts.log);

@@ -53,6 +53,8 @@ export interface Services {
 	readonly tenants: TenantAdmin;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
+	/** Measures embedders from now on, in a process that stays. */
+	watchEmbedders(): void;
 	/** Puts a new project in force for new requests. */
 	update(project: LoadedProject): Promise<void>;
 	/** Ends what runs, writes what is buffered, gives the data folder back. */
@@ -149,6 +151,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			await alerts.update(next.config);
 			current = next;
 		},
+		watchEmbedders: () => retrieval.watchEmbedders(),
 		close: () => parts.disposeAsync(),
 	};
 }

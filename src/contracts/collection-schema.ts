@@ -24,6 +24,13 @@ export const collection = z
 			.meta({ description: 'A name under `embedders`; null searches by words alone.', examples: ['builtin'] })
 			.nullable()
 			.default(null),
+		on_identity_change: z
+			.enum(['lexical', 'refuse'])
+			.meta({
+				description:
+					'What becomes of searches while the embedder makes other vectors than those of the live index: `lexical` answers by words alone, marked degraded; `refuse` fails them.',
+			})
+			.default('lexical'),
 		search,
 		generations,
 		access,

@@ -24,6 +24,8 @@ export interface CollectionConfig {
 	readonly chunker: ChunkerConfig;
 	/** Name of an embedder; null: lexical search only. */
 	readonly embedder: string | null;
+	/** What becomes of searches while the embedder makes other vectors than those of the live index. */
+	readonly onIdentityChange: 'lexical' | 'refuse';
 	/** Who may find what; null: everyone everything. */
 	readonly access: PassageAccess | null;
 	readonly search: {

@@ -21,6 +21,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 		sources: Object.entries(raw.sources).map(([source, settings]) => sourceOf(source, settings, from.dir)),
 		chunker: chunkerOf(raw.chunker),
 		embedder: raw.embedder,
+		onIdentityChange: raw.on_identity_change,
 		access: accessOf(raw.access),
 		search: {
 			fusion: raw.search.fusion,

@@ -156,12 +156,14 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 		...(source.kind === 'folder' && { include: hashedGlobs(source.include) }),
 	}));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
-	const { access, ...rest } = collection;
+	// How it is ingested and what is kept of it shows in its generations, which every trace names.
+	const { access, onIdentityChange, generations: _, ingestion: __, ...rest } = collection;
 	const search = searchIdentity(collection.search);
 	const chunker = chunkerIdentity(collection.chunker);
 	return {
 		...rest,
 		...(access && { access }),
+		...(onIdentityChange !== 'lexical' && { onIdentityChange }),
 		sources,
 		chunker,
 		search,

@@ -25,6 +25,9 @@ export class Catalogue {
 	readonly #alerts: Alerts;
 	readonly #states = new Map<string, CollectionState>();
 
+	/** Hears of the embedder of a collection of which another generation, or another description, went live. */
+	onLive: (embedder: string) => void = () => {};
+
 	constructor(parts: { store: IndexStore; records: RecordStore; warn: (message: string) => void; alerts: Alerts }) {
 		this.#store = parts.store;
 		this.#records = parts.records;
@@ -84,6 +87,7 @@ export class Catalogue {
 		const state = this.#states.get(collection);
 		if (state) this.#states.set(collection, { ...state, index, problem: null });
 		this.#alerts.resolve(damageKey(collection));
+		this.#tellLive(collection);
 	}
 
 	/** Puts another description of the live generation in force, which stays the same generation. */
@@ -94,6 +98,12 @@ export class Catalogue {
 		if (record) await generations.put({ ...record, manifest });
 		const state = this.#states.get(collection);
 		if (state?.index) this.#states.set(collection, { ...state, index: { ...state.index, manifest } });
+		this.#tellLive(collection);
+	}
+
+	#tellLive(collection: string): void {
+		const { embedder = null } = this.#states.get(collection)?.config ?? {};
+		if (embedder !== null) this.onLive(embedder);
 	}
 
 	/**

@@ -12,6 +12,7 @@ import type { IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
 import type { EmbedderPool } from './embedding/embedder-pool.ts';
+import type { QueryEmbedder } from './embedding/query-embedder.ts';
 import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import { generationHash, generationName } from './generation-hash.ts';
 import { conserve, type SourceTerms } from './ingestion/conserve.ts';
@@ -28,6 +29,7 @@ export interface GenerationParts {
 	readonly catalogue: Catalogue;
 	readonly embedders: EmbedderPool;
 	readonly spaces: EmbeddingSpaces;
+	readonly queries: QueryEmbedder;
 	readonly records: RecordStore;
 	readonly clock: Clock;
 	readonly alerts: Alerts;
@@ -198,12 +200,12 @@ export class Generations {
 			signal,
 		}: Pick<Candidate, 'embedder' | 'space' | 'run' | 'statistics' | 'signal'>,
 	): Promise<Candidate> {
-		const { embedders, clock, records } = this.#parts;
+		const { queries, clock, records } = this.#parts;
 		const { config } = state;
 		const live = (await records.generations.live()).find(({ collection }) => collection === config.name);
 		const asLive: CollectionState = { ...state, index, problem: null };
 		const view = { state: () => asLive, status: () => [], examine: async () => asLive };
-		const retriever = createRetriever({ catalogue: view, embedders, clock });
+		const retriever = createRetriever({ catalogue: view, queries, clock });
 		return {
 			config,
 			index,

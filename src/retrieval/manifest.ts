@@ -128,10 +128,6 @@ export function isInSpace(manifest: Manifest, space: NamedSpace | null): boolean
 	return sameSpace({ identity: manifest.embedding, fingerprint: manifest.fingerprint ?? null }, space).same;
 }
 
-export function sameIdentity(a: EmbeddingIdentity | null, b: EmbeddingIdentity | null): boolean {
-	return canonicalJson(a) === canonicalJson(b);
-}
-
 export function fusionDescription(search: CollectionConfig['search']): Manifest['fusion'] {
 	const { fusion, vectorWeight, rrfK, candidates } = search;
 	const formula =

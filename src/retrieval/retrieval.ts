@@ -4,13 +4,20 @@ import type { Random } from '../base/random.ts';
 import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
 import { BASIC_CHECKS } from './checks.ts';
+import { Desk } from './embedding/desk.ts';
 import { EmbedderPool } from './embedding/embedder-pool.ts';
+import { fingerprintCheck } from './embedding/fingerprint-check.ts';
+import { Measurements } from './embedding/measurements.ts';
+import { QueryEmbedder } from './embedding/query-embedder.ts';
+import { QueryVectors } from './embedding/query-vectors.ts';
+import { SpaceWatch } from './embedding/space-watch.ts';
 import { EmbeddingSpaces } from './embedding/spaces.ts';
 import { Generations } from './generations.ts';
 import { CollectionIngester } from './ingest.ts';
@@ -44,6 +51,9 @@ export interface Retrieval {
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
 	readonly embedders: EmbedderSource;
+	readonly desk: EmbedderDesk;
+	/** Measures embedders from now on, and tells when one no longer fits its index. */
+	watchEmbedders(): void;
 	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
 	open(): Promise<void>;
 	/** Puts a new configuration in force for searches and runs that start from now on. */
@@ -56,20 +66,36 @@ export interface Retrieval {
 export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const { store, dataDir, records, clock, random, ids, openModel, alerts, warn = () => {} } = options;
 	const catalogue = new Catalogue({ store, records, warn, alerts });
-	const embedders = new EmbedderPool({ clock, random, openModel, cacheDir: path.join(dataDir, 'models') });
-	const spaces = new EmbeddingSpaces({ records, clock });
-	const checks = [...BASIC_CHECKS, ...(options.checks ?? [])];
-	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, checks };
+	const measurements = new Measurements(clock);
+	const embedders = new EmbedderPool({
+		clock,
+		random,
+		openModel,
+		cacheDir: path.join(dataDir, 'models'),
+		onServed: (embedder) => watch.served(embedder),
+	});
+	const desk = new Desk({ pool: embedders, catalogue, records, measurements, watch: () => watch });
+	const indexes = (embedder: string) => desk.indexes(embedder);
+	const watch = new SpaceWatch({ pool: embedders, measurements, indexes, clock, random, alerts, warn });
+	const spaces = new EmbeddingSpaces({ records, clock, measurements });
+	const vectors = new QueryVectors(measurements);
+	const queries = new QueryEmbedder({ embedders, watch, vectors });
+	catalogue.onLive = (embedder) => watch.live(embedder);
+	const checks = [...BASIC_CHECKS, fingerprintCheck(measurements), ...(options.checks ?? [])];
+	const parts = { store, catalogue, embedders, spaces, queries, records, clock, alerts, warn, checks };
 	const generations = new Generations(parts);
 	const ingester = new CollectionIngester({ ...parts, generations, ids });
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
+		watch.update();
 	};
 	return {
-		retriever: createRetriever({ catalogue, embedders, clock }),
+		retriever: createRetriever({ catalogue, queries, clock }),
 		ingester,
 		embedders,
+		desk,
+		watchEmbedders: () => watch.start(),
 		async open() {
 			await store.open();
 			await ingester.open();
@@ -77,6 +103,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		},
 		update,
 		async close() {
+			watch.stop();
 			await ingester.idle();
 			catalogue.close();
 			store.close();

@@ -1,12 +1,11 @@
 import type { Clock } from '../base/clock.ts';
-import type { Embedder, EmbedderSource } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Candidate, LegRequest } from '../spec/index-store.ts';
 import type { Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
+import type { QueryEmbedder } from './embedding/query-embedder.ts';
 import { type Fused, fuse } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
-import { sameIdentity } from './manifest.ts';
 import { restrictionOf } from './restriction.ts';
 
 /** More words than any question has; beyond it a query only costs time. */
@@ -38,6 +37,8 @@ interface Query extends Omit<LegRequest, 'timeoutMs'> {
 	readonly exact: boolean;
 	readonly timeouts: Timeouts;
 	readonly signal: AbortSignal | null;
+	/** Hears that the query has a vector, and whether that was known. */
+	readonly onEmbedded: (cached: boolean) => void;
 }
 
 /** Milliseconds. */
@@ -55,7 +56,7 @@ const WIDENING = 4;
 interface SearchParts {
 	/** Of one collection or all. */
 	readonly catalogue: Pick<Catalogue, 'state' | 'status' | 'examine'>;
-	readonly embedders: EmbedderSource;
+	readonly queries: QueryEmbedder;
 	readonly clock: Clock;
 }
 
@@ -70,6 +71,7 @@ export function createRetriever(parts: SearchParts): Retriever {
 			const index = liveIndex(state);
 			const { search } = state.config;
 			const { mode, degraded } = plan(request, state);
+			let queryCached: boolean | null = null;
 			const query: Query = {
 				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
 				limit: limitOf(request, mode, search),
@@ -77,12 +79,17 @@ export function createRetriever(parts: SearchParts): Retriever {
 				exact: request.widened === true,
 				timeouts: timeoutsOf(request, search),
 				signal: request.signal,
+				onEmbedded: (cached) => {
+					queryCached = cached;
+				},
 			};
 			const [lexical, vector] = await Promise.all([
 				mode === 'vector' ? null : lexicalLeg(parts, index, query),
 				mode === 'lexical' ? null : vectorLeg(parts, state, index, query),
 			]);
 			request.signal?.throwIfAborted();
+			const refused = refusal(vector, mode, state);
+			if (refused) throw refused;
 			const failures = [lexical, vector].flatMap((leg) => leg?.failure ?? []);
 			if (!lexical?.candidates && !vector?.candidates) {
 				throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
@@ -105,6 +112,7 @@ export function createRetriever(parts: SearchParts): Retriever {
 				hits,
 				lexicalMs: lexical?.ms ?? null,
 				vectorMs: vector?.ms ?? null,
+				queryCached,
 				degraded: [...degraded, ...failures, ...cut].join('; ') || null,
 			};
 		},
@@ -200,31 +208,25 @@ function lexicalLeg({ clock }: { clock: Clock }, index: LiveIndex, query: Query)
 }
 
 function vectorLeg(
-	{ clock, embedders }: { clock: Clock; embedders: EmbedderSource },
+	{ clock, queries }: Pick<SearchParts, 'clock' | 'queries'>,
 	{ config }: CollectionState,
 	index: LiveIndex,
 	query: Query,
 ): Promise<Leg> {
 	return runLeg('vector', clock, query, async (signal) => {
-		if (config.embedder === null) return [];
-		const embedder = await embedders.get(config.embedder);
-		assertSameEmbedder(config.name, embedder, index);
-		const { vectors } = await embedder.embed([query.text], 'query', { signal });
-		const [vector] = vectors;
+		const { vector, cached } = await queries.embed(query.text, { config, manifest: index.manifest, signal });
+		query.onEmbedded(cached);
 		// A query without content words has no direction, so that nothing is near it.
-		if (!vector?.some((value) => value !== 0)) return [];
+		if (vector === null) return [];
 		return index.reader.vector(vector, { ...query, timeoutMs: query.timeouts.vector });
 	});
 }
 
-/** Vectors of two embedders cannot be compared, even when they have the same length. */
-function assertSameEmbedder(collection: string, embedder: Embedder, index: LiveIndex): void {
-	if (sameIdentity(embedder.identity, index.manifest.embedding)) return;
-	const built = index.manifest.embedding;
-	const name = built ? `${built.provider} ${built.model}` : 'no embedder';
-	throw new Error(
-		`the live index was built with ${name}, the configuration names ${embedder.identity.provider} ${embedder.identity.model}: run plimsoll ingest ${collection}`,
-	);
+/** A collection may have it that nothing is answered without vectors; and where they were all that was asked for, nothing is. */
+function refusal(vector: Leg | null, mode: SearchMode, { config }: CollectionState): PlimsollError | null {
+	const { cause } = vector ?? {};
+	if (!(cause instanceof PlimsollError) || cause.code !== 'embedding_identity_changed') return null;
+	return config.onIdentityChange === 'refuse' || mode === 'vector' ? cause : null;
 }
 
 /** Never rejects: a leg that fails or stalls says so, and the other one answers. */

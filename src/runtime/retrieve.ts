@@ -80,5 +80,6 @@ export function note(
 	detail.used = used.length;
 	detail.lexical_ms = result.lexicalMs;
 	detail.vector_ms = result.vectorMs;
+	if (typeof result.queryCached === 'boolean') detail.query_cached = result.queryCached;
 	if (result.degraded !== null) detail.degraded = result.degraded;
 }

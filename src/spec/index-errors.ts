@@ -2,6 +2,13 @@ import type { CatalogueEntry } from './error-category.ts';
 
 /** About index generations. */
 export const INDEX_ERRORS = {
+	embedding_identity_changed: {
+		category: 'unavailable',
+		retryable: false,
+		meaning:
+			'The configured embedder does not make the vectors that the live index holds, and the search cannot, or by on_identity_change may not, do without them.',
+		remedy: 'plimsoll embedders check says what differs; a new generation cures it, or the embedder of before.',
+	},
 	embedding_budget_exceeded: {
 		category: 'unprocessable',
 		retryable: false,

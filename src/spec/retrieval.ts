@@ -93,6 +93,8 @@ export interface SearchResult {
 	/** Milliseconds per leg; null when it did not run. */
 	readonly lexicalMs: number | null;
 	readonly vectorMs: number | null;
+	/** Whether the query's vector was known already; null when it has none, as when it is left out. */
+	readonly queryCached?: boolean | null;
 	/** Which of the mode's legs answered. */
 	readonly answered: SearchMode;
 	/** Why a leg that should have answered did not; null when all did. */

@@ -126,10 +126,14 @@ describe('a fingerprint', () => {
 			fc.property(fc.integer(), (seed) => {
 				const vectors = vectorsOf(seed);
 				expect(probeVectors(printed(vectors))).toEqual(vectors);
-				expect(spaceName(printed(vectors))).toBe(spaceName(printed(vectors)));
+				expect(spaceName(printed(vectors), IDENTITY)).toBe(
+					spaceName(printed(vectors), { ...IDENTITY, model: 'alias' }),
+				);
 			}),
 		);
-		expect(spaceName(printed(vectorsOf(1)))).not.toBe(spaceName(printed(vectorsOf(2))));
+		expect(spaceName(printed(vectorsOf(1)), IDENTITY)).not.toBe(spaceName(printed(vectorsOf(2)), IDENTITY));
+		const marked = { ...IDENTITY, queryType: 'query' };
+		expect(spaceName(printed(vectorsOf(1)), marked)).not.toBe(spaceName(printed(vectorsOf(1)), IDENTITY));
 	});
 });
 

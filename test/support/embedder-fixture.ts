@@ -3,6 +3,11 @@ import { type Random, systemRandom } from '../../src/base/random.ts';
 import type { EmbedderConfig, HostedEmbedderConfig } from '../../src/contracts/embedder.ts';
 import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { EmbedderPool, type EmbedderPoolParts } from '../../src/retrieval/embedding/embedder-pool.ts';
+import { type EmbeddingSpace, sameSpace } from '../../src/retrieval/embedding/embedding-space.ts';
+import { Measurements } from '../../src/retrieval/embedding/measurements.ts';
+import { QueryEmbedder } from '../../src/retrieval/embedding/query-embedder.ts';
+import { QueryVectors } from '../../src/retrieval/embedding/query-vectors.ts';
+import type { Embedder, EmbedderSource } from '../../src/spec/embedding.ts';
 
 export type OpenAiEmbedderConfig = Extract<HostedEmbedderConfig, { family: 'openai-compatible' }>;
 
@@ -67,4 +72,13 @@ export async function embedderPool(
 	const pool = new EmbedderPool({ ...poolParts(parts), ...parts });
 	await pool.update(new Map(configs.map((config) => [config.name, config])));
 	return pool;
+}
+
+/** Queries for one embedder that nobody measures: its names decide whether an index fits. */
+export function namedQueries(get: EmbedderSource['get'], clock: Clock): QueryEmbedder {
+	const watch = {
+		judge: async (_name: string, { identity }: Embedder, space: EmbeddingSpace) =>
+			sameSpace(space, { identity, fingerprint: null }),
+	};
+	return new QueryEmbedder({ embedders: { get }, watch, vectors: new QueryVectors(new Measurements(clock)) });
 }

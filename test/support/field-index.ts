@@ -11,6 +11,7 @@ import { fusionDescription, type Manifest } from '../../src/retrieval/manifest.t
 import { createRetriever } from '../../src/retrieval/search.ts';
 import type { IndexReader, IndexRow } from '../../src/spec/index-store.ts';
 import type { FieldType, FieldValue, Retriever } from '../../src/spec/retrieval.ts';
+import { namedQueries } from './embedder-fixture.ts';
 import { collection } from './retrieval-fixture.ts';
 
 export interface FieldDocument {
@@ -78,7 +79,7 @@ export async function openFieldIndex(
 	const catalogue = { state: () => state, status: () => [], examine: async () => state };
 	return {
 		reader,
-		retriever: make({ catalogue, embedders: { get: async () => embedder }, clock }),
+		retriever: make({ catalogue, queries: namedQueries(async () => embedder, clock), clock }),
 		async close() {
 			store.close();
 			await rm(folder, { recursive: true, force: true });

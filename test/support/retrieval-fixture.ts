@@ -93,6 +93,7 @@ export function collection(
 		sources,
 		chunker: chunkerConfig(),
 		embedder: null,
+		onIdentityChange: 'lexical',
 		access: null,
 		ingestion: ingestion(),
 		search: SEARCH,

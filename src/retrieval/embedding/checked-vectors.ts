@@ -5,10 +5,13 @@ export class BadEmbedding extends Error {
 	override readonly name = 'BadEmbedding';
 	/** Which text of the call it belongs to, from 0. */
 	readonly position: number;
+	/** Numbers of a vector that is too long or too short; null: that is not what is wrong. */
+	readonly dimensions: number | null;
 
-	constructor(position: number, message: string) {
+	constructor(position: number, message: string, dimensions: number | null = null) {
 		super(message);
 		this.position = position;
+		this.dimensions = dimensions;
 	}
 }
 
@@ -24,7 +27,8 @@ export function checkedVectors(rows: readonly unknown[], dimensions: number) {
 function checkedList(row: unknown, position: number, dimensions: number): Float32Array {
 	if (!Array.isArray(row)) throw new BadEmbedding(position, `is ${shown(row)} instead of a list of numbers`);
 	if (row.length !== dimensions) {
-		throw new BadEmbedding(position, `has ${row.length} dimensions, the configuration says ${dimensions}`);
+		const message = `has ${row.length} dimensions, the configuration says ${dimensions}`;
+		throw new BadEmbedding(position, message, row.length);
 	}
 	const vector = new Float32Array(dimensions);
 	let square = 0;

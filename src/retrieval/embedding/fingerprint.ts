@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { canonicalJson } from '../../base/canonical-json.ts';
 import { sha256Of } from '../../base/hash.ts';
+import type { EmbeddingIdentity } from '../../spec/retrieval.ts';
 import { PROBE_COUNT, PROBE_REVISION } from './probes.ts';
 
 /** What an embedder made of the probes: measured, whatever its name says. Small enough to stand in a manifest. */
@@ -32,9 +34,11 @@ export function probeVectors({ vectors }: Fingerprint): (Float32Array | null)[] 
 	return vectors.map((text) => (text === null ? null : decode(text)));
 }
 
-/** A name for the space that was measured first in these very numbers. */
-export function spaceName(fingerprint: Fingerprint): string {
-	return `space-${sha256Of([fingerprint.dimensions.toString(), ...fingerprint.vectors.map(String)]).slice(0, 12)}`;
+/** A name for the space that was measured first in these very numbers, with this way to use it. */
+export function spaceName({ dimensions, vectors }: Fingerprint, identity: EmbeddingIdentity): string {
+	// The names of provider, model and revision are no part of it: the same vectors may come under others.
+	const { provider: _, model: __, revision: ___, ...use } = identity;
+	return `space-${sha256Of([canonicalJson(use), String(dimensions), ...vectors.map(String)]).slice(0, 12)}`;
 }
 
 function encode(vector: Float32Array): string {

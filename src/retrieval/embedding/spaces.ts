@@ -5,7 +5,7 @@ import type { RecordStore } from '../../spec/records.ts';
 import { type EmbeddingSpace, sameSpace } from './embedding-space.ts';
 import { fingerprintSchema, spaceName } from './fingerprint.ts';
 import { identitySchema } from './identity.ts';
-import { measure } from './measure.ts';
+import type { Measurements } from './measurements.ts';
 
 const recordSchema = z.strictObject({ identity: identitySchema, fingerprint: fingerprintSchema });
 
@@ -19,10 +19,12 @@ export interface NamedSpace extends EmbeddingSpace {
 export class EmbeddingSpaces {
 	readonly #records: RecordStore;
 	readonly #clock: Clock;
+	readonly #measurements: Measurements;
 
-	constructor({ records, clock }: { records: RecordStore; clock: Clock }) {
+	constructor({ records, clock, measurements }: { records: RecordStore; clock: Clock; measurements: Measurements }) {
 		this.#records = records;
 		this.#clock = clock;
+		this.#measurements = measurements;
 	}
 
 	/**
@@ -30,7 +32,9 @@ export class EmbeddingSpaces {
 	 * first one, so that a run that is killed finds the space again. Throws what the embedder and the records throw.
 	 */
 	async register(embedder: Embedder, signal: AbortSignal | null): Promise<NamedSpace> {
-		const measured = { identity: embedder.identity, fingerprint: await measure(embedder, { signal }) };
+		const { fingerprint } = await this.#measurements.measure(embedder);
+		signal?.throwIfAborted();
+		const measured = { identity: embedder.identity, fingerprint };
 		const usedAt = this.#clock.now();
 		for (const { name, space, measuredAt } of await this.#records.listSpaces()) {
 			const known = recordSchema.safeParse(space);
@@ -38,7 +42,7 @@ export class EmbeddingSpaces {
 			await this.#records.putSpace({ name, space, measuredAt, usedAt });
 			return { name, ...known.data };
 		}
-		const name = spaceName(measured.fingerprint);
+		const name = spaceName(measured.fingerprint, measured.identity);
 		await this.#records.putSpace({ name, space: measured, measuredAt: usedAt, usedAt });
 		return { name, ...measured };
 	}
