@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.ts';
+import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import { type Random, systemRandom } from '../base/random.ts';
 import type { LimitTable, ProjectConfig } from '../contracts/project.ts';
@@ -12,6 +13,7 @@ import { LanceStore } from '../index-stores/lancedb/store.ts';
 import { PostgresStore } from '../index-stores/postgres/store.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
+import { Rerankers } from '../retrieval/rerankers.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
@@ -63,6 +65,7 @@ export interface Services {
 
 export const TRACE_FILE = 'traces.duckdb';
 export const RECORD_FILE = 'records.sqlite';
+const RERANKER_CONNECTIONS = { connectionsMax: 16, connectMs: 1_000 };
 const INDEX_FOLDER = 'index';
 
 /** Opens the parts in the order in which they need each other; what was opened is closed again when one fails. */
@@ -207,6 +210,7 @@ async function openRetrieval(
 	parts: { clock: Clock; random: Random; records: RecordStore; log: Logger; alerts: Alerts },
 	opened: AsyncDisposableStack,
 ) {
+	const http = opened.adopt(createHttpClient(RERANKER_CONNECTIONS), (client) => client.close());
 	const made = createRetrieval({
 		config,
 		store: openIndexStore(config),
@@ -216,6 +220,7 @@ async function openRetrieval(
 		ids: createIds(parts.clock, parts.random),
 		random: parts.random,
 		openModel: (embedder) => createEmbeddingModel(embedder, parts),
+		rerankers: new Rerankers({ http, clock: parts.clock }),
 		warn: (message) => parts.log.warn(message),
 		alerts: parts.alerts,
 	});

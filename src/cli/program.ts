@@ -5,6 +5,7 @@ import { addAudit } from './audit.ts';
 import { addCheck } from './check.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addFlags } from './flags.ts';
+import { addIndex } from './index-command.ts';
 import { addIngest } from './ingest.ts';
 import { addInit } from './init.ts';
 import { addKeys } from './keys.ts';
@@ -50,6 +51,7 @@ Begin with:
 		addAsk,
 		addIngest,
 		addSearch,
+		addIndex,
 		addTrace,
 		addKeys,
 		addTenants,

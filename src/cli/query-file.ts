@@ -18,11 +18,25 @@ export type QueryLine =
 
 /** The queries of a file, or of standard input for `-`, one line in memory at a time. Blank lines are passed over. */
 export async function* readQueries(file: string, signal: AbortSignal): AsyncGenerator<QueryLine> {
+	for await (const { line, value, wrong } of readQueryLines(file, signal)) {
+		yield wrong === null ? checked(value, line) : { line, wrong };
+	}
+}
+
+/** A line of JSON; `wrong` says why it is none. */
+interface JsonLine {
+	readonly line: number;
+	readonly value: unknown;
+	readonly wrong: string | null;
+}
+
+/** The lines of a file of JSON, or of standard input for `-`, as `readQueries`. */
+export async function* readQueryLines(file: string, signal: AbortSignal): AsyncGenerator<JsonLine> {
 	const stream = addAbortSignal(signal, file === '-' ? process.stdin : createReadStream(file));
 	try {
 		for await (const { number, bytes } of readLines(stream, LINE_BYTES_MAX)) {
 			if (bytes === null) {
-				yield { line: number, wrong: `longer than ${LINE_BYTES_MAX} bytes` };
+				yield { line: number, value: null, wrong: `longer than ${LINE_BYTES_MAX} bytes` };
 				continue;
 			}
 			const text = bytes.toString('utf8').trim();
@@ -35,15 +49,17 @@ export async function* readQueries(file: string, signal: AbortSignal): AsyncGene
 	}
 }
 
-function parsed(text: string, line: number): QueryLine {
-	let value: unknown;
+function parsed(text: string, line: number): JsonLine {
 	try {
-		value = JSON.parse(text);
+		return { line, value: JSON.parse(text), wrong: null };
 	} catch {
-		return { line, wrong: 'not JSON' };
+		return { line, value: null, wrong: 'not JSON' };
 	}
-	const checked = queryLine.safeParse(value);
-	if (checked.success) return { line, ...checked.data };
-	const issue = checked.error.issues[0];
+}
+
+function checked(value: unknown, line: number): QueryLine {
+	const read = queryLine.safeParse(value);
+	if (read.success) return { line, ...read.data };
+	const issue = read.error.issues[0];
 	return { line, wrong: `${issue?.path.join('.') || 'the line'}: expected {"id": text or number, "query": text}` };
 }

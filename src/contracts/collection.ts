@@ -1,5 +1,6 @@
 import type { PassageAccess } from './access-schema.ts';
 import type { IngestionConfig } from './document-rules.ts';
+import type { DiversityConfig, RerankConfig } from './ranking-config.ts';
 
 export interface ChunkerConfig {
 	readonly kind: 'structure' | 'sentences' | 'tokens' | 'rows' | 'code' | 'whole';
@@ -40,6 +41,8 @@ export interface CollectionConfig {
 		readonly timeoutMs: number;
 		readonly lexicalTimeoutMs: number;
 		readonly vectorTimeoutMs: number;
+		readonly diversity: DiversityConfig;
+		readonly rerank: RerankConfig | null;
 	};
 	readonly generations: {
 		/** How many that were live are kept, besides the live one. */

@@ -3,6 +3,7 @@ import { accessOf } from './access-schema.ts';
 import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
 import { ingestionOf } from './compile-ingestion.ts';
+import { diversityOf, rerankOf } from './rerank-schema.ts';
 
 interface CollectionOrigin {
 	readonly dir: string;
@@ -31,6 +32,8 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			timeoutMs: raw.search.timeout_ms,
 			lexicalTimeoutMs: raw.search.lexical_timeout_ms ?? raw.search.timeout_ms,
 			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
+			diversity: diversityOf(raw.search.diversity),
+			rerank: rerankOf(raw.search.rerank),
 		},
 		generations: { keep: raw.generations.keep },
 		ingestion: ingestionOf(raw),

@@ -16,6 +16,7 @@ import { checkOutputSchema, type OutputSchema, schemaDocuments } from './output-
 import type { ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
 import type { Contract, Release, SchemaReading } from './release.ts';
+import type { RerankConfig } from './ranking-config.ts';
 import { fileProblem } from './source-file.ts';
 import { hashedGlobs } from './source-schema.ts';
 import { type Structuring, structuredOutput } from './structured-output.ts';
@@ -182,12 +183,20 @@ function chunkerIdentity({ kind, tokensMax, tokensMin, overlapTokens, rowsMax, h
 }
 
 /** What is younger is left out where it says nothing, so that older releases keep their hashes. */
-function searchIdentity({ lexicalTimeoutMs, vectorTimeoutMs, ...search }: CollectionConfig['search']): object {
+function searchIdentity(config: CollectionConfig['search']): object {
+	const { lexicalTimeoutMs, vectorTimeoutMs, diversity, rerank, ...search } = config;
 	return {
 		...search,
 		...(lexicalTimeoutMs !== search.timeoutMs && { lexicalTimeoutMs }),
 		...(vectorTimeoutMs !== search.timeoutMs && { vectorTimeoutMs }),
+		...(diversity.kind !== 'none' && { diversity }),
+		...(rerank && { rerank: rerankIdentity(rerank) }),
 	};
+}
+
+/** No secret, and no price: traces carry what was paid. */
+function rerankIdentity({ apiKey: _, costMicros: __, ...rerank }: RerankConfig): object {
+	return rerank;
 }
 
 /** What of an embedder can change an answer. */

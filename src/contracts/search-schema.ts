@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { decimal, integer, MILLISECONDS } from './fields.ts';
+import { diversity, rerank } from './rerank-schema.ts';
 
 function legTimeout(description: string) {
 	return integer(1, 600_000, {
@@ -33,6 +34,8 @@ export const search = z
 		}).default(2_000),
 		lexical_timeout_ms: legTimeout('The lexical leg.'),
 		vector_timeout_ms: legTimeout('The vector leg, the embedding of the query included.'),
+		diversity,
+		rerank,
 	})
 	.prefault({})
 	.meta({ description: 'How the collection is searched.' });

@@ -20,6 +20,7 @@ export function searchResponse(requestId: string, found: SearchResult) {
 			score: hit.score,
 			lexical_score: hit.lexicalScore,
 			vector_score: hit.vectorScore,
+			...(hit.rerankScore !== undefined && { rerank_score: hit.rerankScore }),
 			start: hit.start,
 			end: hit.end,
 			ordinal: hit.ordinal,

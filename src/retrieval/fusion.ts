@@ -26,8 +26,8 @@ export function fuse(
 	legs: Legs,
 	search: Pick<CollectionConfig['search'], 'fusion' | 'vectorWeight' | 'rrfK'>,
 ): Fused[] {
-	const lexical = rank(legs.lexical);
-	const vector = rank(legs.vector);
+	const lexical = inOrder(legs.lexical ?? []);
+	const vector = inOrder(legs.vector ?? []);
 	const partOf = search.fusion === 'rrf' ? reciprocalRanks(search.rrfK) : normalised;
 	const weight =
 		search.fusion === 'rrf'
@@ -59,8 +59,9 @@ function byScore(a: { score: number; chunkId: string }, b: { score: number; chun
 	return b.score - a.score || (a.chunkId < b.chunkId ? -1 : a.chunkId > b.chunkId ? 1 : 0);
 }
 
-function rank(candidates: readonly Candidate[] | null): Candidate[] {
-	return candidates ? [...candidates].sort(byScore) : [];
+/** Best first, equal scores by chunk id. */
+export function inOrder(candidates: readonly Candidate[]): Candidate[] {
+	return [...candidates].sort(byScore);
 }
 
 function raw(candidates: readonly Candidate[]): number[] {

@@ -21,6 +21,7 @@ import { SpaceWatch } from './embedding/space-watch.ts';
 import { EmbeddingSpaces } from './embedding/spaces.ts';
 import { Generations } from './generations.ts';
 import { CollectionIngester } from './ingest.ts';
+import type { RerankerSource } from './ranking.ts';
 import { createRetriever } from './search.ts';
 import type { Check } from './verification.ts';
 
@@ -39,6 +40,8 @@ export interface RetrievalOptions {
 	readonly random: Random;
 	/** Opens the models of embedders behind an endpoint. */
 	readonly openModel: (config: HostedEmbedderConfig) => Promise<EmbeddingModel>;
+	/** Left out: what collections name is not asked, and the fused order stands. */
+	readonly rerankers?: RerankerSource | undefined;
 	/** Hears of what a person should look at. */
 	readonly alerts: Alerts;
 	/** What generations are held to before they go live, besides the basic checks. */
@@ -91,7 +94,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		watch.update();
 	};
 	return {
-		retriever: createRetriever({ catalogue, queries, clock }),
+		retriever: createRetriever({ catalogue, queries, clock, rerankers: options.rerankers }),
 		ingester,
 		embedders,
 		desk,

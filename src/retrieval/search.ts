@@ -4,8 +4,9 @@ import type { Candidate, LegRequest } from '../spec/index-store.ts';
 import type { Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import type { QueryEmbedder } from './embedding/query-embedder.ts';
-import { type Fused, fuse } from './fusion.ts';
+import { type Fused, fuse, inOrder } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
+import { finalRanking, poolSize, type RerankerSource } from './ranking.ts';
 import { restrictionOf } from './restriction.ts';
 
 /** More words than any question has; beyond it a query only costs time. */
@@ -46,10 +47,13 @@ interface Timeouts {
 	readonly lexical: number;
 	readonly vector: number;
 	readonly read: number;
+	readonly rerank: number;
 }
 
 /** Of the time that a whole search may take, for reading what was found: the legs must have ended before. */
 const READ_SHARE = 0.2;
+/** The same for a re-ranker, where there is one. */
+const RERANK_SHARE = 0.3;
 /** What a widened search takes from each leg, in the place of one part. */
 const WIDENING = 4;
 
@@ -58,6 +62,8 @@ interface SearchParts {
 	readonly catalogue: Pick<Catalogue, 'state' | 'status' | 'examine'>;
 	readonly queries: QueryEmbedder;
 	readonly clock: Clock;
+	/** Left out: the fused order stands, whatever is configured. */
+	readonly rerankers?: RerankerSource | undefined;
 }
 
 /** Searches the live generation: both legs at once, each within its time-out, then fused. */
@@ -94,12 +100,20 @@ export function createRetriever(parts: SearchParts): Retriever {
 			if (!lexical?.candidates && !vector?.candidates) {
 				throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
 			}
-			const fused = fuse({ lexical: lexical?.candidates ?? null, vector: vector?.candidates ?? null }, search);
-			const hits = await readHits(parts, index, fused.slice(0, request.k), query).catch(
-				async (error: PlimsollError) => {
-					throw await examiner.explain(error, index, query);
-				},
-			);
+			const fused = fuse({ lexical: kept(lexical, mode, query), vector: kept(vector, mode, query) }, search);
+			const pool = fused.slice(0, poolSize(request.k, search));
+			const read = await readHits(parts, index, pool, query).catch(async (error: PlimsollError) => {
+				throw await examiner.explain(error, index, query);
+			});
+			const ofRanking = {
+				k: request.k,
+				query: query.text,
+				search,
+				timeoutMs: query.timeouts.rerank,
+				signal: query.signal,
+			};
+			const { hits, rerank } = await finalRanking(read, ofRanking, parts);
+			const stands = rerank?.failure ? [`the re-ranker failed: ${rerank.failure}`] : [];
 			const cut =
 				request.query.length > QUERY_CHARS_MAX
 					? [`only the first ${QUERY_CHARS_MAX} characters of the query were used`]
@@ -113,7 +127,8 @@ export function createRetriever(parts: SearchParts): Retriever {
 				lexicalMs: lexical?.ms ?? null,
 				vectorMs: vector?.ms ?? null,
 				queryCached,
-				degraded: [...degraded, ...failures, ...cut].join('; ') || null,
+				...(rerank && { rerank }),
+				degraded: [...degraded, ...failures, ...stands, ...cut].join('; ') || null,
 			};
 		},
 	};
@@ -175,21 +190,27 @@ function plan({ k, mode }: SearchRequest, { config }: CollectionState): { mode: 
 	return { mode: wanted === 'hybrid' && config.search.vectorWeight === 0 ? 'lexical' : wanted, degraded: [] };
 }
 
-function limitOf(
-	{ k, widened }: SearchRequest,
-	mode: SearchMode,
-	{ candidates }: CollectionState['config']['search'],
-): number {
-	const limit = mode === 'hybrid' ? Math.max(candidates, k) : k + TIES_MAX;
-	return widened ? limit * WIDENING : limit;
+function limitOf({ k, widened }: SearchRequest, mode: SearchMode, search: CollectionState['config']['search']): number {
+	const { candidates } = search;
+	const pool = poolSize(k, search);
+	const limit = mode === 'hybrid' ? Math.max(candidates, pool) : pool;
+	return (widened ? limit * WIDENING : limit) + TIES_MAX;
+}
+
+/** Equal scores at a leg's cut are put in order before it: which of them an engine gives first is its own affair. */
+function kept(leg: Leg | null, mode: SearchMode, { limit }: Query): readonly Candidate[] | null {
+	if (!leg?.candidates || mode !== 'hybrid') return leg?.candidates ?? null;
+	return inOrder(leg.candidates).slice(0, limit - TIES_MAX);
 }
 
 /** A leg that would outlast the search is cut short, so that the other one still answers in time. */
 function timeoutsOf({ msMax }: SearchRequest, search: CollectionState['config']['search']): Timeouts {
 	const { timeoutMs, lexicalTimeoutMs, vectorTimeoutMs } = search;
-	if (msMax === undefined) return { lexical: lexicalTimeoutMs, vector: vectorTimeoutMs, read: timeoutMs };
-	const legMs = Math.max(1, msMax * (1 - READ_SHARE));
+	const rerank = search.rerank?.timeoutMs ?? 0;
+	if (msMax === undefined) return { lexical: lexicalTimeoutMs, vector: vectorTimeoutMs, read: timeoutMs, rerank };
+	const legMs = Math.max(1, msMax * (1 - READ_SHARE - (rerank > 0 ? RERANK_SHARE : 0)));
 	return {
+		rerank: Math.min(rerank, msMax * RERANK_SHARE),
 		lexical: Math.min(lexicalTimeoutMs, legMs),
 		vector: Math.min(vectorTimeoutMs, legMs),
 		read: Math.min(timeoutMs, Math.max(1, msMax)),

@@ -61,7 +61,7 @@ export async function findAboveFloor(
 		const { collection, k, mode } = retrieval;
 		const msMax = endsMs - context.elapsedMs();
 		const request = { collection, query: input.question, k, mode, filter: null, where, ...change };
-		const result = await searchWithin(context, request, { ...parts, msMax });
+		const result = await searchWithin(context, request, { ...parts, msMax, notes });
 		const hits = aboveFloor(result, by, retrieval);
 		if (by !== null) tried.push(`${by}: ${hits.length}`);
 		if (best === null || hits.length > best.hits.length) best = { result, hits, by };

@@ -164,7 +164,11 @@ export class Runtime {
 				const found = await searchWithin(
 					context,
 					{ ...request, filter: null },
-					{ ...this.#parts, msMax: context.deadlineMs },
+					{
+						...this.#parts,
+						msMax: context.deadlineMs,
+						notes,
+					},
 				);
 				note(context, notes, { result: found, used: found.hits });
 				return found;

@@ -54,6 +54,17 @@ export interface Hit extends Passage {
 	readonly lexicalScore: number | null;
 	/** Cosine similarity; null when the vector leg did not return this chunk or did not run. */
 	readonly vectorScore: number | null;
+	/** What the re-ranker gave it, on its own scale; left out where it was not asked about it. */
+	readonly rerankScore?: number;
+}
+
+/** What asking a re-ranker came to. */
+export interface RerankReport {
+	readonly model: string;
+	readonly ms: number;
+	/** Why the fused order stands; null: it gave an order. */
+	readonly failure: string | null;
+	readonly costMicros: number;
 }
 
 export type SearchMode = 'hybrid' | 'lexical' | 'vector';
@@ -97,6 +108,8 @@ export interface SearchResult {
 	readonly queryCached?: boolean | null;
 	/** Which of the mode's legs answered. */
 	readonly answered: SearchMode;
+	/** Left out where no re-ranker was asked. */
+	readonly rerank?: RerankReport;
 	/** Why a leg that should have answered did not; null when all did. */
 	readonly degraded: string | null;
 }

@@ -91,26 +91,30 @@ export interface RankingFigures {
 	readonly map: number;
 }
 
-/** Hit@5, MRR@10 and mean average precision of ranked document ids, one list for each query. */
+/** Of one query. */
+export type QueryFigures = RankingFigures;
+
+/** Hit@5, reciprocal rank within 10 and average precision of one query's ranked document ids. */
+export function queryFigures({ relevant }: RankingQuery, ids: readonly string[]): QueryFigures {
+	const first = ids.findIndex((id) => relevant.has(id));
+	let found = 0;
+	let sum = 0;
+	ids.forEach((id, at) => {
+		if (relevant.has(id)) sum += ++found / (at + 1);
+	});
+	return {
+		hitAt5: first >= 0 && first < 5 ? 1 : 0,
+		mrrAt10: first >= 0 && first < 10 ? 1 / (first + 1) : 0,
+		map: sum / relevant.size,
+	};
+}
+
+/** Their means over all queries, one list of ranked document ids for each. */
 export function rankingFigures(
 	queries: readonly RankingQuery[],
 	ranked: readonly (readonly string[])[],
 ): RankingFigures {
-	let hits = 0;
-	let reciprocal = 0;
-	let precision = 0;
-	queries.forEach(({ relevant }, index) => {
-		const ids = ranked[index] ?? [];
-		const first = ids.findIndex((id) => relevant.has(id));
-		if (first >= 0 && first < 5) hits++;
-		if (first >= 0 && first < 10) reciprocal += 1 / (first + 1);
-		let found = 0;
-		let sum = 0;
-		ids.forEach((id, at) => {
-			if (relevant.has(id)) sum += ++found / (at + 1);
-		});
-		precision += sum / relevant.size;
-	});
-	const share = (sum: number) => sum / queries.length;
-	return { hitAt5: share(hits), mrrAt10: share(reciprocal), map: share(precision) };
+	const all = queries.map((query, at) => queryFigures(query, ranked[at] ?? []));
+	const mean = (of: keyof RankingFigures) => all.reduce((sum, figures) => sum + figures[of], 0) / queries.length;
+	return { hitAt5: mean('hitAt5'), mrrAt10: mean('mrrAt10'), map: mean('map') };
 }

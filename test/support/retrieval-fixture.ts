@@ -75,6 +75,8 @@ export const SEARCH: CollectionConfig['search'] = {
 	timeoutMs: 10_000,
 	lexicalTimeoutMs: 10_000,
 	vectorTimeoutMs: 10_000,
+	diversity: { kind: 'none', similarityMax: 0.8, lambda: 0.7, pool: 50 },
+	rerank: null,
 };
 
 /** As plimsoll.yaml would say it: the keys `documents` and `ingestion` of a collection. */

@@ -1,0 +1,19 @@
+export interface DiversityConfig {
+	readonly kind: 'none' | 'deduplicate' | 'mmr';
+	/** In [0, 1], of `deduplicate`. */
+	readonly similarityMax: number;
+	/** In [0, 1], of `mmr`. */
+	readonly lambda: number;
+	readonly pool: number;
+}
+
+export interface RerankConfig {
+	readonly format: 'cohere' | 'jina' | 'tei';
+	readonly baseUrl: string;
+	readonly model: string;
+	readonly apiKey: string | null;
+	readonly pool: number;
+	readonly timeoutMs: number;
+	/** Of one search; null: nothing is billed. */
+	readonly costMicros: number | null;
+}
