@@ -9,7 +9,7 @@ import { EmbeddingsBody, readEmbeddingsBody } from './embeddings-body.ts';
 import { embeddingsResponse } from './embeddings-response.ts';
 import { InvokeStream } from './invoke-stream.ts';
 import { checkBody } from './json-body.ts';
-import { MessagesBody, readMessagesBody } from './messages-body.ts';
+import { CountTokensBody, MessagesBody, readMessagesBody } from './messages-body.ts';
 import { messageOf } from './messages-response.ts';
 import { MessagesStream } from './messages-stream.ts';
 import { ResponsesBody, readResponsesBody } from './responses-body.ts';
@@ -48,6 +48,16 @@ export const DATA_ROUTES: readonly Route[] = [
 		summary: 'The same in the format of Anthropic’s Messages API, streamed or whole.',
 		body: MessagesBody,
 		handle: messages,
+	},
+	{
+		method: 'POST',
+		path: '/v1/messages/count_tokens',
+		scope: 'invoke',
+		traced: true,
+		dialect: 'anthropic',
+		summary: 'Count what such a message would send: of a feature its prompt without passages. Nothing is asked.',
+		body: CountTokensBody,
+		handle: tokens,
 	},
 	{
 		method: 'POST',
@@ -120,6 +130,11 @@ function messages(exchange: TracedExchange): Promise<unknown> {
 		events: body.stream ? new MessagesStream(outlet, envelope) : null,
 		whole: (answer) => messageOf(envelope, answer),
 	});
+}
+
+async function tokens({ request, parts, context }: TracedExchange): Promise<unknown> {
+	const ask = readMessagesBody(checkBody(CountTokensBody, request.body));
+	return { input_tokens: await parts.runtime.countTokens(context, { ...ask, sink: null }) };
 }
 
 function responses(exchange: TracedExchange): Promise<unknown> {

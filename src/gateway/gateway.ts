@@ -10,9 +10,8 @@ import { clientRetries, patienceOf } from './client-patience.ts';
 import { authorizationOf } from './credential.ts';
 import { DATA_ROUTES } from './data-routes.ts';
 import { errorBody, errorBodyFor, fromFastify, NAME_CHARS_MAX, refuseMalformed, sendError } from './error-response.ts';
-import { answerOnce, requestIdHeaders } from './idempotency.ts';
+import { answerOnce, requestIdHeaders, standingHeaders } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
-import { limitHeaders } from './limit-headers.ts';
 import { openApiDocument } from './openapi.ts';
 import type { GatewayParts, Route } from './route.ts';
 import { sessionCookie } from './session-cookie.ts';
@@ -148,7 +147,7 @@ function register(
 			}
 			const context = contexts.get(request);
 			if (!context) return;
-			reply.headers({ ...limitHeaders(context.limits?.standings ?? []), ...queueHeaders(context) });
+			reply.headers({ ...standingHeaders(route, context, parts.clock), ...queueHeaders(context) });
 		},
 		handler: (request, reply) => {
 			handled.add(request);

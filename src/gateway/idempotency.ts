@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { canonicalJson } from '../base/canonical-json.ts';
+import type { Clock } from '../base/clock.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { Recording } from '../runtime/recording.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
@@ -39,7 +40,7 @@ export async function answerOnce(route: TracedRoute, exchange: TracedExchange): 
 	}
 	const original = entry.kind === 'stored' ? entry.requestId : entry.execution.context.id;
 	const headers = () => ({
-		...ownHeaders(route, context),
+		...ownHeaders(route, context, parts.clock),
 		...(entry.kind === 'first' ? {} : { 'idempotency-replayed': 'true', 'idempotency-replay-of': original }),
 	});
 	const client = new ClientFollower(reply, { headers, held: context.held });
@@ -54,19 +55,28 @@ export async function answerOnce(route: TracedRoute, exchange: TracedExchange): 
 function answerDirectly(route: TracedRoute, { request, reply, parts, context, failed }: TracedExchange): unknown {
 	const headers = () => ({
 		...(reply.hasHeader('idempotency-unprotected') ? { 'idempotency-unprotected': 'true' } : {}),
-		...ownHeaders(route, context),
+		...ownHeaders(route, context, parts.clock),
 	});
 	const outlet = new DirectOutlet(reply, { signal: context.signal, headers, held: context.held });
 	return route.handle({ request, parts, context, outlet, failed });
 }
 
 /** What a response says of this request alone, and no recording holds. */
-function ownHeaders(route: TracedRoute, context: RequestContext): Record<string, string> {
+function ownHeaders(route: TracedRoute, context: RequestContext, clock: Clock): Record<string, string> {
 	return {
 		...requestIdHeaders(route, context.id),
-		...limitHeaders(context.limits?.standings ?? []),
+		...standingHeaders(route, context, clock),
 		...queueHeaders(context),
 	};
+}
+
+/** How the limits over a request stand, as its client reads it. */
+export function standingHeaders(
+	{ dialect }: Pick<TracedRoute, 'dialect'>,
+	context: RequestContext,
+	clock: Clock,
+): Record<string, string> {
+	return limitHeaders(context.limits?.standings ?? [], { dialect, nowMs: clock.now() });
 }
 
 /** The trace's id, also under the name under which a vendor's clients look for it. */

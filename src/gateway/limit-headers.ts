@@ -1,8 +1,8 @@
 import { organisationOf } from '../policy/limits.ts';
 import type { LimitName, Standing } from '../spec/shared-state.ts';
 
-/** OpenAI's names for the two limits that it has. */
-const OPENAI: readonly (readonly [LimitName, string])[] = [
+/** OpenAI's and Anthropic's names for the two limits that they have. */
+const NAMED: readonly (readonly [LimitName, string])[] = [
 	['requests_per_minute', 'requests'],
 	['tokens_per_minute', 'tokens'],
 ];
@@ -15,17 +15,24 @@ const POLICIES: readonly { readonly limit: LimitName; readonly policy: string; r
 ];
 
 /**
- * How the limits over a request stand: of several scopes the one with the least left. Nothing where nothing is limited.
+ * How the limits over a request stand, under the names that its client knows: of several scopes the one with the least left. Nothing where nothing is limited.
  * An organisation's are left out, since what is left of them tells what its other tenants use.
  */
-export function limitHeaders(standings: readonly Standing[]): Record<string, string> {
+export function limitHeaders(
+	standings: readonly Standing[],
+	{ dialect, nowMs }: { readonly dialect: 'anthropic' | undefined; readonly nowMs: number },
+): Record<string, string> {
 	const headers: Record<string, string> = {};
-	for (const [limit, unit] of OPENAI) {
+	for (const [limit, unit] of NAMED) {
 		const tightest = tightestOf(standings, limit);
 		if (tightest === null) continue;
-		headers[`x-ratelimit-limit-${unit}`] = String(tightest.max);
-		headers[`x-ratelimit-remaining-${unit}`] = String(leftOf(tightest));
-		headers[`x-ratelimit-reset-${unit}`] = `${(tightest.resetMs / 1000).toFixed(3)}s`;
+		const { max, resetMs } = tightest;
+		const [prefix, name] = dialect === undefined ? ['x-ratelimit-', `-${unit}`] : [`anthropic-ratelimit-${unit}-`, ''];
+		headers[`${prefix}limit${name}`] = String(max);
+		headers[`${prefix}remaining${name}`] = String(leftOf(tightest));
+		// Anthropic says when, and OpenAI in how long.
+		headers[`${prefix}reset${name}`] =
+			dialect === undefined ? `${(resetMs / 1000).toFixed(3)}s` : new Date(nowMs + resetMs).toISOString();
 	}
 	const rows = POLICIES.flatMap((row) => {
 		const tightest = tightestOf(standings, row.limit);

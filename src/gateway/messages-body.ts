@@ -33,7 +33,15 @@ export const MessagesBody = z.strictObject({
 	cache_control: loose,
 });
 
-type Body = z.output<typeof MessagesBody>;
+/** `POST /v1/messages/count_tokens`: the same, but for what only an answer needs. */
+export const CountTokensBody = MessagesBody.omit({
+	max_tokens: true,
+	stream: true,
+	metadata: true,
+	service_tier: true,
+});
+
+type Body = Partial<z.output<typeof MessagesBody>> & z.output<typeof CountTokensBody>;
 type Block = Readonly<Record<string, unknown>>;
 
 /** Where a feature's refusal would name a parameter that the client has under another name. */

@@ -50,6 +50,20 @@ export async function answer(
 		: answerAsUpstream(context, request, { model: target.model, bare: ask.snapshot.bare, parts: ask.parts });
 }
 
+/** What an admitted request would send, in tokens by our own count: of a feature its prompt without passages. */
+export async function countAsked(
+	context: RequestContext,
+	request: ChatRequest,
+	{ snapshot, parts }: { snapshot: Snapshot; parts: PipelineParts },
+): Promise<number> {
+	const target = await assign(context, request, { snapshot, places: parts.places });
+	if (target.kind === 'switched_off') return 0;
+	if (target.kind === 'upstream') return tokensOf(request, target.model);
+	const { input } = await route(context, request, target.feature);
+	const assembly = await assemble(context, target.feature, { ...input, passages: [] });
+	return assembly.kind === 'fallen_back' ? 0 : assembly.prompt.tokensIn;
+}
+
 async function answerAsFeature(
 	context: RequestContext,
 	request: ChatRequest,
@@ -288,7 +302,7 @@ async function answerAsUpstream(
 			candidates: [model],
 			escalateTo: null,
 			messages: request.messages,
-			countTokensIn: () => countTokens(canonicalJson(sentAsInput(request)), model.upstream.tokenizer),
+			countTokensIn: () => tokensOf(request, model),
 			call,
 			formats: null,
 			grounding: { question: lastUserText(request.messages), passages: [], abstention: null },
@@ -307,6 +321,10 @@ async function answerAsUpstream(
 			? producedAnswer(context, generation, { citations: [], passesThoughts: true })
 			: fallbackAnswer(context, generation.answer, generation.degraded);
 	return respond(context, null, final);
+}
+
+function tokensOf(request: ChatRequest, { upstream }: Model): number {
+	return countTokens(canonicalJson(sentAsInput(request)), upstream.tokenizer);
 }
 
 /** Everything of a bare request that the provider reads as input, and bills. */

@@ -17,7 +17,7 @@ import { ContextSizes } from './context-sizes.ts';
 import { Door } from './door.ts';
 import { type Embedding, type EmbedRequest, embed } from './embed.ts';
 import type { Snapshot } from './feature.ts';
-import { answer } from './pipeline.ts';
+import { answer, countAsked } from './pipeline.ts';
 import { Places, type PlacesView } from './places.ts';
 import { Pressure } from './pressure.ts';
 import { draining } from './queue-refusal.ts';
@@ -139,6 +139,16 @@ export class Runtime {
 		this.#noteUser(context, request.user);
 		const result = await this.#ending(context, () =>
 			answer(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
+		);
+		context.end(null);
+		return result;
+	}
+
+	/** Counts what an admitted request would send, and ends it. No upstream is asked. */
+	async countTokens(context: RequestContext, request: ChatRequest): Promise<number> {
+		this.#noteUser(context, request.user);
+		const result = await this.#ending(context, () =>
+			countAsked(context, request, { snapshot: this.#snapshot, parts: this.#parts }),
 		);
 		context.end(null);
 		return result;

@@ -48,6 +48,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 		body: () => ({ ...ASKING, max_tokens: 100, metadata: { user_id: 'acme-user' } }),
 		hears: 200,
 	},
+	'POST /v1/messages/count_tokens': { scope: 'invoke', body: () => ASKING, hears: 200 },
 	'POST /v1/embeddings': {
 		scope: 'invoke',
 		body: () => ({ model: 'words', input: 'a load line', user: 'acme-user' }),

@@ -261,6 +261,24 @@ describe('the official @anthropic-ai/sdk', () => {
 		expect((await client.messages.stream({ model: BARE, ...ASK }).finalMessage()).stop_reason).toBe(expected);
 	});
 
+	it('counts tokens without asking anybody, of an upstream and of a feature', async () => {
+		const { client, gateway } = await start();
+		const { messages } = ASK;
+		const short = await client.messages.countTokens({ model: BARE, messages });
+		const long = await client.messages.countTokens({
+			model: BARE,
+			messages,
+			system: 'Be brief. '.repeat(50),
+			tools: TOOLS,
+		});
+		expect(short.input_tokens).toBeGreaterThan(5);
+		expect(long.input_tokens).toBeGreaterThan(short.input_tokens + 100);
+		expect((await client.messages.countTokens({ model: 'ask', messages })).input_tokens).toBe(5);
+		expect(gateway.double.requests).toBe(0);
+		expect(gateway.traces.last).toMatchObject({ outcome: 'ok', feature: 'ask', cost_usd_micros: 0 });
+		await expect(client.messages.countTokens({ model: 'nobody', messages })).rejects.toMatchObject({ status: 404 });
+	});
+
 	it.each([
 		['a kind of thinking', { thinking: { type: 'hard' } }, 'thinking.type'],
 		['a server’s tool', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }, 'tools[0]'],

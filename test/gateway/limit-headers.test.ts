@@ -1,3 +1,4 @@
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { LimitSet, LimitTable } from '../../src/contracts/project.ts';
@@ -61,6 +62,25 @@ describe('headers about limits', () => {
 		expect(refused.headers.get('x-ratelimit-remaining-requests')).toBe('0');
 	});
 
+	it('have Anthropic’s names for its client', async () => {
+		const gateway = await startGateway({
+			features: (model) => [feature({}, { route: [model] })],
+			limits: acme([
+				{ limit: 'requests_per_minute', max: 3 },
+				{ limit: 'tokens_per_minute', max: 10_000 },
+			]),
+		});
+		onTestFinished(() => gateway.close());
+		const client = new Anthropic({ baseURL: gateway.url, apiKey: KEY, maxRetries: 0 });
+		const messages = [{ role: 'user' as const, content: 'Hello?' }];
+		const asked = client.messages.create({ model: 'greet', max_tokens: 50, messages });
+		const { headers } = (await asked.withResponse()).response;
+		expect(headers.get('anthropic-ratelimit-requests-remaining')).toBe('2');
+		expect(Number(headers.get('anthropic-ratelimit-tokens-remaining'))).toBeLessThan(10_000);
+		expect(Date.parse(headers.get('anthropic-ratelimit-requests-reset') ?? '')).toBeGreaterThan(Date.now() + 50_000);
+		expect([...headers.keys()].filter((name) => name.startsWith('x-ratelimit'))).toEqual([]);
+	});
+
 	it('keep the official client, with its retries on, from asking again', async () => {
 		const gateway = await startGateway({
 			features: (model) => [feature({}, { route: [model] })],
@@ -83,10 +103,18 @@ describe('headers about limits', () => {
 
 	it('of several scopes tell the one with the least left', () => {
 		const standing = { limit: 'requests_per_minute' as const, resetMs: 1_500 };
-		const headers = limitHeaders([
-			{ ...standing, scope: 'tenant', max: 100, used: 50 },
-			{ ...standing, scope: 'feature:f', max: 10, used: 9 },
-		]);
+		const standings = [
+			{ ...standing, scope: 'tenant' as const, max: 100, used: 50 },
+			{ ...standing, scope: 'feature:f' as const, max: 10, used: 9 },
+		];
+		const nowMs = Date.UTC(2026, 10, 29);
+		expect(limitHeaders(standings, { dialect: 'anthropic', nowMs })).toMatchObject({
+			'anthropic-ratelimit-requests-limit': '10',
+			'anthropic-ratelimit-requests-remaining': '1',
+			'anthropic-ratelimit-requests-reset': '2026-11-29T00:00:01.500Z',
+			ratelimit: '"requests";r=1;t=2',
+		});
+		const headers = limitHeaders(standings, { dialect: undefined, nowMs });
 		expect(headers).toMatchObject({ 'x-ratelimit-limit-requests': '10', ratelimit: '"requests";r=1;t=2' });
 	});
 });
