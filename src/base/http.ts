@@ -1,5 +1,12 @@
+import type { LookupFunction } from 'node:net';
 import { Agent, type Dispatcher, Pool } from 'undici';
-import { isPrivateAddress, PrivateAddressError, publicLookup } from './private-address.ts';
+import {
+	isMetadataHost,
+	isPrivateAddress,
+	PrivateAddressError,
+	publicLookup,
+	upstreamLookup,
+} from './private-address.ts';
 
 interface HttpRequest {
 	readonly url: string;
@@ -72,9 +79,14 @@ export function createHttpClient(options: HttpOptions): HttpClient {
 	};
 }
 
-/** @param baseUrl absolute, http or https. Throws TypeError when it is not. */
+/**
+ * @param baseUrl absolute, http or https. Throws TypeError when it is not, and PrivateAddressError for a link-local address:
+ * no origin of answers lives there, and a name that leads there fails as it connects.
+ */
 export function createHttpOrigin(baseUrl: string, options: HttpOptions): HttpOrigin {
-	return new PooledOrigin(checked(baseUrl), options);
+	const url = checked(baseUrl);
+	if (isMetadataHost(url.hostname)) throw new PrivateAddressError(url.hostname, url.hostname);
+	return new PooledOrigin(url, options);
 }
 
 /** Queues in front of the pool, because undici's own queue keeps a cancelled request, and its body, until a connection is free. */
@@ -86,7 +98,7 @@ class PooledOrigin implements HttpOrigin {
 
 	constructor(url: URL, options: HttpOptions) {
 		this.basePath = url.pathname.replace(/\/+$/, '');
-		this.#pool = new Pool(url.origin, settings(options));
+		this.#pool = new Pool(url.origin, settings(options, upstreamLookup));
 		this.#free = options.connectionsMax;
 	}
 
@@ -168,13 +180,14 @@ class Call implements HttpCall, HttpHandler {
 	}
 }
 
-function settings({ connectionsMax, connectMs, publicOnly = false }: HttpOptions) {
+function settings({ connectionsMax, connectMs, publicOnly = false }: HttpOptions, lookup?: LookupFunction) {
+	const resolved = publicOnly ? publicLookup : lookup;
 	return {
 		connections: connectionsMax,
 		pipelining: 1,
 		// One request per connection: an abort then closes the socket, which every provider notices.
 		allowH2: false,
-		connect: { timeout: connectMs, ...(publicOnly ? { lookup: publicLookup } : {}) },
+		connect: { timeout: connectMs, ...(resolved && { lookup: resolved }) },
 		headersTimeout: 0,
 		bodyTimeout: 0,
 	};

@@ -34,6 +34,13 @@ for (const [net, prefix] of [
 ] as const)
 	PRIVATE.addSubnet(net, prefix, 'ipv6');
 
+/** Where clouds tell a machine its own secrets. Nothing that is asked for answers lives there. */
+const METADATA = new BlockList();
+METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
+METADATA.addSubnet('fe80::', 10, 'ipv6');
+METADATA.addAddress('fd00:ec2::254', 'ipv6');
+METADATA.addAddress('100.100.100.200', 'ipv4');
+
 /** An address that a request was not allowed to reach. */
 export class PrivateAddressError extends Error {
 	constructor(host: string, address: string) {
@@ -47,22 +54,38 @@ export class PrivateAddressError extends Error {
 
 /** Whether an IP address is of this machine, of a private network, or of no use at all. False for what is no address. */
 export function isPrivateAddress(address: string): boolean {
+	return isIn(PRIVATE, address);
+}
+
+/** Whether a host is a link-local address, or one at which a cloud tells a machine its secrets, by its name too. */
+export function isMetadataHost(host: string): boolean {
+	return isIn(METADATA, host) || /^metadata(?:\.google\.internal|\.goog)?\.?$/i.test(host);
+}
+
+function isIn(list: BlockList, address: string): boolean {
 	const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
 	const version = isIP(bare);
-	return version !== 0 && PRIVATE.check(bare, version === 4 ? 'ipv4' : 'ipv6');
+	return version !== 0 && list.check(bare, version === 4 ? 'ipv4' : 'ipv6');
 }
 
 /**
  * Resolves a name for a connection, and fails with PrivateAddressError where any of its addresses is private. It stands in
  * the connection itself, so that a name cannot mean one thing when it is checked and another when it is used.
  */
-export const publicLookup: LookupFunction = (hostname, options, callback) => {
-	lookup(hostname, { ...options, all: true }, (error, addresses) => {
-		if (error) return callback(error, '');
-		const hidden = addresses.find(({ address }) => isPrivateAddress(address));
-		if (hidden) return callback(new PrivateAddressError(hostname, hidden.address), '');
-		if (options.all) return callback(null, addresses);
-		const [first] = addresses;
-		callback(null, first?.address ?? '', first?.family);
-	});
-};
+export const publicLookup: LookupFunction = lookupWithout(isPrivateAddress);
+
+/** The same for what may lead into a private network, and not to where a cloud keeps a machine's secrets. */
+export const upstreamLookup: LookupFunction = lookupWithout(isMetadataHost);
+
+function lookupWithout(isHidden: (address: string) => boolean): LookupFunction {
+	return (hostname, options, callback) => {
+		lookup(hostname, { ...options, all: true }, (error, addresses) => {
+			if (error) return callback(error, '');
+			const hidden = addresses.find(({ address }) => isHidden(address));
+			if (hidden) return callback(new PrivateAddressError(hostname, hidden.address), '');
+			if (options.all) return callback(null, addresses);
+			const [first] = addresses;
+			callback(null, first?.address ?? '', first?.family);
+		});
+	};
+}

@@ -126,6 +126,9 @@ export const PRESETS = {
 	tgi: { ...LOCAL, title: 'Text Generation Inference', baseUrl: 'http://127.0.0.1:3000/v1', jsonSchema: false },
 } as const satisfies Record<string, Preset>;
 
+/** Of servers that one runs oneself, whose address is a private one as a rule. */
+export const LOCAL_PRESETS: readonly string[] = ['vllm', 'ollama', 'llama.cpp', 'tgi'];
+
 export type PresetName = keyof typeof PRESETS;
 export const PRESET_NAMES = Object.keys(PRESETS) as [PresetName, ...PresetName[]];
 

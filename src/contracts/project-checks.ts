@@ -1,3 +1,4 @@
+import { isMetadataHost, isPrivateAddress } from '../base/private-address.ts';
 import type { Problem } from '../spec/problem.ts';
 import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
@@ -7,6 +8,7 @@ import { dangling } from './dangling.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { checkIdentity, secretProblems } from './identity-checks.ts';
 import { indexStoreProblems } from './index-store-checks.ts';
+import { LOCAL_PRESETS } from './presets.ts';
 import { priceProblems } from './price.ts';
 import { isMapping, valueAt } from './schema-node.ts';
 import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
@@ -130,8 +132,35 @@ function endpointProblems({ document, resolved }: Checking, path: readonly strin
 		} else if (!parsed || !/^https?:$/.test(parsed.protocol))
 			report('base_url', { message: `found ${from}`, expected });
 		else if (parsed.search || parsed.hash) report('base_url', { message: 'has a query or a fragment', expected });
+		else if (isMetadataHost(parsed.hostname)) {
+			report('base_url', {
+				message: `${parsed.hostname} is link-local: where a cloud keeps a machine’s secrets`,
+				expected,
+			});
+		} else if (
+			path[0] === 'upstreams' &&
+			isVendor(raw) &&
+			isPrivateHost(parsed.hostname) &&
+			valueAt(raw, ['private_addresses']) !== 'allow'
+		) {
+			const message = `${parsed.hostname} is of this machine or a private network, and this vendor is not there`;
+			report('base_url', { message, hint: 'write private_addresses: allow if that is meant' });
+		}
 	}
 	return problems;
+}
+
+/** A vendor on the public internet, whose key is not for anybody nearer. */
+function isVendor(raw: unknown): boolean {
+	const preset = valueAt(raw, ['preset']);
+	if (typeof preset === 'string') return !LOCAL_PRESETS.includes(preset);
+	return VENDORS.has(valueAt(raw, ['family']));
+}
+
+const VENDORS: ReadonlySet<unknown> = new Set(['anthropic', 'google', 'vertex', 'bedrock', 'cohere']);
+
+function isPrivateHost(hostname: string): boolean {
+	return isPrivateAddress(hostname) || /^(?:.+\.)?localhost\.?$/i.test(hostname);
 }
 
 function redisProblems({ document, resolved }: Checking): Problem[] {

@@ -95,8 +95,19 @@ const continuesTurn = z
 	})
 	.default(false);
 
+const privateAddresses = z
+	.enum(['refuse', 'allow'])
+	.meta({
+		description:
+			'Whether `base_url` may be of this machine or of a private network, as a proxy’s is. Link-local addresses, where clouds keep a machine’s secrets, are always refused.',
+		'x-default': '`allow` for presets of servers of one’s own and for what has no preset, else `refuse`',
+		examples: ['allow'],
+	})
+	.optional();
+
 /** What every family behind a provider's package has. */
 const behind = {
+	private_addresses: privateAddresses,
 	continues_assistant_turn: continuesTurn,
 	connections_max: connections,
 	provider_options: providerOptions,
@@ -176,6 +187,7 @@ const openAiCompatible = z.strictObject({
 		.meta({ description: 'Whether the endpoint takes `response_format` with a JSON schema; false refuses it by name.' })
 		.default(true),
 	connections_max: connections,
+	private_addresses: privateAddresses,
 	provider_options: providerOptions,
 	...limits,
 	tokens_out_parameter: tokensOutParameter,

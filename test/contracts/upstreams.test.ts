@@ -38,7 +38,12 @@ describe('an upstream', () => {
 		],
 		['{family: vertex, model: m, api_key: {env: KEY}}', 'https://aiplatform.googleapis.com/v1/publishers/google'],
 		['{family: ai-sdk, package: "@ai-sdk/mistral", model: m}', null],
-		['{family: anthropic, model: m, api_key: {env: KEY}, base_url: "http://10.0.0.7/v1/"}', 'http://10.0.0.7/v1'],
+		[
+			'{family: anthropic, model: m, api_key: {env: KEY}, base_url: "http://10.0.0.7/v1/", private_addresses: allow}',
+			'http://10.0.0.7/v1',
+		],
+		['{preset: ollama, model: m, base_url: "http://10.0.0.7/v1"}', 'http://10.0.0.7/v1'],
+		['{family: openai-compatible, model: m, base_url: "http://[::1]:8000/v1"}', 'http://[::1]:8000/v1'],
 	])('%s is at %s', (lines, baseUrl) => {
 		const { config, problems } = compiled(lines);
 		expect(problems).toEqual([]);
@@ -63,6 +68,17 @@ describe('an upstream', () => {
 		['{family: anthropic, model: m, api_key: {env: NOBODY}}', 'api_key', /NOBODY is not set/, 'set it'],
 		['{family: anthropic, model: m, api_key: k-secret}', 'api_key', /holds the secret itself/, /out of git/],
 		['{family: google, model: m, api_key: {env: KEY}, base_url: "ftp://x"}', 'base_url', /found the text/, null],
+		['{family: google, model: m, api_key: {env: KEY}, base_url: "http://localhost:1"}', 'base_url', /of this machine/, /allow/],
+		['{preset: groq, model: m, api_key: {env: KEY}, base_url: "https://192.168.1.2/v1"}', 'base_url', /private network/, /allow/],
+		['{preset: groq, model: m, api_key: {env: KEY}, base_url: "http://[fd12::1]/v1"}', 'base_url', /private network/, /allow/],
+		...['169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]', 'metadata.google.internal', '0xa9fea9fe'].map(
+			(host): [string, string, RegExp, null] => [
+				`{preset: vllm, model: m, base_url: "http://${host}/v1", private_addresses: allow}`,
+				'base_url',
+				/is link-local/,
+				null,
+			],
+		),
 		['{family: google, model: m, api_key: {env: KEY}, base_url: "https://u:p@x"}', 'base_url', /user name/, /api_key/],
 		['{family: google, model: m, api_key: {env: KEY}, project: p}', 'project', /unknown key/, /./],
 		['{family: bedrock, model: m, api_key: {env: KEY}}', 'region', /is missing/, 'add it'],

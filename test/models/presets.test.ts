@@ -97,7 +97,9 @@ test.each([
 	['', ', api_version: "2024-10-21"', '/openai/deployments/gpt%204/chat/completions?api-version=2024-10-21'],
 	['/openai', ', api_version: "2024-10-21"', '/openai/deployments/gpt%204/chat/completions?api-version=2024-10-21'],
 ])('Azure at …%s%s is asked at %s, with its own header', async (path, more, expected) => {
-	const { double, model } = await start((url) => `{preset: azure, base_url: "${url}${path}", model: gpt 4${more}}`);
+	const { double, model } = await start(
+		(url) => `{preset: azure, base_url: "${url}${path}", private_addresses: allow, model: gpt 4${more}}`,
+	);
 	await model.complete(modelRequest());
 	expect(double.received[0]?.path).toBe(expected);
 	expect(double.received[0]?.headers).toMatchObject({ 'api-key': 'key-secret' });
@@ -105,7 +107,9 @@ test.each([
 });
 
 test('Mistral is asked for no usage report, and for its own name of the seed', async () => {
-	const { double, model } = await start((url) => `{preset: mistral, base_url: "${url}/v1", model: m}`);
+	const { double, model } = await start(
+		(url) => `{preset: mistral, base_url: "${url}/v1", private_addresses: allow, model: m}`,
+	);
 	for await (const _ of await model.stream(modelRequest({ parameters: { seed: 7, logprobs: false, user: 'ann' } })));
 	const { body, headers } = double.received[0] as (typeof double.received)[number];
 	expect(body).toEqual({ random_seed: 7, model: 'm', messages: expect.anything(), stream: true });
@@ -118,7 +122,9 @@ test.each([
 	['deepseek', { response_format: { type: 'json_schema', json_schema: {} } }, /response_format must be json_object/],
 	['ollama', { tool_choice: 'required' }, /tool_choice/],
 ])('%s refuses %j by name and is not asked', async (preset, parameters, message) => {
-	const { double, model } = await start((url) => `{preset: ${preset}, base_url: "${url}/v1", model: m}`);
+	const { double, model } = await start(
+		(url) => `{preset: ${preset}, private_addresses: allow, base_url: "${url}/v1", model: m}`,
+	);
 	const asked = model.complete(modelRequest({ parameters }));
 	await expect(asked).rejects.toMatchObject({ kind: 'bad_request', message: expect.stringMatching(message) });
 	await expect(model.stream(modelRequest({ parameters }))).rejects.toMatchObject({ kind: 'bad_request' });
@@ -127,7 +133,8 @@ test.each([
 
 test('options of the provider’s own are sent: the upstream’s, and over them those under its name', async () => {
 	const { double, model } = await start(
-		(url) => `{preset: openai, base_url: "${url}/v1", model: m, provider_options: {service_tier: flex, store: true}}`,
+		(url) =>
+			`{preset: openai, base_url: "${url}/v1", private_addresses: allow, model: m, provider_options: {service_tier: flex, store: true}}`,
 	);
 	const options = { x: { service_tier: 'priority' }, other: { store: false } };
 	await model.complete(modelRequest({ parameters: { temperature: 0, provider_options: options } }));

@@ -33,7 +33,8 @@ export function createFailures(options: {
 		fromStatus(status, headers, body) {
 			const error = errorOf(body, headers);
 			const said = error ? tidy(messageOf(error)) : bodyHint(body, tidy);
-			const message = `${upstream} answered ${status}${said && `: ${said}`}`;
+			const why = redirectHint(status, headers) ?? said;
+			const message = `${upstream} answered ${status}${why && `: ${why}`}`;
 			const wait = retryAfterMs(headers, clock.now()) ?? (error && retryInfoMs(error));
 			return new UpstreamError(kindOf(status, error), upstream, message, { status, retryAfterMs: wait });
 		},
@@ -47,6 +48,12 @@ export function createFailures(options: {
 		},
 		of: (kind, message, details) => new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, details),
 	};
+}
+
+/** A redirect is not followed: the key is for the configured address alone. */
+function redirectHint(status: number, { location }: ResponseHeaders): string | null {
+	if (status < 300 || status > 399 || typeof location !== 'string') return null;
+	return `a redirect to ${location.slice(0, MESSAGE_CHARS_MAX)}, which is not followed: base_url must be where the API is`;
 }
 
 /** The error that an event of a stream is: `{error: {…}}`, or Bedrock's `{throttlingException: {…}}`; null for any other event. */
