@@ -60,7 +60,7 @@ const WIDENING = 4;
 interface SearchParts {
 	/** Of one collection or all. */
 	readonly catalogue: Pick<Catalogue, 'state' | 'status' | 'examine'>;
-	readonly queries: QueryEmbedder;
+	readonly queries: Pick<QueryEmbedder, 'embed'>;
 	readonly clock: Clock;
 	/** Left out: the fused order stands, whatever is configured. */
 	readonly rerankers?: RerankerSource | undefined;

@@ -8,7 +8,8 @@ import { indexStoreSuite } from './index-store.suite.ts';
 
 indexStoreSuite('LanceDB', CAPABILITIES['LanceDB in the data folder'], async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
-	const store = new LanceStore(folder);
+	// So that 10,000 chunks are searched by an index that looks at a part of them.
+	const store = new LanceStore(folder, { vectors: 5_000, fields: 5_000 });
 	await store.open();
 	return {
 		store,

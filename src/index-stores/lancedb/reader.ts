@@ -10,12 +10,16 @@ import type {
 	RowRef,
 } from '../../spec/index-store.ts';
 import type { Passage } from '../../spec/retrieval.ts';
+import { INDEX_CACHE_BYTES } from './cache.ts';
 import { documentsOf, summariesOf } from './documents.ts';
 import { predicate } from './predicate.ts';
 import { flagColumns, passageColumns, toPassage } from './rows.ts';
 
 /** A large table's vectors lie in about √chunks partitions; one in so many of them is looked at. A table without partitions is scanned whole. */
 const PARTITIONS_PER_PROBE = 4;
+
+/** Beyond half of the cache one table would push the others out. */
+const PREWARM_BYTES_MAX = INDEX_CACHE_BYTES / 2;
 
 interface Opened {
 	readonly place: IndexPlace;
@@ -45,7 +49,7 @@ export class LanceReader implements IndexReader {
 		const chunks = await table.countRows();
 		const schema = await table.schema();
 		const columns = passageColumns(schema);
-		await table.prewarmIndex('body_idx');
+		await prewarm(table);
 		await table.query().select(columns).limit(1).toArray();
 		return new LanceReader(table, { place, chunks, columns, flags: flagColumns(schema) });
 	}
@@ -101,6 +105,15 @@ export class LanceReader implements IndexReader {
 
 	#probes(): number {
 		return Math.max(20, Math.ceil(Math.sqrt(this.chunks) / PARTITIONS_PER_PROBE));
+	}
+}
+
+/** Reads into memory what searches need: all of the text index, and the one over vectors where there is room for it. */
+async function prewarm(table: Table): Promise<void> {
+	await table.prewarmIndex('body_idx');
+	for (const { name, sizeBytes } of await table.listIndices()) {
+		if (name === 'vector_idx' && (sizeBytes ?? Number.POSITIVE_INFINITY) <= PREWARM_BYTES_MAX)
+			await table.prewarmIndex(name);
 	}
 }
 

@@ -4,16 +4,14 @@ import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexPlace, IndexStore, TableShape } from '../../spec/index-store.ts';
 import { storageFailure } from '../storage-failure.ts';
 import { BucketDatasets } from './bucket.ts';
+import { INDEX_CACHE_BYTES, METADATA_CACHE_BYTES } from './cache.ts';
 import type { Datasets } from './datasets.ts';
 import { FolderDatasets } from './folder.ts';
+import { INDEXED_FROM, type IndexedFrom } from './indexes.ts';
 import { LanceReader } from './reader.ts';
 import { LEXICAL } from './text.ts';
 import { diagnose } from './trouble.ts';
 import { LanceWriter } from './writer.ts';
-
-/** Of all tables together. What does not fit is read from disk again. */
-const INDEX_CACHE_BYTES = 512n * 1024n * 1024n;
-const METADATA_CACHE_BYTES = 128n * 1024n * 1024n;
 
 /** In one listing; a collection has a handful. */
 const TABLES_MAX = 100_000;
@@ -23,12 +21,14 @@ export class LanceStore implements IndexStore {
 	readonly lexical = LEXICAL;
 	readonly revision = 'lancedb-2';
 	readonly #datasets: Datasets;
+	readonly #from: IndexedFrom;
 	#connection: Connection | null = null;
 	/** Connections of before a damage: open readers of other tables still read through their sessions. */
 	readonly #retired: Connection[] = [];
 
 	/** @param place an absolute folder, or one of a bucket. */
-	constructor(place: string | ObjectStorage) {
+	constructor(place: string | ObjectStorage, from: IndexedFrom = INDEXED_FROM) {
+		this.#from = from;
 		this.#datasets = typeof place === 'string' ? new FolderDatasets(place) : new BucketDatasets(place);
 	}
 
@@ -42,7 +42,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	writer(shape: TableShape): Promise<LanceWriter> {
-		return LanceWriter.open(this.#open, shape);
+		return LanceWriter.open(this.#open, shape, this.#from);
 	}
 
 	async reader(place: IndexPlace): Promise<LanceReader> {
@@ -96,7 +96,11 @@ export class LanceStore implements IndexStore {
 	}
 
 	#connect(): Promise<Connection> {
-		return connect(this.#datasets.uri, this.#options(), new Session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES));
+		return connect(
+			this.#datasets.uri,
+			this.#options(),
+			new Session(BigInt(INDEX_CACHE_BYTES), BigInt(METADATA_CACHE_BYTES)),
+		);
 	}
 
 	#options() {

@@ -1,4 +1,4 @@
-import { type Connection, Index, type Table } from '@lancedb/lancedb';
+import type { Connection, Table } from '@lancedb/lancedb';
 import { PlimsollError } from '../../spec/errors.ts';
 import type {
 	ChunkSummary,
@@ -10,13 +10,11 @@ import type {
 } from '../../spec/index-store.ts';
 import { storageFailure } from '../storage-failure.ts';
 import { documentsOf, summariesOf } from './documents.ts';
+import { buildIndexes, type IndexedFrom } from './indexes.ts';
 import { documentsPredicate } from './predicate.ts';
 import { arrowSchema, toArrow } from './rows.ts';
-import { TOKENIZER } from './text.ts';
 import { diagnose } from './trouble.ts';
 
-/** From here on a scan of all vectors costs more than the loss of an index that looks at a part of them. */
-const VECTOR_INDEX_ROWS_MIN = 50_000;
 /** Documents named in one delete statement. */
 const DELETE_BATCH = 500;
 
@@ -26,24 +24,26 @@ const DELETE_BATCH = 500;
  */
 export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
+	readonly #from: IndexedFrom;
 	readonly #table: Table;
 	/** The one that this writer made or found last. */
 	#version: number;
 
-	private constructor(table: Table, shape: TableShape, version: number) {
+	private constructor(table: Table, given: { shape: TableShape; from: IndexedFrom; version: number }) {
 		this.#table = table;
-		this.#shape = shape;
-		this.#version = version;
+		this.#shape = given.shape;
+		this.#from = given.from;
+		this.#version = given.version;
 	}
 
-	static async open(connection: Connection, shape: TableShape): Promise<LanceWriter> {
+	static async open(connection: Connection, shape: TableShape, from: IndexedFrom): Promise<LanceWriter> {
 		const name = shape.table;
 		return storageFailure(`The index table ${name}`, diagnose, async () => {
 			const names = await connection.tableNames({ startAfter: '', limit: 100_000 });
 			const table = names.includes(name)
 				? await connection.openTable(name)
 				: await connection.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			return new LanceWriter(table, shape, await table.version());
+			return new LanceWriter(table, { shape, from, version: await table.version() });
 		});
 	}
 
@@ -84,7 +84,7 @@ export class LanceWriter implements IndexWriter {
 		await this.#assertAlone();
 		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
-			await buildIndexes(this.#table, { chunks, shape: this.#shape });
+			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
 			const oldest = Math.min(...keep);
 			const kept = (await this.#table.listVersions()).find(({ version }) => version === oldest);
 			await this.#table.optimize(kept ? { cleanupOlderThan: kept.timestamp } : {});
@@ -137,14 +137,5 @@ export class LanceWriter implements IndexWriter {
 
 	#guarded<T>(run: () => Promise<T>): Promise<T> {
 		return storageFailure(`The index table ${this.table}`, diagnose, run);
-	}
-}
-
-async function buildIndexes(table: Table, { chunks, shape }: { chunks: number; shape: TableShape }): Promise<void> {
-	const indexes = new Set((await table.listIndices()).map(({ name }) => name));
-	if (!indexes.has('body_idx')) await table.createIndex('body', { config: Index.fts(TOKENIZER) });
-	if (shape.dimensions !== null && chunks >= VECTOR_INDEX_ROWS_MIN && !indexes.has('vector_idx')) {
-		const numPartitions = Math.round(Math.sqrt(chunks));
-		await table.createIndex('vector', { config: Index.ivfFlat({ distanceType: 'dot', numPartitions }) });
 	}
 }

@@ -1,0 +1,54 @@
+import { Index, type Table } from '@lancedb/lancedb';
+import type { TableShape } from '../../spec/index-store.ts';
+import type { FieldType } from '../../spec/retrieval.ts';
+import { fieldColumn } from './rows.ts';
+import { TOKENIZER } from './text.ts';
+
+/** From how many chunks on a table has which indexes. */
+export const INDEXED_FROM = {
+	/** A scan of all vectors costs more than the loss of an index that looks at a part of them. */
+	vectors: 50_000,
+	/** Reading a whole column for each filter costs more than its index. */
+	fields: 10_000,
+} as const;
+export type IndexedFrom = Readonly<Record<keyof typeof INDEXED_FROM, number>>;
+
+/** A bitmap for each value is the fastest while there are few; a sample tells. */
+const BITMAP_VALUES_MAX = 1_000;
+const SAMPLE = 10_000;
+
+/** Makes the indexes that a table of this size should have and does not. Those that it has are kept up to date by `optimize`. */
+export async function buildIndexes(
+	table: Table,
+	{ chunks, shape, from }: { chunks: number; shape: TableShape; from: IndexedFrom },
+): Promise<void> {
+	const present = new Set((await table.listIndices()).map(({ name }) => name));
+	if (!present.has('body_idx')) await table.createIndex('body', { config: Index.fts(TOKENIZER) });
+	if (shape.dimensions !== null && chunks >= from.vectors && !present.has('vector_idx')) {
+		const numPartitions = Math.round(Math.sqrt(chunks));
+		await table.createIndex('vector', { config: Index.ivfFlat({ distanceType: 'dot', numPartitions }) });
+	}
+	if (chunks < from.fields) return;
+	for (const [field, type] of shape.fields) {
+		const column = fieldColumn(field);
+		if (present.has(`${column}_idx`)) continue;
+		const config = type === 'text' ? await textIndex(table, column) : FIELD_INDEXES[type]();
+		await table.createIndex(column, { config });
+	}
+}
+
+const FIELD_INDEXES: Readonly<Record<Exclude<FieldType, 'text'>, () => Index>> = {
+	number: () => Index.btree(),
+	time: () => Index.btree(),
+	boolean: () => Index.bitmap(),
+	labels: () => Index.labelList(),
+};
+
+/** A field such as a product has few values, one such as an address has as many as documents. */
+async function textIndex(table: Table, column: string): Promise<Index> {
+	const values = new Set<unknown>();
+	for await (const batch of table.query().select([column]).limit(SAMPLE)) {
+		for (const value of batch.getChild(column) ?? []) values.add(value);
+	}
+	return values.size > BITMAP_VALUES_MAX ? Index.btree() : Index.bitmap();
+}
