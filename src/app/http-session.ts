@@ -6,7 +6,7 @@ import { readLines } from '../base/lines.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseError, SseParser } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
-import type { CollectionStatus, IngestOptions, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { requestTrace } from '../telemetry/trace-schema.ts';
@@ -52,7 +52,16 @@ import {
 	upstreamsReply,
 	userHashReply,
 } from './gateway-reply.ts';
-import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import { httpIndex } from './index-session.ts';
+import type {
+	Session,
+	SessionAsk,
+	SessionFlag,
+	SessionIngest,
+	SessionKey,
+	SessionRotation,
+	SessionSearch,
+} from './session.ts';
 import { StreamedAnswer } from './streamed-answer.ts';
 
 const CONNECTIONS = { connectionsMax: 16, connectMs: 5_000 };
@@ -78,6 +87,7 @@ interface Call {
 /** A session over HTTP. Every call has a time-out, and what comes back is checked. */
 export class HttpSession implements Session {
 	readonly url: string;
+	readonly index = httpIndex((call, schema) => this.#json(call, schema));
 	readonly #key: string | null;
 	readonly #http = createHttpClient(CONNECTIONS);
 	#isTellingOthers = false;
@@ -124,8 +134,8 @@ export class HttpSession implements Session {
 		return (await this.#json({ method: 'GET', path: '/admin/collections' }, collectionsReply)).collections;
 	}
 
-	ingest(collection: string, { onProgress, signal, accept }: Required<IngestOptions>): Promise<IngestReport> {
-		const path = `/admin/collections/${encodeURIComponent(collection)}/ingest${accept ? '?accept=true' : ''}`;
+	ingest(collection: string, { onProgress, signal, accept, fresh }: SessionIngest): Promise<IngestReport> {
+		const path = `/admin/collections/${encodeURIComponent(collection)}/${fresh ? 'rebuild' : 'ingest'}${accept ? '?accept=true' : ''}`;
 		return this.#exchange({ method: 'POST', path, signal, waitMs: INGEST_SILENCE_MS }, async (reply, deadline) => {
 			for await (const { bytes } of readLines(reply.body, REPLY_BYTES_MAX)) {
 				deadline.set(INGEST_SILENCE_MS);

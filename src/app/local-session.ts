@@ -17,7 +17,7 @@ import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { RecordStore } from '../spec/records.ts';
-import type { CollectionStatus, IngestOptions, IngestReport } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
@@ -45,12 +45,21 @@ import {
 	type UpstreamReply,
 } from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
+import { localIndex } from './index-session.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { rotateUserHash } from './operator.ts';
 import { quarantineOperator } from './quarantine.ts';
 import { openServices, RECORD_FILE, type Services, TRACE_FILE } from './services.ts';
-import type { Session, SessionAsk, SessionFlag, SessionKey, SessionRotation, SessionSearch } from './session.ts';
+import type {
+	Session,
+	SessionAsk,
+	SessionFlag,
+	SessionIngest,
+	SessionKey,
+	SessionRotation,
+	SessionSearch,
+} from './session.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
 const DAY_MS = 86_400_000;
@@ -59,6 +68,7 @@ const TENANT = 'default';
 /** A session in this process. Opens only the parts that its calls need: keys and traces work on a broken project too. */
 export class LocalSession implements Session {
 	readonly url = null;
+	readonly index = localIndex(async () => (await this.#open()).operator.index);
 	readonly #dir: string;
 	readonly #dataDir: string;
 	readonly #log: Logger;
@@ -112,7 +122,7 @@ export class LocalSession implements Session {
 		return (await this.#open()).operator.retriever.status();
 	}
 
-	async ingest(collection: string, options: Required<IngestOptions>): Promise<IngestReport> {
+	async ingest(collection: string, options: SessionIngest): Promise<IngestReport> {
 		return (await this.#open()).operator.ingest(collection, options);
 	}
 

@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.ts';
 import type { LimitTable } from '../contracts/project.ts';
 import type { FlagClient } from '../flags/flag-client.ts';
+import type { IndexOperator } from '../gateway/index-operator.ts';
 import type { KeyView, Operator } from '../gateway/operator.ts';
 import { issuerKeyId } from '../identity/claims.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { Caller } from '../spec/identity.ts';
+import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import type { SharedState, StateHealth } from '../spec/shared-state.ts';
@@ -27,7 +29,7 @@ import type { UserHash } from './user-hash.ts';
 interface OperatorParts extends IdentityParts {
 	readonly traces: TraceStore;
 	readonly metrics: Metrics;
-	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester };
+	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester; readonly index: IndexAdmin };
 	readonly alerts: OpenAlerts;
 	readonly runtime: Runtime;
 	readonly flags: FlagClient;
@@ -62,10 +64,24 @@ export function operatorOf(parts: OperatorParts): Operator {
 		metrics: (options) => parts.metrics.page(standingOf(parts), options),
 		isTellingOthers: parts.isTellingOthers,
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
+		index: indexOperator(retrieval.index, (by) => actorOf(by, parts.users)),
 		readiness: () => {
 			const { ready, ...rest } = readiness(project(), retrieval.retriever.status(), sharedState.health());
 			return { ready: ready && !runtime.draining, ...rest, idempotency: parts.idempotency.health };
 		},
+	};
+}
+
+function indexOperator(index: IndexAdmin, actor: (by: Caller) => string): IndexOperator {
+	return {
+		list: (collection) => index.list(collection),
+		show: (collection, generation) => index.show(collection, generation),
+		diff: (collection, left, right) => index.diff(collection, left, right),
+		verify: (collection, generation, signal) => index.verify(collection, generation, signal),
+		promote: (order, by) => index.promote({ ...order, actor: actor(by) }),
+		rollBack: (order, by) => index.rollBack({ ...order, actor: actor(by) }),
+		collect: (collection, signal) => index.collect(collection, signal),
+		estimate: (collection) => index.estimate(collection),
 	};
 }
 

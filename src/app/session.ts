@@ -22,6 +22,8 @@ import type {
 	UpstreamReply,
 } from './gateway-reply.ts';
 
+import type { IndexSession } from './index-session.ts';
+
 export interface SessionAsk {
 	readonly question: string;
 	/** Called once, as soon as the id under which the trace will be found is known; also for requests that then fail. */
@@ -68,6 +70,9 @@ export interface SessionFlag {
 	readonly sample: number | null;
 }
 
+/** An ingestion that somebody watches. */
+export type SessionIngest = Omit<Required<IngestOptions>, 'fresh'> & Pick<IngestOptions, 'fresh'>;
+
 /** What a command can do with a project, by way of its server or in process. Throws PlimsollError. */
 export interface Session {
 	/** The server that answers; null in process. */
@@ -77,7 +82,9 @@ export interface Session {
 	ask(feature: string, ask: SessionAsk): Promise<AskReply>;
 	search(collection: string, ask: SessionSearch): Promise<SearchReply>;
 	collections(): Promise<readonly CollectionStatus[]>;
-	ingest(collection: string, options: Required<IngestOptions>): Promise<IngestReport>;
+	ingest(collection: string, options: SessionIngest): Promise<IngestReport>;
+	/** The generations of indexes. */
+	readonly index: IndexSession;
 	/** Throws `trace_not_found`. */
 	trace(requestId: string): Promise<RequestTrace>;
 	/** The latest requests, newest first, and how features did in the last day. */

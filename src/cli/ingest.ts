@@ -120,7 +120,8 @@ export function describeIndex({ documents, chunks }: CollectionStatus): string {
 	return `the index holds ${count(documents, 'document')} in ${count(chunks, 'chunk')}`;
 }
 
-function showReport(report: IngestReport, status: CollectionStatus | null, terminal: Terminal): void {
+/** A run's report as it is shown everywhere. */
+export function showReport(report: IngestReport, status: CollectionStatus | null, terminal: Terminal): void {
 	terminal.line(
 		`${terminal.paint('bold', report.collection)}  ${terminal.paint('dim', `${stateOf(report)}${status ? `; ${describeIndex(status)}` : ''}`)}`,
 	);

@@ -50,6 +50,7 @@ Begin with:
 		addStart,
 		addAsk,
 		addIngest,
+		addIndex,
 		addSearch,
 		addIndex,
 		addTrace,

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import type { LimitRow } from '../runtime/limit-report.ts';
-import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
+import { PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { LimitName } from '../spec/shared-state.ts';
 import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { ALERT_ROUTES } from './alert-routes.ts';
-import { errorBody } from './error-response.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
+import { INDEX_ROUTES } from './index-routes.ts';
+import { ingestRoute } from './ingest-route.ts';
 import { checkBody } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
 import { METRICS_ROUTES } from './metrics-routes.ts';
@@ -45,7 +46,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		summary: 'Ingests a collection’s sources. Answers with lines of JSON: progress, then the report or an error.',
 		body: null,
 		query: { accept: 'true: what is found is right, however much is gone, failed or does not fit' },
-		handle: ingest,
+		handle: ingestRoute({ fresh: false }),
 	},
 	{
 		method: 'GET',
@@ -68,6 +69,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 			limits: (await exchange.parts.operator.limits(tenantSeenBy(callerOf(exchange)))).map(limitRow),
 		}),
 	},
+	...INDEX_ROUTES,
 	...FLAG_ROUTES,
 	...ADMISSION_ROUTES,
 	...ALERT_ROUTES,
@@ -117,37 +119,6 @@ async function listTraces(exchange: Exchange): Promise<unknown> {
 		parts.operator.traces.stats({ ...filter, sinceMs: parts.clock.now() - DAY_MS }),
 	]);
 	return { requests, stats };
-}
-
-async function ingest({ request, reply, parts, failed }: Exchange): Promise<unknown> {
-	const collection = pathParameter(request, 'collection');
-	const known = parts.operator.retriever.status().map((status) => status.collection);
-	if (!known.includes(collection)) {
-		throw new PlimsollError('collection_not_found', `No collection is named "${collection.slice(0, 100)}".`);
-	}
-	const accept = queryParameter(request, 'accept') === 'true';
-	const left = new AbortController();
-	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
-	reply.hijack();
-	reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
-	const line = (value: unknown) => reply.raw.write(`${JSON.stringify(value)}\n`);
-	try {
-		const report = await parts.operator.ingest(collection, {
-			signal: left.signal,
-			accept,
-			onProgress: (progress) => {
-				// A reader that lags behind misses progress, never the report.
-				if (!reply.raw.writableNeedDrain) line({ progress });
-			},
-		});
-		line({ report });
-	} catch (thrown) {
-		const error = asPlimsollError(thrown);
-		failed(error);
-		line(errorBody(error, null));
-	}
-	reply.raw.end();
-	return reply;
 }
 
 function ready({ reply, parts }: Exchange): unknown {

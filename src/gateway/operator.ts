@@ -8,6 +8,7 @@ import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
+import type { IndexOperator } from './index-operator.ts';
 import type { QuarantineOperator } from './quarantine-operator.ts';
 import type { SettingsOperator } from './settings-operator.ts';
 
@@ -112,6 +113,8 @@ export interface Operator {
 	isTellingOthers(): boolean;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineOperator;
+	/** The generations of indexes. */
+	readonly index: IndexOperator;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

@@ -70,15 +70,11 @@ export class Catalogue {
 	 * Makes a sealed generation live: proves that it can be read, moves the pointer, then lets searches see it. Throws
 	 * PlimsollError `generation_conflict` when another one went live meanwhile.
 	 */
-	async promote(
-		record: GenerationRecord,
-		move: Pick<PointerChange, 'kind' | 'actor' | 'why' | 'entry' | 'at'>,
-	): Promise<void> {
+	async promote(record: GenerationRecord, move: Omit<PointerChange, 'collection' | 'sequence'>): Promise<void> {
 		const { collection, sequence, generation } = record;
 		const index = await openIndex(this.#store, parseManifest(record));
 		const { generations } = this.#records;
-		const live = (await generations.live()).find((other) => other.collection === collection);
-		if (!(await generations.move({ ...move, collection, sequence, from: live?.generation ?? null }))) {
+		if (!(await generations.move({ ...move, collection, sequence }))) {
 			throw new PlimsollError(
 				'generation_conflict',
 				`Another generation of ${collection} went live while ${generation} was promoted, or its rows were removed; look at plimsoll index list ${collection} and try again.`,

@@ -1,4 +1,6 @@
 import { canonicalJson } from '../base/canonical-json.ts';
+import type { RecordStore } from '../spec/records.ts';
+import { HASH_CHARS } from './generation-hash.ts';
 import { compareStatistics } from './ingestion/compare-statistics.ts';
 import { conserve } from './ingestion/conserve.ts';
 import { parseStatistics } from './ingestion/statistics.ts';
@@ -69,6 +71,26 @@ const statistics: Check = {
 		return { passed: false, message: `${found}; where this is right, ingest with --accept`, detail };
 	},
 };
+
+/** What somebody rolled back does not come back by itself, because the sources still say it. */
+export function rolledBackCheck(records: RecordStore): Check {
+	return {
+		name: 'rolled_back',
+		overrulable: true,
+		async run({ index: { manifest } }) {
+			const moves = await records.generations.moves(manifest.collection, 1_000);
+			const ends = `-${manifest.hash?.slice(0, HASH_CHARS)}`;
+			const last = moves.find(
+				({ to, from, kind }) => to.endsWith(ends) || (kind === 'rollback' && from?.endsWith(ends)),
+			);
+			if (!last?.from?.endsWith(ends)) return null;
+			const { from, actor, why } = last;
+			const detail = { rolled_back: from, actor, why };
+			const message = `${from} had the same content, and ${actor} rolled it back (${why}); change the sources, or promote it by hand`;
+			return { passed: false, message, detail };
+		},
+	};
+}
 
 /** What every generation is held to, before the checks that are given to it. */
 export const BASIC_CHECKS: readonly Check[] = [damage, identity, conservation, statistics];

@@ -17,7 +17,10 @@ export function generationHash(
 	return sha256Of([documents, canonicalJson({ vectors: space ?? embedding, chunker, lexical, engine, fields })]);
 }
 
+/** Of the hash, in the name of a generation. */
+export const HASH_CHARS = 8;
+
 /** `docs-g7-3fa9c2d1`: the collection, the count of its generations, and what went in. */
 export function generationName(collection: string, sequence: number, hash: string): string {
-	return `${collection}-g${sequence}-${hash.slice(0, 8)}`;
+	return `${collection}-g${sequence}-${hash.slice(0, HASH_CHARS)}`;
 }

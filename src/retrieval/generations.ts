@@ -11,31 +11,24 @@ import type { RecordStore } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
-import type { EmbedderPool } from './embedding/embedder-pool.ts';
-import type { QueryEmbedder } from './embedding/query-embedder.ts';
-import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
+import type { NamedSpace } from './embedding/spaces.ts';
 import { generationHash, generationName } from './generation-hash.ts';
+import type { GenerationVerifier } from './generation-verifier.ts';
+import type { Housekeeping } from './housekeeping.ts';
 import { conserve, type SourceTerms } from './ingestion/conserve.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { takeStatistics } from './ingestion/statistics.ts';
-import { type LiveIndex, openIndex } from './live-index.ts';
-import { fusionDescription, type Manifest, tablePrefix } from './manifest.ts';
-import { isRetained } from './retention.ts';
-import { createRetriever } from './search.ts';
-import { type Candidate, type Check, failures, verify } from './verification.ts';
+import { freshPrefix, fusionDescription, type Manifest, type TableParts, tableFor } from './manifest.ts';
+import { failures } from './verification.ts';
 
-export interface GenerationParts {
+interface Parts {
 	readonly store: IndexStore;
 	readonly catalogue: Catalogue;
-	readonly embedders: EmbedderPool;
-	readonly spaces: EmbeddingSpaces;
-	readonly queries: QueryEmbedder;
 	readonly records: RecordStore;
 	readonly clock: Clock;
 	readonly alerts: Alerts;
-	readonly warn: (message: string) => void;
-	/** What a generation is held to before it goes live, in order. */
-	readonly checks: readonly Check[];
+	readonly verifier: GenerationVerifier;
+	readonly housekeeping: Housekeeping;
 }
 
 /** What a run wrote. */
@@ -49,6 +42,8 @@ interface Built {
 	readonly terms: readonly SourceTerms[];
 	/** Whether what was found is right, however much it differs from what is live. */
 	readonly accept: boolean;
+	/** The generation that was live when the run began; null: none was. */
+	readonly replaces: string | null;
 	readonly signal: AbortSignal;
 }
 
@@ -56,9 +51,9 @@ type Conclusion = Pick<IngestReport, 'generation' | 'promoted' | 'refused'>;
 
 /** Seals what was built, checks it, and makes it live or refuses it. */
 export class Generations {
-	readonly #parts: GenerationParts;
+	readonly #parts: Parts;
 
-	constructor(parts: GenerationParts) {
+	constructor(parts: Parts) {
 		this.#parts = parts;
 	}
 
@@ -72,6 +67,20 @@ export class Generations {
 		}
 	}
 
+	/** The generation that the pointer names, whether or not it can be read. */
+	async liveName(collection: string): Promise<string | null> {
+		const live = await this.#parts.records.generations.live();
+		return live.find((record) => record.collection === collection)?.generation ?? null;
+	}
+
+	/** A table of its own for a build from nothing: that of one which broke off, or a new one. */
+	async freshTable(collection: string, parts: TableParts): Promise<string> {
+		const prefix = freshPrefix(tableFor(collection, { ...parts, live: null }));
+		const all = await this.#parts.records.generations.list(collection, 1_000);
+		const brokenOff = all.find(({ state, table }) => state === 'failed' && table.startsWith(prefix));
+		return brokenOff?.table ?? `${prefix}${(all[0]?.sequence ?? 0) + 1}`;
+	}
+
 	async begin(collection: string, table: string, runId: string): Promise<GenerationRecord> {
 		return this.#parts.records.generations.begin({ collection, table, runId, at: this.#parts.clock.now() });
 	}
@@ -83,7 +92,7 @@ export class Generations {
 
 	/** What a run built becomes live, is refused, or is what is live already. */
 	async conclude(build: GenerationRecord, built: Built): Promise<Conclusion> {
-		const { catalogue, records } = this.#parts;
+		const { catalogue, records, housekeeping } = this.#parts;
 		const state = catalogue.state(build.collection);
 		const live = state.index?.manifest ?? null;
 		const unsealed = this.#describe(state.config, build, built);
@@ -91,18 +100,30 @@ export class Generations {
 			await records.generations.discard(build.collection, build.sequence);
 			await assertConserved(build.collection, built);
 			await this.#follow(live, unsealed);
+			await housekeeping.sweepQuietly(build.collection);
 			return { generation: live.generation, promoted: false, refused: null };
 		}
 		const record = await this.#seal(await this.#refusedBefore(build, unsealed), unsealed, built);
-		const verification = await this.#verify(state, record, built);
+		const verification = await this.#parts.verifier.verify(state, record.manifest, {
+			...built,
+			run: built,
+			statistics: record.record.statistics,
+		});
 		const verified: GenerationRecord = { ...record.record, verification, verifiedAt: verification.at };
 		if (!verification.passed) return this.#refuse(state, verified, verification);
 		await records.generations.put(verified);
 		const why = `run ${build.runId}`;
 		const at = this.#parts.clock.now();
-		await catalogue.promote(verified, { kind: 'promotion', actor: 'process', why, at, entry: null });
+		await catalogue.promote(verified, {
+			kind: 'promotion',
+			from: built.replaces,
+			actor: 'process',
+			why,
+			at,
+			entry: null,
+		});
 		this.#parts.alerts.resolve(refusalKey(build.collection));
-		await this.dropUnused(build.collection);
+		await housekeeping.sweepQuietly(build.collection);
 		return { generation: verified.generation, promoted: true, refused: null };
 	}
 
@@ -144,8 +165,11 @@ export class Generations {
 	}
 
 	async #seal(build: GenerationRecord, unsealed: Unsealed, built: Built): Promise<Sealed> {
+		const { housekeeping } = this.#parts;
 		const { generations } = this.#parts.records;
-		const { version, chunks } = await built.table.seal(await this.#versionsToKeep(build.collection, unsealed.table));
+		const { version, chunks } = await built.table.seal(
+			await housekeeping.versionsToKeep(build.collection, unsealed.table),
+		);
 		const { sequence } = build;
 		const generation = generationName(build.collection, sequence, unsealed.hash);
 		const manifest: Manifest = { ...unsealed, generation, sequence, version, chunks };
@@ -161,62 +185,6 @@ export class Generations {
 		};
 		await generations.put(record);
 		return { record, manifest };
-	}
-
-	async #versionsToKeep(collection: string, table: string): Promise<number[]> {
-		const kept = (await this.#retained(collection)).filter((record) => record.table === table);
-		return kept.flatMap(({ manifest }) => versionOf(manifest) ?? []);
-	}
-
-	async #verify(state: CollectionState, { manifest, record }: Sealed, built: Built): Promise<VerificationReport> {
-		const { store, clock, checks } = this.#parts;
-		let index: LiveIndex;
-		try {
-			index = await openIndex(store, manifest, { fresh: true });
-		} catch (thrown) {
-			const reason = thrown instanceof Error ? thrown.message : String(thrown);
-			const message = `the sealed generation cannot be opened: ${reason}`;
-			const opened = { check: 'damage', passed: false, overrulable: false, message, detail: { reason } };
-			return { at: clock.now(), passed: false, checks: [opened] };
-		}
-		try {
-			return await verify(
-				await this.#candidate(state, index, { ...built, run: built, statistics: record.statistics }),
-				{ checks, clock },
-			);
-		} finally {
-			index.reader.close();
-		}
-	}
-
-	async #candidate(
-		state: CollectionState,
-		index: LiveIndex,
-		{
-			embedder,
-			space,
-			run,
-			statistics,
-			signal,
-		}: Pick<Candidate, 'embedder' | 'space' | 'run' | 'statistics' | 'signal'>,
-	): Promise<Candidate> {
-		const { queries, clock, records } = this.#parts;
-		const { config } = state;
-		const live = (await records.generations.live()).find(({ collection }) => collection === config.name);
-		const asLive: CollectionState = { ...state, index, problem: null };
-		const view = { state: () => asLive, status: () => [], examine: async () => asLive };
-		const retriever = createRetriever({ catalogue: view, queries, clock });
-		return {
-			config,
-			index,
-			statistics,
-			run,
-			live: state.index && { index: state.index, statistics: live?.statistics ?? null },
-			embedder,
-			space,
-			search: (request) => retriever.search({ caller: 'operator', ...request, collection: config.name }),
-			signal,
-		};
 	}
 
 	async #refuse(
@@ -246,33 +214,6 @@ export class Generations {
 		const manifest: Manifest = { ...live, fusion, embedding, space, fingerprint };
 		if (canonicalJson(manifest) !== canonicalJson(live)) await this.#parts.catalogue.amend(manifest);
 	}
-
-	/** Generations whose rows must stay: the live one, the newest of those before it, and those that requests may still use. */
-	async #retained(collection: string): Promise<GenerationRecord[]> {
-		const { records, clock, catalogue } = this.#parts;
-		const all = await records.generations.list(collection, 10_000);
-		const { keep } = catalogue.state(collection).config.generations;
-		return all.filter(isRetained(all, { keep, now: clock.now() }));
-	}
-
-	/** Marks generations beyond those that are kept as removed, and drops tables that no other one needs. */
-	async dropUnused(collection: string): Promise<void> {
-		const { store, records, clock, warn } = this.#parts;
-		try {
-			const retained = new Set((await this.#retained(collection)).map(({ sequence }) => sequence));
-			const all = await records.generations.list(collection, 10_000);
-			// On record first: what is marked is never promoted, whether or not its rows are gone yet.
-			for (const record of all) {
-				if (retained.has(record.sequence) || record.removedAt !== null) continue;
-				await records.generations.put({ ...record, removedAt: clock.now() });
-			}
-			const needed = new Set(all.filter(({ sequence }) => retained.has(sequence)).map(({ table }) => table));
-			for (const name of await store.tables(tablePrefix(collection))) if (!needed.has(name)) await store.drop(name);
-		} catch (cause) {
-			const reason = cause instanceof Error ? cause.message : String(cause);
-			warn(`unused index tables of ${collection} could not be removed: ${reason}`);
-		}
-	}
 }
 
 type Unsealed = Omit<Manifest, 'generation' | 'sequence' | 'version' | 'chunks' | 'hash'> & { readonly hash: string };
@@ -288,11 +229,6 @@ async function isSame(live: Manifest, built: Unsealed, table: IndexWriter): Prom
 	return live.table === built.table && live.version === (await table.version());
 }
 
-function versionOf(manifest: unknown): number | null {
-	if (typeof manifest !== 'object' || manifest === null || !('version' in manifest)) return null;
-	return typeof manifest.version === 'number' ? manifest.version : null;
-}
-
 /** What was written is what the sources hold, also when nothing of it was new. */
 async function assertConserved(collection: string, { ledger, table, terms }: Built): Promise<void> {
 	const { passed, message } = await conserve(ledger, table.documents(), terms);
@@ -300,6 +236,6 @@ async function assertConserved(collection: string, { ledger, table, terms }: Bui
 }
 
 /** The alert that a collection's newest generation was refused. */
-function refusalKey(collection: string): string {
+export function refusalKey(collection: string): string {
 	return `index_refused:${collection}`;
 }

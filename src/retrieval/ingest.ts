@@ -1,33 +1,42 @@
+import type { Clock } from '../base/clock.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
+import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
-import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
-import type { IndexWriter } from '../spec/index-store.ts';
-import type { RunRecord } from '../spec/records.ts';
+import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
+import type { RecordStore, RunRecord } from '../spec/records.ts';
 import type { Ingester, IngestOptions, IngestReport } from '../spec/retrieval.ts';
-import type { CollectionState } from './catalogue.ts';
+import type { Catalogue, CollectionState } from './catalogue.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
+import type { CollectionQueue } from './collection-queue.ts';
 import { DocumentReader } from './document-reader.ts';
+import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import { EmbeddingBudget } from './embedding/embedding-budget.ts';
-import type { NamedSpace } from './embedding/spaces.ts';
-import type { GenerationParts, Generations } from './generations.ts';
+import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
+import type { Generations } from './generations.ts';
 import { type RunResult, runIngestion, tableFields } from './ingest-run.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { openLedger } from './ingestion/open-ledger.ts';
 import { allRulesHash, QuarantineLog } from './ingestion/quarantine-log.ts';
 import { tableFor } from './manifest.ts';
 
-/** Runs of one collection that may wait for the one that runs. Each finds less to do than the one before. */
-const WAITING_MAX = 8;
-
-interface Parts extends GenerationParts {
+interface Parts {
+	readonly store: IndexStore;
+	readonly catalogue: Catalogue;
+	readonly embedders: EmbedderPool;
+	readonly spaces: EmbeddingSpaces;
+	readonly records: RecordStore;
+	readonly clock: Clock;
+	readonly alerts: Alerts;
+	readonly warn: (message: string) => void;
 	readonly generations: Generations;
+	readonly queue: CollectionQueue;
 	readonly ids: (prefix: string) => string;
 }
 
 /** Builds generations, one run at a time for each collection. */
 export class CollectionIngester implements Ingester {
 	readonly #parts: Parts;
-	readonly #queues = new Map<string, { tail: Promise<unknown>; length: number }>();
 
 	constructor(parts: Parts) {
 		this.#parts = parts;
@@ -50,28 +59,10 @@ export class CollectionIngester implements Ingester {
 
 	async ingest(collection: string, options: IngestOptions): Promise<IngestReport> {
 		this.#parts.catalogue.state(collection);
-		const queue = this.#queues.get(collection) ?? { tail: Promise.resolve(), length: 0 };
-		if (queue.length > WAITING_MAX) {
-			throw new PlimsollError(
-				'concurrency_exceeded',
-				`${WAITING_MAX} ingestions of ${collection} are waiting already.`,
-			);
-		}
-		queue.length++;
-		this.#queues.set(collection, queue);
-		const run = queue.tail.then(() => this.#recorded(collection, options));
-		queue.tail = run.catch(() => null).finally(() => queue.length--);
-		const ended = new AbortController();
-		return Promise.race([run, aborted(options.signal, ended.signal)]).finally(() => ended.abort());
-	}
-
-	/** Resolves when no run is under way. */
-	async idle(): Promise<void> {
-		await Promise.all([...this.#queues.values()].map(({ tail }) => tail));
+		return this.#parts.queue.run(collection, () => this.#recorded(collection, options), options.signal);
 	}
 
 	async #recorded(collection: string, options: IngestOptions): Promise<IngestReport> {
-		options.signal.throwIfAborted();
 		const { records, clock, ids } = this.#parts;
 		const running: RunRecord = {
 			id: ids('run'),
@@ -100,19 +91,20 @@ export class CollectionIngester implements Ingester {
 
 	async #run(runId: string, collection: string, options: IngestOptions): Promise<IngestReport> {
 		const { catalogue, embedders, generations } = this.#parts;
-		const { signal, onProgress = () => {} } = options;
+		const { signal, onProgress = () => {}, fresh = false } = options;
+		const replaces = await generations.liveName(collection);
 		const examined = await catalogue.examine(collection, { thorough: false });
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
 		const space = embedder && (await this.#parts.spaces.register(embedder, signal));
-		const table = await this.#openTable(examined, space);
+		const table = await this.#openTable(examined, space, fresh);
 		const build = await generations.begin(collection, table.table, runId);
 		try {
 			const { ledger, run } = await this.#write(runId, { config, table, embedder }, options);
 			signal.throwIfAborted();
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
 			const { accept = false } = options;
-			const built = { table, embedder, space, ledger, terms: run.terms, accept, signal };
+			const built = { table, embedder, space, ledger, terms: run.terms, accept, replaces, signal };
 			const conclusion = await generations.conclude(build, built);
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
 			return { runId, collection, sources: run.sources, embedding: run.embedding, ...conclusion };
@@ -167,14 +159,19 @@ export class CollectionIngester implements Ingester {
 	}
 
 	/** The table to write to. One that cannot be read is set aside, so that a new one takes its name. */
-	async #openTable({ config, index, problem }: CollectionState, space: NamedSpace | null): Promise<IndexWriter> {
-		const { catalogue, store } = this.#parts;
+	async #openTable(
+		{ config, index, problem }: CollectionState,
+		space: NamedSpace | null,
+		fresh: boolean,
+	): Promise<IndexWriter> {
+		const { catalogue, store, generations } = this.#parts;
 		const dimensions = space?.identity.dimensions ?? null;
 		const live = index?.manifest ?? null;
 		const fields = tableFields(config);
-		const name = tableFor(config.name, { store, space, chunker: chunkerIdentity(config.chunker), fields, live });
+		const parts = { store, space, chunker: chunkerIdentity(config.chunker), fields, live };
+		const name = fresh ? await generations.freshTable(config.name, parts) : tableFor(config.name, parts);
 		const shape = { table: name, dimensions, fields };
-		if (problem) await this.#setAside(name);
+		if (problem && !fresh) await this.#setAside(name);
 		try {
 			const table = await store.writer(shape);
 			for await (const _ of table.documents());
@@ -202,12 +199,4 @@ export class CollectionIngester implements Ingester {
 /** The alert that a collection's last run failed. */
 function failureKey(collection: string): string {
 	return `ingestion_failed:${collection}`;
-}
-
-/** Rejects when the signal aborts, so that a caller need not wait for a run that is still to start or to wind down. */
-function aborted(signal: AbortSignal, ended: AbortSignal): Promise<never> {
-	return new Promise((_, reject) => {
-		if (signal.aborted) reject(signal.reason);
-		else signal.addEventListener('abort', () => reject(signal.reason), { signal: ended });
-	});
 }

@@ -91,7 +91,7 @@ export function parseManifest({ collection, generation, manifest }: GenerationRe
 }
 
 /** What decides which table a generation is in. */
-interface TableParts {
+export interface TableParts {
 	readonly store: IndexStore;
 	readonly space: NamedSpace | null;
 	readonly chunker: ChunkerIdentity;
@@ -113,7 +113,13 @@ export function tableFor(collection: string, { store, space, chunker, fields, li
 	if (!live || !isInSpace(live, space)) return own;
 	// Tables of before spaces had names are called after their embedder's identity.
 	const names = [own, named(live.space ?? null), named(live.embedding)];
-	return names.includes(live.table) ? live.table : own;
+	const isOurs = names.some((name) => live.table === name || live.table.startsWith(freshPrefix(name)));
+	return isOurs ? live.table : own;
+}
+
+/** What the names of tables begin with that were built from nothing in the place of another one. */
+export function freshPrefix(table: string): string {
+	return `${table}-r`;
 }
 
 /** What the names of a collection's tables begin with. */

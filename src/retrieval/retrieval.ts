@@ -6,11 +6,13 @@ import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
+import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import { Catalogue } from './catalogue.ts';
-import { BASIC_CHECKS } from './checks.ts';
+import { BASIC_CHECKS, rolledBackCheck } from './checks.ts';
+import { CollectionQueue } from './collection-queue.ts';
 import { Desk } from './embedding/desk.ts';
 import { EmbedderPool } from './embedding/embedder-pool.ts';
 import { fingerprintCheck } from './embedding/fingerprint-check.ts';
@@ -19,7 +21,10 @@ import { QueryEmbedder } from './embedding/query-embedder.ts';
 import { QueryVectors } from './embedding/query-vectors.ts';
 import { SpaceWatch } from './embedding/space-watch.ts';
 import { EmbeddingSpaces } from './embedding/spaces.ts';
+import { GenerationVerifier } from './generation-verifier.ts';
 import { Generations } from './generations.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { IndexKeeper } from './index-keeper.ts';
 import { CollectionIngester } from './ingest.ts';
 import type { RerankerSource } from './ranking.ts';
 import { createRetriever } from './search.ts';
@@ -53,6 +58,7 @@ export interface RetrievalOptions {
 export interface Retrieval {
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
+	readonly index: IndexAdmin;
 	readonly embedders: EmbedderSource;
 	readonly desk: EmbedderDesk;
 	/** Measures embedders from now on, and tells when one no longer fits its index. */
@@ -84,10 +90,14 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const vectors = new QueryVectors(measurements);
 	const queries = new QueryEmbedder({ embedders, watch, vectors });
 	catalogue.onLive = (embedder) => watch.live(embedder);
-	const checks = [...BASIC_CHECKS, fingerprintCheck(measurements), ...(options.checks ?? [])];
-	const parts = { store, catalogue, embedders, spaces, queries, records, clock, alerts, warn, checks };
+	const checks = [...BASIC_CHECKS, rolledBackCheck(records), fingerprintCheck(measurements), ...(options.checks ?? [])];
+	const verifier = new GenerationVerifier({ store, queries, records, clock, checks });
+	const housekeeping = new Housekeeping({ store, records, catalogue, clock, warn });
+	const queue = new CollectionQueue();
+	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, verifier, housekeeping, queue };
 	const generations = new Generations(parts);
 	const ingester = new CollectionIngester({ ...parts, generations, ids });
+	const index = new IndexKeeper(parts);
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
@@ -96,6 +106,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	return {
 		retriever: createRetriever({ catalogue, queries, clock, rerankers: options.rerankers }),
 		ingester,
+		index,
 		embedders,
 		desk,
 		watchEmbedders: () => watch.start(),
@@ -107,7 +118,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		update,
 		async close() {
 			watch.stop();
-			await ingester.idle();
+			await queue.idle();
 			catalogue.close();
 			store.close();
 			await embedders.close();

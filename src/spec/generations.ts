@@ -10,7 +10,7 @@ export type GenerationState = (typeof GENERATION_STATES)[number];
 
 /** What one check found. */
 export interface CheckResult {
-	/** Names the check, e.g. `census`. */
+	/** Names the check, e.g. `conservation`. */
 	readonly check: string;
 	readonly passed: boolean;
 	/** Whether a person may promote the generation all the same. */

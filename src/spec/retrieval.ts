@@ -233,6 +233,8 @@ export interface IngestOptions {
 	readonly onProgress?: (progress: IngestProgress) => void;
 	/** Takes what the run finds for right, however much it differs from what is live. */
 	readonly accept?: boolean;
+	/** Builds into a new table beside the live one, from nothing, or goes on with such a build that broke off. */
+	readonly fresh?: boolean;
 }
 
 /** Builds index generations from sources. One run at a time per collection; a second one waits for the first. */

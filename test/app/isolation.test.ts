@@ -25,6 +25,8 @@ interface Row {
 }
 
 const ASKING = { model: 'ask', messages: [{ role: 'user', content: 'What is a load line?' }] };
+const docs = { collection: () => 'docs' };
+const oneOfDocs = { ...docs, generation: () => 'docs-g99' };
 const tenant = { tenant: () => 'acme' };
 const organisation = { organisation: () => 'acme-holding' };
 const admin = { scope: 'admin', hears: 'scope_missing' } as const;
@@ -87,6 +89,31 @@ const ROWS: Readonly<Record<string, Row>> = {
 		body: () => ({}),
 		hears: 200,
 	},
+	'GET /admin/collections/{collection}/generations': { scope: 'read', path: docs, hears: 200 },
+	'GET /admin/collections/{collection}/generations/{generation}': {
+		scope: 'read',
+		path: oneOfDocs,
+		hears: 'generation_not_found',
+	},
+	'GET /admin/collections/{collection}/generations/{generation}/diff': {
+		scope: 'ingest',
+		path: oneOfDocs,
+		hears: 'request_invalid',
+	},
+	'POST /admin/collections/{collection}/generations/{generation}/verify': {
+		scope: 'ingest',
+		path: oneOfDocs,
+		hears: 'generation_not_found',
+	},
+	'POST /admin/collections/{collection}/generations/{generation}/promote': {
+		...admin,
+		path: oneOfDocs,
+		body: () => ({ why: 'x' }),
+	},
+	'POST /admin/collections/{collection}/generations/rollback': { ...admin, path: docs, body: () => ({ why: 'x' }) },
+	'POST /admin/collections/{collection}/generations/gc': { ...admin, path: docs },
+	'GET /admin/collections/{collection}/rebuild': { scope: 'ingest', path: docs, hears: 200 },
+	'POST /admin/collections/{collection}/rebuild': { scope: 'ingest', path: docs, hears: 200 },
 	'GET /admin/collections': { scope: 'read', hears: 200 },
 	'GET /admin/limits': { scope: 'read', hears: 200 },
 	'GET /admin/admission': { scope: 'read', hears: 200 },

@@ -12,9 +12,12 @@ const SCHEMA = {
 const PROMPT = VALID_PROJECT['features/ask/prompts/answer.prompt'] ?? '';
 
 const UPSTREAMS: Readonly<Record<string, (url: string) => string>> = {
-	openai: (url) => `{family: openai-compatible, base_url: "${url}", model: mock-1, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
-	anthropic: (url) => `{family: anthropic, base_url: "${url}", model: claude-sonnet-4-5, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
-	google: (url) => `{family: google, base_url: "${url}beta", model: gemini-2.5-flash, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
+	openai: (url) =>
+		`{family: openai-compatible, base_url: "${url}", model: mock-1, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
+	anthropic: (url) =>
+		`{family: anthropic, base_url: "${url}", model: claude-sonnet-4-5, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
+	google: (url) =>
+		`{family: google, base_url: "${url}beta", model: gemini-2.5-flash, api_key: {env: MOCK_KEY}, private_addresses: allow}`,
 	prompted: (url) =>
 		`{family: openai-compatible, base_url: "${url}", model: mock-1, api_key: {env: MOCK_KEY}, json_schema: false}`,
 };

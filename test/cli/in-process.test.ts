@@ -67,6 +67,26 @@ describe('without a server, commands open the project themselves', () => {
 		expect(code).toBe(0);
 	});
 
+	test('index lists and checks generations, and goes back to none that is not there', async () => {
+		const listed = await plimsoll(['index', 'list', 'docs'], { cwd });
+		expect(listed.stdout).toMatch(/^docs-g1-[0-9a-f]{8} +live +2 /m);
+		expect(listed.stdout).toMatch(/promoted {2}docs-g1-\S+ {2}by process: run run_/);
+		const verified = await plimsoll(['index', 'verify', 'docs', 'g1', '--json'], { cwd });
+		expect(verified.code).toBe(0);
+		const checks = [{ check: 'damage' }, { check: 'identity' }, { check: 'conservation' }];
+		expect(json(verified)).toMatchObject({ passed: true, checks });
+		const back = await plimsoll(['index', 'rollback', 'docs', '--why', 'x'], { cwd });
+		expect(back).toMatchObject({ code: 1, stderr: expect.stringContaining('no earlier generation') });
+	});
+
+	test('index rebuild says what it takes, and promotes nothing when it comes to the same', async () => {
+		const lines = jsonLines(await plimsoll(['index', 'rebuild', 'docs', '--json'], { cwd }));
+		expect(lines[0]).toMatchObject({ estimate: { documents: 2, cost_micros: 0 } });
+		expect(lines.at(-1)).toMatchObject({ report: { promoted: false, refused: null, sources: [{ new: 2 }] } });
+		expect((await plimsoll(['index', 'promote', 'docs', 'g1'], { cwd })).code).toBe(2);
+		expect((await plimsoll(['index', 'show', 'docs', 'g7'], { cwd })).code).toBe(4);
+	});
+
 	test('ask answers with citations, and trace shows the request', async () => {
 		const asked = await plimsoll(['ask', 'ask-docs', 'How', 'long', 'is', 'the', 'warranty?'], { cwd });
 		expect(asked.stdout).toContain('twelve months');

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { AdmissionConfig, LimitTable, RetrySettings } from '../../src/contracts/project.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
+import type { IndexOperator } from '../../src/gateway/index-operator.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
 import { createOpenAiCompatibleModel } from '../../src/models/openai-compatible/model.ts';
 import type { BreakerTable } from '../../src/policy/breakers.ts';
@@ -70,6 +71,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		explainFlag: () => Promise.reject(new Error('no flag')),
 		metrics: async () => '',
 		isTellingOthers: () => false,
+		index: new Proxy({} as IndexOperator, { get: () => () => Promise.reject(new Error('no collection')) }),
 		ingest: () => Promise.reject(new Error('no collection')),
 		quarantine: {
 			list: async () => ({ entries: [], count: { held: 0, retry: 0, dropped: 0, unlisted: 0 } }),

@@ -12,6 +12,7 @@ import type { EmbedderConfig } from '../../src/contracts/embedder.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
+import type { Check } from '../../src/retrieval/verification.ts';
 import type { Alert } from '../../src/spec/alerts.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
 import type { IngestOptions, IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
@@ -120,6 +121,7 @@ export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dim
 export async function openRetrievalFixture(
 	configure: (dir: string) => RetrievalConfig,
 	clock: Clock = systemClock,
+	{ checks = [] }: { checks?: readonly Check[] } = {},
 ): Promise<RetrievalFixture> {
 	const root = await mkdtemp(path.join(tmpdir(), 'plimsoll-retrieval-'));
 	const dir = path.join(root, 'sources');
@@ -138,6 +140,7 @@ export async function openRetrievalFixture(
 			ids: createIds(clock, systemRandom),
 			random: systemRandom,
 			openModel: (config) => createEmbeddingModel(config, { clock }),
+			checks,
 			alerts: { raise: (alert) => alerts.set(alert.key, alert), resolve: (key) => alerts.delete(key) },
 			warn: (message) => warnings.push(message),
 		});

@@ -11,6 +11,7 @@ import type {
 import { storageFailure } from '../storage-failure.ts';
 import { documentsOf, summariesOf } from './documents.ts';
 import { buildIndexes, type IndexedFrom } from './indexes.ts';
+import { oldestOf } from './oldest-version.ts';
 import { documentsPredicate } from './predicate.ts';
 import { arrowSchema, toArrow } from './rows.ts';
 import { diagnose } from './trouble.ts';
@@ -85,9 +86,8 @@ export class LanceWriter implements IndexWriter {
 		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
 			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
-			const oldest = Math.min(...keep);
-			const kept = (await this.#table.listVersions()).find(({ version }) => version === oldest);
-			await this.#table.optimize(kept ? { cleanupOlderThan: kept.timestamp } : {});
+			const cleanupOlderThan = oldestOf(await this.#table.listVersions(), keep);
+			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan } : {});
 			return { version: await this.#table.version(), chunks };
 		});
 		if ((await this.#guarded(() => this.#table.countRows())) !== sealed.chunks) throw this.#conflict();

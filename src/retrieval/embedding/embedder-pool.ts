@@ -6,6 +6,7 @@ import { Breakers } from '../../policy/breakers.ts';
 import { RetryBudgets } from '../../policy/retry-budget.ts';
 import type { Embedder, EmbedderSource, EmbeddingModel } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
+import type { EmbeddingPrice } from '../../spec/retrieval.ts';
 import { createBuiltinEmbedder } from './builtin-embedder.ts';
 import { HostedEmbedder } from './hosted-embedder.ts';
 import { createLocalEmbedder } from './local-embedder.ts';
@@ -27,6 +28,8 @@ export interface EmbedderPoolParts {
 	/** Hears when a provider says that it serves something else than before. */
 	readonly onServed?: (embedder: string, served: string) => void;
 }
+
+const IN_PROCESS: EmbeddingPrice = { version: 'free', inputMicrosPerMillion: 0 };
 
 interface Entry {
 	readonly made: Promise<Embedder>;
@@ -82,6 +85,12 @@ export class EmbedderPool implements EmbedderSource {
 		});
 		this.#entries.set(key, entry);
 		return entry.made;
+	}
+
+	/** What an embedder charges; nothing for one in this process, null: nobody knows. */
+	priceOf(name: string): EmbeddingPrice | null {
+		const config = this.#configs.get(name);
+		return config && 'price' in config ? config.price : IN_PROCESS;
 	}
 
 	async close(): Promise<void> {

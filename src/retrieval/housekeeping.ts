@@ -1,0 +1,99 @@
+import type { Clock } from '../base/clock.ts';
+import type { GenerationRecord } from '../spec/generations.ts';
+import type { IndexStore } from '../spec/index-store.ts';
+import type { RecordStore } from '../spec/records.ts';
+import type { Catalogue } from './catalogue.ts';
+import { parseManifest, tablePrefix } from './manifest.ts';
+import { isRetained } from './retention.ts';
+
+/** More than any collection keeps on record. */
+const RECORDS_MAX = 10_000;
+
+interface Parts {
+	readonly store: IndexStore;
+	readonly records: RecordStore;
+	readonly catalogue: Catalogue;
+	readonly clock: Clock;
+	readonly warn: (message: string) => void;
+}
+
+export interface Removed {
+	/** Generations whose rows are gone or go with the next build of their table. */
+	readonly generations: readonly string[];
+	/** Whole tables. */
+	readonly tables: readonly string[];
+}
+
+/** Keeps the rows of generations that are needed, and removes the rest. */
+export class Housekeeping {
+	readonly #parts: Parts;
+
+	constructor(parts: Parts) {
+		this.#parts = parts;
+	}
+
+	/** The versions of a table that must stay readable. */
+	async versionsToKeep(collection: string, table: string): Promise<number[]> {
+		const { kept } = await this.#sorted(collection);
+		return kept.flatMap((record) => (record.table === table && record.manifest ? [parseManifest(record).version] : []));
+	}
+
+	/** Marks generations beyond those that are kept as removed, and drops tables that no other one needs. */
+	async sweep(collection: string): Promise<Removed> {
+		const { store, records, clock } = this.#parts;
+		const { kept, rest } = await this.#sorted(collection);
+		// On record first: what is marked is never promoted, whether or not its rows are gone yet.
+		for (const record of rest) await records.generations.put({ ...record, removedAt: clock.now() });
+		const needed = new Set(kept.map(({ table }) => table));
+		const tables = (await store.tables(tablePrefix(collection))).filter((name) => !needed.has(name));
+		for (const name of tables) await store.drop(name);
+		return { generations: rest.map(({ generation }) => generation), tables };
+	}
+
+	/** The same after a build, which has succeeded whether or not this does. */
+	async sweepQuietly(collection: string): Promise<void> {
+		try {
+			await this.sweep(collection);
+		} catch (cause) {
+			const reason = cause instanceof Error ? cause.message : String(cause);
+			this.#parts.warn(`unused index tables of ${collection} could not be removed: ${reason}`);
+		}
+	}
+
+	/** Forgets what broken-off builds left, then sweeps, and drops old versions from the tables that stay. Nothing may build meanwhile. */
+	async collect(collection: string): Promise<Removed> {
+		const { store, records } = this.#parts;
+		const all = await records.generations.list(collection, RECORDS_MAX);
+		for (const { state, sequence } of all) {
+			if (state === 'failed') await records.generations.discard(collection, sequence);
+		}
+		const removed = await this.sweep(collection);
+		for (const name of await store.tables(tablePrefix(collection))) await this.#compact(collection, name);
+		return removed;
+	}
+
+	async #compact(collection: string, name: string): Promise<void> {
+		const { store } = this.#parts;
+		const { kept } = await this.#sorted(collection);
+		const record = kept.find(({ table, manifest }) => table === name && manifest !== null);
+		if (!record) return;
+		const dimensions = parseManifest(record).embedding?.dimensions ?? null;
+		const table = await store.writer({ table: name, dimensions, fields: new Map() });
+		try {
+			await table.seal(await this.versionsToKeep(collection, name));
+		} finally {
+			table.close();
+		}
+	}
+
+	async #sorted(collection: string): Promise<{ kept: GenerationRecord[]; rest: GenerationRecord[] }> {
+		const { records, clock, catalogue } = this.#parts;
+		const all = await records.generations.list(collection, RECORDS_MAX);
+		const { keep } = catalogue.state(collection).config.generations;
+		const isKept = isRetained(all, { keep, now: clock.now() });
+		return {
+			kept: all.filter(isKept),
+			rest: all.filter((record) => record.removedAt === null && !isKept(record)),
+		};
+	}
+}
