@@ -27,7 +27,7 @@ export interface IndexSession {
 }
 
 /** Whoever runs a command on a project's own folder may do anything with it. */
-const OWNER: Caller = {
+export const OWNER: Caller = {
 	kind: 'in_process',
 	tenantId: 'default',
 	keyId: null,

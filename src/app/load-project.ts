@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import type { CanarySet } from '../contracts/canary-set.ts';
 import { type CompiledFlags, compileFlags, NO_FLAGS } from '../contracts/compile-flags.ts';
 import { type CompiledProject, compileProject } from '../contracts/compile-project.ts';
 import { compileRelease } from '../contracts/compile-release.ts';
@@ -22,6 +23,7 @@ import { parseYaml, type YamlDocument } from '../contracts/yaml-document.ts';
 import { compilePrompts } from '../prompts/library.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
 import type { Prompt } from '../spec/prompt.ts';
+import { canarySets, type FeatureCanaries, idleCanaries, readFeatureCanaries } from './load-canaries.ts';
 
 /** A deployment with more features than these is several. */
 const FEATURES_MAX = 1_000;
@@ -32,6 +34,8 @@ export interface LoadedProject extends Project {
 	readonly prompts: ReadonlyMap<string, Prompt>;
 	/** By feature all versions of that prompt, between which a flag may choose. */
 	readonly promptVersions: ReadonlyMap<string, readonly Prompt[]>;
+	/** By collection: every one has an entry. */
+	readonly canaries: ReadonlyMap<string, CanarySet>;
 	/** What its files say that cannot be done as they say it, and what is done instead. */
 	readonly notes: readonly Problem[];
 }
@@ -52,6 +56,7 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 	const prompts = new Map<string, Prompt>();
 	const promptVersions = new Map<string, readonly Prompt[]>();
 	const notes: Problem[] = [];
+	const checked: FeatureCanaries[] = [];
 	for (const name of features) {
 		const folder = join(compiled.featuresDir, name);
 		const loaded = await loadFeature(folder, name, shown(root, folder), compiled);
@@ -61,10 +66,13 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 			releases.set(name, loaded.release);
 			prompts.set(name, loaded.prompt);
 			promptVersions.set(name, loaded.versions);
+			checked.push({ contract: loaded.release.contract, canaries: loaded.canaries });
 		}
 	}
 	if (document) problems.push(...checkLimitedFeatures(document, features));
-	if (problems.length > 0 || !compiled.config || !flags.flags) return refused(...problems);
+	const canaries = compiled.config && (await canarySets(compiled.config, checked));
+	problems.push(...(canaries?.problems ?? []));
+	if (problems.length > 0 || !compiled.config || !flags.flags || !canaries) return refused(...problems);
 	return accepted(
 		Object.freeze({
 			config: compiled.config,
@@ -72,6 +80,7 @@ export async function loadProject(dir: string, env: Environment): Promise<Checke
 			releases: frozenMap(releases),
 			prompts: frozenMap(prompts),
 			promptVersions: frozenMap(promptVersions),
+			canaries: canaries.sets,
 			notes: Object.freeze(notes),
 		}),
 	);
@@ -193,6 +202,7 @@ interface LoadedFeature {
 	/** The one that the contract names. */
 	readonly prompt: Prompt | null;
 	readonly versions: readonly Prompt[];
+	readonly canaries: FeatureCanaries['canaries'];
 	readonly problems: readonly Problem[];
 	readonly notes: readonly Problem[];
 }
@@ -204,7 +214,8 @@ async function loadFeature(
 	project: CompiledProject,
 ): Promise<LoadedFeature> {
 	const folder = await readFeatureFolder(dir, name, shownAs);
-	if (folder.empty) return { release: null, prompt: null, versions: [], problems: [], notes: [] };
+	if (folder.empty) return { release: null, prompt: null, versions: [], canaries: [], problems: [], notes: [] };
+	const own = await readFeatureCanaries(dir, name, shownAs);
 	const texts = new Map([...folder.prompts.values()].map(({ file, text }) => [file, text]));
 	const prompts = compilePrompts(texts);
 	const { release, problems, notes } = compileRelease(folder, project, {
@@ -223,7 +234,10 @@ async function loadFeature(
 	const named = release?.contract.prompt;
 	const prompt = named ? (prompts.value?.get(named.name, named.version) ?? null) : null;
 	const versions = (prompts.value?.list() ?? []).filter((one) => one.name === named?.name);
-	return { release, prompt, versions, problems: [...problems, ...prompts.problems], notes };
+	const { canaries } = own;
+	const idle = release ? idleCanaries({ contract: release.contract, canaries }, shownAs) : [];
+	const all = [...problems, ...prompts.problems, ...own.problems, ...idle];
+	return { release, prompt, versions, canaries, problems: all, notes };
 }
 
 function promptNames(paths: Iterable<string>): string[] {

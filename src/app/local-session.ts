@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts';
 import { createIds } from '../base/ids.ts';
 import { systemRandom } from '../base/random.ts';
 import { limitRow } from '../gateway/admin-routes.ts';
+import { healthRow, runRow } from '../gateway/canary-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag-routes.ts';
 import { checkBody } from '../gateway/json-body.ts';
@@ -27,6 +28,7 @@ import { alertRow } from '../telemetry/alert-message.ts';
 import { AlertSink } from '../telemetry/alert-sink.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
 import { orderAlert } from './alert-operator.ts';
+import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
 import {
 	type AlertReply,
 	type AskReply,
@@ -45,7 +47,7 @@ import {
 	type UpstreamReply,
 } from './gateway-reply.ts';
 import { inProcess } from './in-process.ts';
-import { localIndex } from './index-session.ts';
+import { localIndex, OWNER } from './index-session.ts';
 import { KeyAdmin, PROCESS_ACTOR } from './keys.ts';
 import { loadProject } from './load-project.ts';
 import { rotateUserHash } from './operator.ts';
@@ -212,6 +214,23 @@ export class LocalSession implements Session {
 
 	async markQuarantine(collection: string, ids: readonly string[] | null, order: 'retry' | 'drop'): Promise<number> {
 		return (await this.#openQuarantine()).mark(collection, ids, order === 'drop' ? 'dropped' : order);
+	}
+
+	async runCanaries(collection: string, signal: AbortSignal): Promise<CanaryRunReply> {
+		return runRow(await (await this.#open()).operator.runCanaries(collection, { signal }));
+	}
+
+	async acceptCanaries(collection: string): Promise<CanaryRunReply> {
+		return runRow(await (await this.#open()).operator.acceptCanaries(collection, OWNER));
+	}
+
+	/** What is known without a server: no check has been made. */
+	async canaries(): Promise<readonly CanaryHealthReply[]> {
+		return (await this.#open()).operator.collectionHealth().map(healthRow);
+	}
+
+	async canaryRuns(ask: { collection: string | null; limit: number }): Promise<readonly CanaryRunReply[]> {
+		return (await (await this.#open()).operator.listCanaryRuns({ kind: null, ...ask })).map(runRow);
 	}
 
 	upstreams(): Promise<readonly UpstreamReply[]> {

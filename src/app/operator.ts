@@ -4,9 +4,12 @@ import type { FlagClient } from '../flags/flag-client.ts';
 import type { IndexOperator } from '../gateway/index-operator.ts';
 import type { KeyView, Operator } from '../gateway/operator.ts';
 import { issuerKeyId } from '../identity/claims.ts';
+import type { CanaryMonitor } from '../retrieval/canary-monitor.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import type { Runtime } from '../runtime/runtime.ts';
+import type { CollectionHealth } from '../spec/canaries.ts';
+import type { HealthRecords } from '../spec/health-records.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
@@ -17,6 +20,7 @@ import type { TraceStore } from '../telemetry/trace-store.ts';
 import { actorOf } from './actor.ts';
 import { alertOperator } from './alert-operator.ts';
 import type { OpenAlerts } from './alerts.ts';
+import { canaryOperator } from './canary-operator.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -31,6 +35,8 @@ interface OperatorParts extends IdentityParts {
 	readonly metrics: Metrics;
 	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester; readonly index: IndexAdmin };
 	readonly alerts: OpenAlerts;
+	readonly canaries: CanaryMonitor;
+	readonly health: HealthRecords;
 	readonly runtime: Runtime;
 	readonly flags: FlagClient;
 	readonly sharedState: SharedState;
@@ -49,6 +55,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		...upstreamOperator(parts),
 		quarantine: quarantineOperator(parts),
 		...alertOperator({ ...parts, sink: parts.alerts.sink }),
+		...canaryOperator(parts),
 		...flagOperator({ ...parts, features: () => runtime.snapshot.features }),
 		limits: async (tenantId) => {
 			const now = clock.now();
@@ -66,7 +73,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 		index: indexOperator(retrieval.index, (by) => actorOf(by, parts.users)),
 		readiness: () => {
-			const { ready, ...rest } = readiness(project(), retrieval.retriever.status(), sharedState.health());
+			const { ready, ...rest } = readiness(project(), parts.canaries.health(), sharedState.health());
 			return { ready: ready && !runtime.draining, ...rest, idempotency: parts.idempotency.health };
 		},
 	};
@@ -108,17 +115,26 @@ function tenantsOf(
 	}));
 }
 
-/** Ready: every collection that a feature retrieves from has a live index, and a state that must answer does. */
+/**
+ * Ready: every collection that a feature retrieves from has a live index, which is not empty and passes its known-answer
+ * checks where the collection requires that, and a state that must answer does.
+ */
 function readiness(
 	project: LoadedProject,
-	status: ReturnType<Operator['retriever']['status']>,
+	health: readonly CollectionHealth[],
 	sharedState: StateHealth,
 ): Omit<ReturnType<Operator['readiness']>, 'idempotency'> {
-	const live = new Set(status.filter(({ generation }) => generation !== null).map(({ collection }) => collection));
-	const needed = [...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []);
-	const waitingFor = [...new Set(needed)].filter((collection) => !live.has(collection));
+	const needed = new Set(
+		[...project.releases.values()].flatMap(({ contract }) => contract.retrieval?.collection ?? []),
+	);
+	const unfit = health.filter(({ collection, status, required }) => {
+		if (!needed.has(collection)) return false;
+		return status === 'no_index' || (required && (status === 'empty' || status === 'pending' || status === 'failing'));
+	});
+	const waitingFor = unfit.map(({ collection }) => collection);
+	const reasons = unfit.map(({ collection, status, why }) => ({ collection, status, why }));
 	const isStopped = sharedState.status === 'down' && sharedState.onFailure === 'fail_closed';
-	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, sharedState };
+	return { ready: waitingFor.length === 0 && !isStopped, waitingFor, reasons, sharedState };
 }
 
 /** The operator's part about keys: who asked is told to the audit log. */

@@ -34,7 +34,7 @@ export interface RunningServer {
 	/** How long `stop` waits for running requests: as it was at the start, whatever was edited since. */
 	readonly drainMs: number;
 	readonly developmentKey: { readonly secret: string; readonly file: string };
-	/** Resolves when every collection that had no index has been ingested, or has failed to. */
+	/** Resolves when every collection that had no index has been ingested, or has failed to, and its canaries were run. */
 	readonly firstIngest: Promise<void>;
 	/** Lets running requests end (at most `drainMs`), then closes everything. Further calls wait for the first. */
 	stop(): Promise<void>;
@@ -82,7 +82,8 @@ export async function serve(
 		onRefused: (problems) => parts.events.onReloadRefused(problems),
 	});
 	opened.defer(() => watcher.close());
-	const firstIngest = ingestion.runAll();
+	services.canaries.start();
+	const firstIngest = ingestion.runAll().then(() => services.canaries.settle());
 	const all = opened.move();
 
 	let stopped: Promise<void> | null = null;

@@ -13,11 +13,14 @@ import { LanceStore } from '../index-stores/lancedb/store.ts';
 import { PostgresStore } from '../index-stores/postgres/store.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
+import { CanaryMonitor } from '../retrieval/canary-monitor.ts';
+import { knownAnswerCheck } from '../retrieval/known-answer-check.ts';
 import { Rerankers } from '../retrieval/rerankers.ts';
 import { createRetrieval } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { HealthRecords } from '../spec/health-records.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { SharedState } from '../spec/shared-state.ts';
@@ -53,6 +56,8 @@ export interface Services {
 	readonly sessions: Sessions;
 	readonly keys: KeyAdmin;
 	readonly tenants: TenantAdmin;
+	/** Looks after indexes once it is started. */
+	readonly canaries: CanaryMonitor;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
 	/** Measures embedders from now on, in a process that stays. */
@@ -74,11 +79,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const random = systemRandom;
 	const warn = (message: string) => log.warn(message);
 	await using opened = new AsyncDisposableStack();
-	const { dataDir } = project.config;
-	const { dataFolder, records, health } = openRecords(dataDir, opened);
-	const alerts = opened.adopt(await openAlerts(project.config, { records: health, clock, random, log }), (all) =>
-		all.close(),
-	);
+	const { dataFolder, records, health, alerts } = await openRecords(project, { clock, random, log }, opened);
 	const link = openRedisLink(project, { clock, log });
 	if (link !== null) opened.defer(() => link.close());
 	await link?.connect();
@@ -88,7 +89,9 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const { keys, users, tokens, sessions, authenticator } = identity;
 	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
 	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
-	const retrieval = await openRetrieval(project, { clock, random, records, log, alerts: alerts.sink }, opened);
+	let current = project;
+	const held = { records, health, alerts: alerts.sink, clock, random, log, project: () => current };
+	const { retrieval, canaries } = await openRetrieval(held, opened);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const newId = createIds(clock, random);
 	const flags = opened.adopt(await openFlags(project, { clock, random, newId, warn }), (all) => all.close());
@@ -111,7 +114,6 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		snapshot,
 	);
 	const idempotency = await openIdempotency(project, { clock, log, link, runtime }, opened);
-	let current = project;
 	const tenants = await openTenants(() => current, { records, keys, clock, runtime, replication });
 	opened.defer(() => replication.close());
 	opened.defer(watchBreakers(runtime.breakers, { link, clock, log }));
@@ -123,12 +125,15 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		sessions,
 		keys,
 		tenants,
+		canaries,
 		dataFolder,
 		operator: operatorOf({
 			traces,
 			metrics,
 			retrieval,
 			alerts,
+			canaries,
+			health,
 			flags,
 			keys,
 			tenants,
@@ -152,6 +157,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			tokens.update(next.config.identity.jwt);
 			tokens.prepare();
 			await alerts.update(next.config);
+			canaries.update(next.canaries);
 			current = next;
 		},
 		watchEmbedders: () => retrieval.watchEmbedders(),
@@ -160,12 +166,18 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 }
 
 /** The data folder, locked, and what is on record in it. */
-function openRecords(dataDir: string, opened: AsyncDisposableStack) {
+async function openRecords(
+	{ config }: LoadedProject,
+	parts: { clock: Clock; random: Random; log: Logger },
+	opened: AsyncDisposableStack,
+) {
+	const { dataDir } = config;
 	const file = join(dataDir, RECORD_FILE);
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(file), (store) => store.close());
 	const health = opened.adopt(openSqliteHealth(file), (store) => store.close());
-	return { dataFolder, records, health };
+	const alerts = opened.adopt(await openAlerts(config, { records: health, ...parts }), (all) => all.close());
+	return { dataFolder, records, health, alerts };
 }
 
 async function openTenants(
@@ -206,27 +218,46 @@ function openTraces({ config }: LoadedProject, { clock, log }: { clock: Clock; l
 }
 
 async function openRetrieval(
-	{ config }: LoadedProject,
-	parts: { clock: Clock; random: Random; records: RecordStore; log: Logger; alerts: Alerts },
+	parts: {
+		project: () => LoadedProject;
+		clock: Clock;
+		random: Random;
+		records: RecordStore;
+		health: HealthRecords;
+		log: Logger;
+		alerts: Alerts;
+	},
 	opened: AsyncDisposableStack,
 ) {
 	const http = opened.adopt(createHttpClient(RERANKER_CONNECTIONS), (client) => client.close());
+	const { project, records, health, clock, random, alerts, log } = parts;
+	const { config } = project();
+	const warn = (message: string) => log.warn(message);
+	const knownAnswers = knownAnswerCheck({
+		setOf: (collection) => project().canaries.get(collection) ?? null,
+		baselineOf: (collection) => health.canaryBaseline(collection),
+		now: () => clock.now(),
+	});
 	const made = createRetrieval({
 		config,
 		store: openIndexStore(config),
 		dataDir: config.dataDir,
-		records: parts.records,
-		clock: parts.clock,
-		ids: createIds(parts.clock, parts.random),
-		random: parts.random,
+		records,
+		clock,
+		ids: createIds(clock, random),
+		random,
 		openModel: (embedder) => createEmbeddingModel(embedder, parts),
-		rerankers: new Rerankers({ http, clock: parts.clock }),
-		warn: (message) => parts.log.warn(message),
-		alerts: parts.alerts,
+		rerankers: new Rerankers({ http, clock }),
+		checks: [knownAnswers],
+		warn,
+		alerts,
 	});
 	const retrieval = opened.adopt(made, (all) => all.close());
 	await retrieval.open();
-	return retrieval;
+	const monitor = new CanaryMonitor({ ...retrieval, records: health, alerts, clock, random, warn });
+	const canaries = opened.adopt(monitor, (one) => one.close());
+	canaries.update(project().canaries);
+	return { retrieval, canaries };
 }
 
 function openIndexStore({ indexStore, dataDir }: ProjectConfig): IndexStore {

@@ -4,6 +4,7 @@ import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
+import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
 import type {
 	AdmissionReply,
 	AlertReply,
@@ -126,6 +127,14 @@ export interface Session {
 	quarantineEntry(collection: string, id: string): Promise<QuarantineReply>;
 	/** How many changed; null: all. Throws `quarantine_entry_not_found`. */
 	markQuarantine(collection: string, ids: readonly string[] | null, order: 'retry' | 'drop'): Promise<number>;
+	/** Runs all canaries of a collection. Throws `collection_not_found`, `canaries_missing`. */
+	runCanaries(collection: string, signal: AbortSignal): Promise<CanaryRunReply>;
+	/** The same, and later runs are compared with it. */
+	acceptCanaries(collection: string): Promise<CanaryRunReply>;
+	/** How collections stand with their canaries. */
+	canaries(): Promise<readonly CanaryHealthReply[]>;
+	/** Newest first. */
+	canaryRuns(ask: { readonly collection: string | null; readonly limit: number }): Promise<readonly CanaryRunReply[]>;
 	/** The flags that there are, by name. */
 	flags(): Promise<readonly FlagReply[]>;
 	/** Throws `flag_not_found`. */

@@ -10,6 +10,7 @@ import { FLAGS_FILE, PROJECT_FILE } from '../contracts/project.ts';
 import { FEATURES_DIR } from '../contracts/project-schema.ts';
 import { fileProblem } from '../contracts/source-file.ts';
 import type { Checked, Problem } from '../spec/problem.ts';
+import { canaryFiles } from './load-canaries.ts';
 import { type LoadedProject, loadProject } from './load-project.ts';
 
 /** An editor's save is several events, a checkout is hundreds: wait until the files rest. */
@@ -39,6 +40,7 @@ export function watchProject(dir: string, env: Environment, options: WatchOption
 		join(root, FLAGS_FILE),
 		current?.prices.file ?? join(root, PRICES_FILE),
 		current?.featuresDir ?? join(root, FEATURES_DIR),
+		...(current ? canaryFiles(current) : []),
 	]);
 	const watcher = watch([...watched], {
 		// The first scan tells of every file: an edit between a load and the scan is thereby seen.
@@ -51,7 +53,7 @@ export function watchProject(dir: string, env: Environment, options: WatchOption
 	const reloader = new Reloader(options, async () => {
 		const loaded = await loadProject(root, env);
 		const config = loaded.value?.config;
-		for (const path of config ? [config.featuresDir, config.prices.file] : []) {
+		for (const path of config ? [config.featuresDir, config.prices.file, ...canaryFiles(config)] : []) {
 			if (watched.has(path) || watcher.closed) continue;
 			watched.add(path);
 			watcher.add(path);
@@ -147,12 +149,13 @@ async function isGone(dir: string): Promise<boolean> {
 }
 
 /** Equal for projects that behave alike. Holds secrets: never leaves this file. */
-function fingerprint({ config, releases, flags }: LoadedProject): string {
+function fingerprint({ config, releases, flags, canaries }: LoadedProject): string {
 	return canonicalJson({
 		...config,
 		upstreams: [...config.upstreams.values()],
 		embedders: [...config.embedders.values()],
 		collections: [...config.collections.values()],
+		canaries: [...canaries.values()],
 		flagDefinitions: [...flags.values()],
 		releases: [...releases].map(([name, { hash }]) => [name, hash]),
 	});

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addAlerts } from './alerts.ts';
 import { addAsk } from './ask.ts';
 import { addAudit } from './audit.ts';
+import { addCanary } from './canary.ts';
 import { addCheck } from './check.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addFlags } from './flags.ts';
@@ -62,6 +63,7 @@ Begin with:
 		addFlags,
 		addAlerts,
 		addQuarantine,
+		addCanary,
 		addAudit,
 		addPrices,
 		addMockUpstream,

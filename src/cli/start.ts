@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { RunningServer, ServeEvents } from '../app/serve.ts';
 import { systemClock } from '../base/clock.ts';
+import type { CollectionHealth } from '../spec/canaries.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import { describeUpstream } from './check.ts';
 import { reportError, reportProblems } from './error-report.ts';
@@ -100,17 +101,28 @@ function whoAnswers({ config, releases }: RunningServer['services']['project']):
 	return oneLine(`${upstream.name}: ${describeUpstream(upstream)}${better}`);
 }
 
+const REMEDY: Readonly<Record<CollectionHealth['status'], string>> = {
+	no_index: 'correct what is reported above, then run plimsoll ingest.',
+	empty: 'check its sources, then run plimsoll ingest.',
+	pending: 'they are made again in a moment; plimsoll canary says more.',
+	failing: 'plimsoll canary shows which; plimsoll ingest builds the index anew.',
+	passing: '',
+	unchecked: '',
+};
+
 /** The first request to try, once it can be answered. */
 async function invite({ url, developmentKey, services }: RunningServer, terminal: Terminal): Promise<void> {
-	const { ready, waitingFor } = services.operator.readiness();
+	const { ready, waitingFor, reasons } = services.operator.readiness();
 	if (terminal.json) {
-		terminal.record({ event: ready ? 'ready' : 'not_ready', waiting_for: waitingFor });
+		terminal.record({ event: ready ? 'ready' : 'not_ready', waiting_for: waitingFor, collections: reasons });
 		return;
 	}
 	if (!ready) {
 		const says =
 			waitingFor.length > 0
-				? `No index yet for ${waitingFor.join(', ')}: correct what is reported above, then run plimsoll ingest.`
+				? reasons
+						.map(({ collection, status, why }) => `${collection} is not ready: ${why}; ${REMEDY[status]}`)
+						.join('\n')
 				: 'shared_state.redis does not answer, and shared_state.on_failure refuses what has limits until it does.';
 		terminal.note(says);
 		return;

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { access } from './access-schema.ts';
+import { checks } from './checks-schema.ts';
 import { chunker } from './chunker-schema.ts';
 import { documentRules } from './document-schema.ts';
-import { nameKey } from './fields.ts';
+import { nameKey, text } from './fields.ts';
 import { generations } from './generations-schema.ts';
 import { ingestion } from './ingestion-schema.ts';
 import { search } from './search-schema.ts';
@@ -36,6 +37,15 @@ export const collection = z
 		access,
 		documents: documentRules.prefault({}),
 		ingestion,
+		canaries: text(1, 4_000, {
+			description:
+				'A file of queries with known answers, besides those in the folders of features; relative to plimsoll.yaml, or absolute.',
+			examples: ['canaries/docs.jsonl'],
+			'x-expected': 'a path',
+		})
+			.nullable()
+			.default(null),
+		checks,
 	})
 	.meta({ description: 'Documents that are searched together.' });
 

@@ -1,4 +1,5 @@
 import type { PassageAccess } from './access-schema.ts';
+import type { CheckConfig } from './canary-set.ts';
 import type { IngestionConfig } from './document-rules.ts';
 import type { DiversityConfig, RerankConfig } from './ranking-config.ts';
 
@@ -49,6 +50,9 @@ export interface CollectionConfig {
 		readonly keep: number;
 	};
 	readonly ingestion: IngestionConfig;
+	/** Absolute path of its own canaries; null: it has none but those of features. */
+	readonly canaries: string | null;
+	readonly checks: CheckConfig;
 }
 
 export type SourceConfig =

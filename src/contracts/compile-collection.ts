@@ -1,5 +1,6 @@
 import { isAbsolute, join } from 'node:path';
 import { accessOf } from './access-schema.ts';
+import { checksOf } from './canary-set.ts';
 import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
 import { ingestionOf } from './compile-ingestion.ts';
@@ -37,6 +38,8 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 		},
 		generations: { keep: raw.generations.keep },
 		ingestion: ingestionOf(raw),
+		canaries: raw.canaries === null || isAbsolute(raw.canaries) ? raw.canaries : join(from.dir, raw.canaries),
+		checks: checksOf(raw.checks),
 	};
 }
 

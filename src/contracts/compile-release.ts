@@ -157,8 +157,8 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 		...(source.kind === 'folder' && { include: hashedGlobs(source.include) }),
 	}));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
-	// How it is ingested and what is kept of it shows in its generations, which every trace names.
-	const { access, onIdentityChange, generations: _, ingestion: __, ...rest } = collection;
+	// How it is ingested, checked and kept shows in its generations, which every trace names.
+	const { access, onIdentityChange, generations: _, ingestion: __, canaries: ___, checks: ____, ...rest } = collection;
 	const search = searchIdentity(collection.search);
 	const chunker = chunkerIdentity(collection.chunker);
 	return {

@@ -5,6 +5,7 @@ import type { Caller } from '../spec/identity.ts';
 import type { LimitName } from '../spec/shared-state.ts';
 import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { ALERT_ROUTES } from './alert-routes.ts';
+import { CANARY_ROUTES } from './canary-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { INDEX_ROUTES } from './index-routes.ts';
 import { ingestRoute } from './ingest-route.ts';
@@ -74,6 +75,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...ADMISSION_ROUTES,
 	...ALERT_ROUTES,
 	...QUARANTINE_ROUTES,
+	...CANARY_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
 	...METRICS_ROUTES,
@@ -92,7 +94,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		scope: null,
 		traced: false,
 		summary:
-			'Whether requests can be answered: every collection that a feature needs has a live index, and the shared state answers or requests pass without it. 503 until then, and while the server stops.',
+			'Whether requests can be answered: every collection that a feature needs has a live index that is not empty and passes its known-answer checks, and the shared state answers or requests pass without it. 503 until then, and while the server stops.',
 		body: null,
 		handle: ready,
 	},
@@ -122,12 +124,13 @@ async function listTraces(exchange: Exchange): Promise<unknown> {
 }
 
 function ready({ reply, parts }: Exchange): unknown {
-	const { ready: isReady, waitingFor, sharedState, idempotency } = parts.operator.readiness();
+	const { ready: isReady, waitingFor, reasons, sharedState, idempotency } = parts.operator.readiness();
 	reply.code(isReady ? 200 : 503);
 	const { backend, status, onFailure, unsettled } = sharedState;
 	return {
 		status: isReady ? 'ready' : 'not_ready',
 		waiting_for: waitingFor,
+		collections: reasons,
 		shared_state: { backend, status, on_failure: onFailure, unsettled },
 		idempotency: { status: idempotency.status, on_failure: idempotency.onFailure },
 	};

@@ -1,6 +1,7 @@
 import type { UpstreamStatus } from '../policy/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { AlertRecord } from '../spec/alerts.ts';
+import type { CanaryRun, CanaryRunKind, CollectionHealth } from '../spec/canaries.ts';
 import type { FlagValue } from '../spec/flags.ts';
 import type { KeyStoreHealth } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -103,6 +104,21 @@ export interface Operator {
 	alerts(ask: { readonly open: boolean; readonly limit: number }): Promise<readonly AlertRecord[]>;
 	/** Throws `alert_not_found`. */
 	orderAlert(id: string, order: 'acknowledge' | 'close', by: Caller): Promise<AlertRecord>;
+	/** How live indexes stand with their canaries. */
+	collectionHealth(): readonly CollectionHealth[];
+	/** Runs all canaries of a collection now. Throws `collection_not_found`, `canaries_missing`. */
+	runCanaries(
+		collection: string,
+		options: { readonly signal: AbortSignal; readonly onDone?: (done: number) => void },
+	): Promise<CanaryRun>;
+	/** The same, and takes its outcomes as what later runs are compared with. */
+	acceptCanaries(collection: string, by: Caller): Promise<CanaryRun>;
+	/** Newest first. */
+	listCanaryRuns(ask: {
+		readonly collection: string | null;
+		readonly kind: CanaryRunKind | null;
+		readonly limit: number;
+	}): Promise<readonly CanaryRun[]>;
 	/** Those of flags.yaml, or those that contracts use of another provider; by name. */
 	flags(): readonly FlagView[];
 	/** Throws `flag_not_found`, or `request_invalid` for a sample of a provider that cannot be asked so often. */
@@ -124,6 +140,8 @@ export interface Operator {
 	readiness(): {
 		readonly ready: boolean;
 		readonly waitingFor: readonly string[];
+		/** Why it waits for each of them. */
+		readonly reasons: readonly Pick<CollectionHealth, 'collection' | 'status' | 'why'>[];
 		readonly sharedState: StateHealth;
 		/** Shown alone: without it only requests with a key are refused. */
 		readonly idempotency: KeyStoreHealth;

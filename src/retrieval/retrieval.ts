@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { Canary } from '../contracts/canary.ts';
 import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
@@ -10,6 +11,7 @@ import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
+import { approximateRecall } from './approximate-recall.ts';
 import { Catalogue } from './catalogue.ts';
 import { BASIC_CHECKS, rolledBackCheck } from './checks.ts';
 import { CollectionQueue } from './collection-queue.ts';
@@ -56,6 +58,12 @@ export interface RetrievalOptions {
 }
 
 export interface Retrieval {
+	/** See `approximate-recall.ts`. */
+	readonly approximateRecall: (
+		collection: string,
+		canaries: readonly Canary[],
+		signal: AbortSignal,
+	) => Promise<number | null>;
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
 	readonly index: IndexAdmin;
@@ -110,6 +118,8 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		embedders,
 		desk,
 		watchEmbedders: () => watch.start(),
+		approximateRecall: (collection, canaries, signal) =>
+			approximateRecall({ catalogue, queries }, { collection, canaries, signal }),
 		async open() {
 			await store.open();
 			await ingester.open();

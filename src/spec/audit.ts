@@ -13,6 +13,7 @@ export const AUDIT_ACTIONS = [
 	'breaker_closed',
 	'alert_acknowledged',
 	'alert_closed',
+	'canaries_accepted',
 	'generation_promoted',
 	'generation_rolled_back',
 ] as const;

@@ -60,6 +60,12 @@ export const ERRORS = {
 		meaning: 'No collection has this name.',
 		remedy: 'Check the name under collections in plimsoll.yaml.',
 	},
+	canaries_missing: {
+		category: 'not_found',
+		retryable: false,
+		meaning: 'The collection has no canaries, so that there is nothing to check it by.',
+		remedy: 'plimsoll canary suggest proposes some.',
+	},
 	route_not_found: {
 		category: 'not_found',
 		retryable: false,

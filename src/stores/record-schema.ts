@@ -149,5 +149,17 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			rules_hash TEXT NOT NULL,
 			unlisted INTEGER NOT NULL
 		) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE canary_runs (
+			seq INTEGER PRIMARY KEY AUTOINCREMENT,
+			collection TEXT NOT NULL,
+			kind TEXT NOT NULL,
+			at INTEGER NOT NULL,
+			run TEXT NOT NULL
+		) STRICT;
+		CREATE INDEX canary_runs_by_collection ON canary_runs (collection, seq DESC);
+		CREATE TABLE canary_baselines (
+			collection TEXT PRIMARY KEY,
+			baseline TEXT NOT NULL
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

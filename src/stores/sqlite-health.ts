@@ -1,12 +1,16 @@
 import { z } from 'zod';
 import { ALERT_SEVERITIES, type AlertRecord } from '../spec/alerts.ts';
+import type { CanaryBaseline, CanaryRun, CanaryRunKind } from '../spec/canaries.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
+import { canaryBaseline, canaryRun } from './canary-rows.ts';
 import { json } from './json-column.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
 const ALERT_MS_MAX = 400 * 86_400_000;
 const ALERT_ROWS_MAX = 10_000;
+const RUN_MS_MAX = 400 * 86_400_000;
+const RUN_ROWS_MAX = 1_000;
 
 const subject = z.union([
 	z.strictObject({ collection: z.string() }),
@@ -32,6 +36,9 @@ const alertRow: z.ZodType<AlertRecord> = z.object({
 
 const ALERT_COLUMNS =
 	'id, key, severity, subject, message, detail, opened_at AS openedAt, raised_at AS raisedAt, count, acknowledged_at AS acknowledgedAt, acknowledged_by AS acknowledgedBy, resolved_at AS resolvedAt, told';
+
+const runRow = z.object({ run: json(canaryRun) });
+const baselineRow = z.object({ baseline: json(canaryBaseline) });
 
 /** Health in the file of the records, by a connection of its own. A write is on disk when its promise resolves. */
 export function openSqliteHealth(file: string): HealthRecords {
@@ -65,6 +72,52 @@ class SqliteHealth implements HealthRecords {
 			alertRow,
 			`SELECT ${ALERT_COLUMNS} FROM alerts ${where} ORDER BY opened_at DESC, id DESC LIMIT ?`,
 			Math.max(0, Math.trunc(limit)),
+		);
+	}
+
+	async putCanaryRun(run: CanaryRun): Promise<void> {
+		this.#sql.together(() => {
+			const { collection, kind, at } = run;
+			const sql = 'INSERT INTO canary_runs (collection, kind, at, run) VALUES (?, ?, ?, ?)';
+			this.#sql.run(sql, collection, kind, at, JSON.stringify(run));
+			this.#sql.run('DELETE FROM canary_runs WHERE at < ?', at - RUN_MS_MAX);
+			this.#sql.run(
+				`DELETE FROM canary_runs WHERE collection = ? AND seq <= (SELECT seq FROM canary_runs
+				WHERE collection = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)`,
+				collection,
+				collection,
+				RUN_ROWS_MAX,
+			);
+		});
+	}
+
+	async listCanaryRuns(ask: {
+		collection: string | null;
+		kind: CanaryRunKind | null;
+		limit: number;
+	}): Promise<readonly CanaryRun[]> {
+		const rows = this.#sql.all(
+			runRow,
+			`SELECT run FROM canary_runs WHERE collection = coalesce(?, collection) AND kind = coalesce(?, kind)
+			ORDER BY seq DESC LIMIT ?`,
+			ask.collection,
+			ask.kind,
+			Math.max(0, Math.trunc(ask.limit)),
+		);
+		return rows.map(({ run }) => run);
+	}
+
+	async canaryBaseline(collection: string): Promise<CanaryBaseline | null> {
+		const sql = 'SELECT baseline FROM canary_baselines WHERE collection = ?';
+		const [row] = this.#sql.all(baselineRow, sql, collection);
+		return row?.baseline ?? null;
+	}
+
+	async putCanaryBaseline(baseline: CanaryBaseline): Promise<void> {
+		this.#sql.run(
+			'INSERT OR REPLACE INTO canary_baselines (collection, baseline) VALUES (?, ?)',
+			baseline.collection,
+			JSON.stringify(baseline),
 		);
 	}
 

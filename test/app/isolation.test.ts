@@ -140,6 +140,10 @@ const ROWS: Readonly<Record<string, Row>> = {
 	'GET /admin/alerts': admin,
 	'POST /admin/alerts/{alert}/acknowledge': { ...admin, path: { alert: () => 'alert_1' } },
 	'POST /admin/alerts/{alert}/close': { ...admin, path: { alert: () => 'alert_1' } },
+	'GET /admin/canaries': admin,
+	'GET /admin/canaries/runs': admin,
+	'POST /admin/collections/{collection}/canaries/run': { ...admin, path: { collection: () => 'docs' } },
+	'POST /admin/collections/{collection}/canaries/accept': { ...admin, path: { collection: () => 'docs' } },
 	'GET /admin/flags': admin,
 	'POST /admin/flags/{flag}/explain': { ...admin, path: { flag: () => 'any' }, body: () => ({}) },
 	'POST /admin/session': {

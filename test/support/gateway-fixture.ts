@@ -67,6 +67,10 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		orderBreaker: () => Promise.reject(new Error('no upstream')),
 		alerts: async () => [],
 		orderAlert: () => Promise.reject(new Error('no alert')),
+		collectionHealth: () => [],
+		runCanaries: () => Promise.reject(new Error('no canary')),
+		acceptCanaries: () => Promise.reject(new Error('no canary')),
+		listCanaryRuns: async () => [],
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),
 		metrics: async () => '',
@@ -81,6 +85,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		readiness: () => ({
 			ready: true,
 			waitingFor: [],
+			reasons: [],
 			sharedState: { backend: 'in_process', status: 'up', onFailure: null, unsettled: 0 },
 			idempotency: { status: 'up', onFailure: 'refuse' },
 		}),

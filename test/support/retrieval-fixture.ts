@@ -101,6 +101,8 @@ export function collection(
 		ingestion: ingestion(),
 		search: SEARCH,
 		generations: { keep: 1 },
+		canaries: null,
+		checks: { required: true, everyMs: 900_000, k: 10, recallMin: 0.8, sample: 200, alpha: 0.001 },
 		...overrides,
 	};
 }

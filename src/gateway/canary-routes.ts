@@ -1,0 +1,109 @@
+import { z } from 'zod';
+import { CANARY_RUN_KINDS, type CanaryRun, type CollectionHealth } from '../spec/canaries.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import { checkBody } from './json-body.ts';
+import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
+
+/** Queries with known answers: how indexes stand with them, and running them. */
+export const CANARY_ROUTES: readonly Route[] = [
+	{
+		method: 'GET',
+		path: '/admin/canaries',
+		scope: 'admin',
+		traced: false,
+		summary: 'How each collection’s live index stands with its canaries, and their last run.',
+		body: null,
+		handle: ({ parts }) => ({ collections: parts.operator.collectionHealth().map(healthRow) }),
+	},
+	{
+		method: 'GET',
+		path: '/admin/canaries/runs',
+		scope: 'admin',
+		traced: false,
+		summary: 'Runs of canaries that are on record, newest first.',
+		body: null,
+		query: {
+			collection: 'only of this one',
+			kind: `only of this kind: ${CANARY_RUN_KINDS.join(', ')}`,
+			limit: 'at most this many, 1 to 1000 (default 30)',
+		},
+		handle: listRuns,
+	},
+	{
+		method: 'POST',
+		path: '/admin/collections/{collection}/canaries/run',
+		scope: 'admin',
+		traced: false,
+		summary: 'Runs all canaries of a collection now, and answers with what they came to.',
+		body: null,
+		handle: run,
+	},
+	{
+		method: 'POST',
+		path: '/admin/collections/{collection}/canaries/accept',
+		scope: 'admin',
+		traced: false,
+		summary: 'Runs all canaries, and takes their outcomes as what later runs are compared with.',
+		body: null,
+		handle: async (exchange) =>
+			runRow(
+				await exchange.parts.operator.acceptCanaries(pathParameter(exchange.request, 'collection'), callerOf(exchange)),
+			),
+	},
+];
+
+const LIMIT = 'expected a whole number from 1 to 1000';
+const RunsQuery = z.object({
+	kind: z.enum(CANARY_RUN_KINDS, `expected one of ${CANARY_RUN_KINDS.join(', ')}`).nullable(),
+	limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT),
+});
+
+async function listRuns({ request, parts }: Exchange): Promise<unknown> {
+	const ask = checkBody(RunsQuery, {
+		kind: queryParameter(request, 'kind'),
+		limit: queryParameter(request, 'limit') ?? '30',
+	});
+	const runs = await parts.operator.listCanaryRuns({ collection: queryParameter(request, 'collection'), ...ask });
+	return { runs: runs.map(runRow) };
+}
+
+async function run({ request, reply, parts }: Exchange): Promise<unknown> {
+	const left = new AbortController();
+	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
+	return runRow(await parts.operator.runCanaries(pathParameter(request, 'collection'), { signal: left.signal }));
+}
+
+/** A run as clients see it. */
+export function runRow(run: CanaryRun) {
+	const { comparison } = run;
+	return {
+		collection: run.collection,
+		kind: run.kind,
+		at: iso(run.at),
+		generation: run.generation,
+		queries: run.queries,
+		unanswered: run.unanswered,
+		degraded: run.degraded,
+		recall: run.recall,
+		mrr: run.mrr,
+		verdict: run.verdict,
+		why: run.why,
+		missed: run.missed,
+		comparison: comparison && {
+			baseline: comparison.baseline,
+			common: comparison.common,
+			lost: comparison.lost,
+			gained: comparison.gained,
+			recall_p: comparison.recallP,
+			mrr_drop: comparison.mrrDrop,
+			mrr_p: comparison.mrrP,
+			dropped: comparison.dropped,
+		},
+		approximate_recall: run.approximateRecall,
+	};
+}
+
+/** How a collection stands, as clients see it. */
+export function healthRow({ collection, status, required, why, lastRun }: CollectionHealth) {
+	return { collection, status, required, why, last_run: lastRun && runRow(lastRun) };
+}

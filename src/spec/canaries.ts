@@ -1,0 +1,86 @@
+/** What made a run of canaries. */
+export const CANARY_RUN_KINDS = ['start', 'promotion', 'schedule', 'daily', 'manual'] as const;
+export type CanaryRunKind = (typeof CANARY_RUN_KINDS)[number];
+
+/** What one canary came to. */
+export interface CanaryOutcome {
+	readonly id: string;
+	readonly hash: string;
+	/** Of the first chunk that answers it, from 1; null: not among the first k. */
+	readonly rank: number | null;
+	/** Why there was no answer to look at, such as a time-out; null: there was one. */
+	readonly unanswered: string | null;
+}
+
+/** A share or mean of canaries with its interval at 95 %. */
+export interface Estimate {
+	readonly value: number;
+	readonly low: number;
+	readonly high: number;
+}
+
+/** Outcomes against those of the baseline, of the canaries that both have. */
+export interface CanaryComparison {
+	/** Of the generation that the baseline is of. */
+	readonly baseline: string;
+	readonly common: number;
+	/** Found by the baseline and not now, and the other way round. */
+	readonly lost: number;
+	readonly gained: number;
+	/** How likely so many would be lost by chance: McNemar's exact test, one-sided. */
+	readonly recallP: number;
+	/** How far the reciprocal ranks fell in the mean, and how likely so far by chance: paired permutations, one-sided. */
+	readonly mrrDrop: number;
+	readonly mrrP: number;
+	/** Larger than chance at the collection's alpha, which the two tests share. */
+	readonly dropped: boolean;
+}
+
+/** `inconclusive`: too much went unanswered to tell. */
+export type CanaryVerdict = 'passed' | 'failed' | 'inconclusive';
+
+/** One run of a collection's canaries. */
+export interface CanaryRun {
+	readonly collection: string;
+	readonly kind: CanaryRunKind;
+	/** Milliseconds since the epoch. */
+	readonly at: number;
+	readonly generation: string;
+	readonly queries: number;
+	readonly unanswered: number;
+	/** Answered by one leg where two should have. */
+	readonly degraded: number;
+	/** Share of the answered queries one of whose answers was among the first k. */
+	readonly recall: Estimate;
+	/** Mean of 1 / rank, 0 where it was not found. */
+	readonly mrr: Estimate;
+	readonly verdict: CanaryVerdict;
+	/** In a sentence; empty when it passed and there is nothing to say. */
+	readonly why: string;
+	/** Ids of those that were not found; at most 50. */
+	readonly missed: readonly string[];
+	/** Null without a baseline, or with fewer than 20 canaries in common. */
+	readonly comparison: CanaryComparison | null;
+	/** The share of exact search's nearest chunks that approximate search found; null where vectors are not searched. */
+	readonly approximateRecall: number | null;
+}
+
+/** What later runs are compared with. */
+export interface CanaryBaseline {
+	readonly collection: string;
+	readonly at: number;
+	readonly generation: string;
+	readonly outcomes: readonly CanaryOutcome[];
+}
+
+/** How a collection's live index stands. */
+export interface CollectionHealth {
+	readonly collection: string;
+	/** `pending`: its canaries have not been run to an end yet; `unchecked`: it has none. */
+	readonly status: 'no_index' | 'empty' | 'pending' | 'failing' | 'passing' | 'unchecked';
+	/** Whether readiness depends on it. */
+	readonly required: boolean;
+	/** Null while there is nothing to say. */
+	readonly why: string | null;
+	readonly lastRun: CanaryRun | null;
+}
