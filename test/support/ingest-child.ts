@@ -8,18 +8,52 @@ import type { EmbedderConfig } from '../../src/contracts/embedder.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
+import type { IndexStore, TableShape } from '../../src/spec/index-store.ts';
+import type { RecordStore } from '../../src/spec/records.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+import { type CrashPoint, crashOn } from './crash-on.ts';
+
+interface Settings {
+	readonly root: string;
+	readonly records: string;
+	readonly collection: CollectionConfig;
+	readonly embedder: EmbedderConfig;
+	readonly crash?: CrashPoint;
+}
+
+function crashingRecords(records: RecordStore, crash: CrashPoint | undefined): RecordStore {
+	if (crash?.part !== 'generations') return records;
+	const generations = crashOn(records.generations, crash);
+	return new Proxy(records, {
+		get: (object, name) => {
+			if (name === 'generations') return generations;
+			const member: unknown = Reflect.get(object, name, object);
+			return typeof member === 'function' ? member.bind(object) : member;
+		},
+	});
+}
+
+function crashingStore(store: IndexStore, crash: CrashPoint | undefined): IndexStore {
+	if (crash?.part !== 'writer') return store;
+	return new Proxy(store, {
+		get: (object, name) => {
+			const member: unknown = Reflect.get(object, name, object);
+			if (typeof member !== 'function') return member;
+			if (name !== 'writer') return member.bind(object);
+			return async (shape: TableShape) => crashOn(await object.writer(shape), crash);
+		},
+	});
+}
 
 /** A process that ingests one collection, for tests that kill it. Its settings come as one line on standard input. */
 for await (const line of createInterface({ input: process.stdin })) {
-	const settings: { root: string; records: string; collection: CollectionConfig; embedder: EmbedderConfig } =
-		JSON.parse(line);
-	const { collection, embedder } = settings;
+	const settings: Settings = JSON.parse(line);
+	const { collection, embedder, crash } = settings;
 	const retrieval = createRetrieval({
 		config: { collections: new Map([[collection.name, collection]]), embedders: new Map([[embedder.name, embedder]]) },
-		store: new LanceStore(join(settings.root, 'index')),
+		store: crashingStore(new LanceStore(join(settings.root, 'index')), crash),
 		dataDir: settings.root,
-		records: openSqliteRecords(settings.records),
+		records: crashingRecords(openSqliteRecords(settings.records), crash),
 		clock: systemClock,
 		ids: createIds(systemClock, systemRandom),
 		random: systemRandom,
