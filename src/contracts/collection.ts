@@ -2,6 +2,7 @@ import type { PassageAccess } from './access-schema.ts';
 import type { CheckConfig } from './canary-set.ts';
 import type { IngestionConfig } from './document-rules.ts';
 import type { DiversityConfig, RerankConfig } from './ranking-config.ts';
+import type { RawSource } from './source-schema.ts';
 
 export interface ChunkerConfig {
 	readonly kind: 'structure' | 'sentences' | 'tokens' | 'rows' | 'code' | 'whole';
@@ -55,24 +56,15 @@ export interface CollectionConfig {
 	readonly checks: CheckConfig;
 }
 
-export type SourceConfig =
-	| {
-			readonly name: string;
-			readonly kind: 'folder';
-			/** Absolute. */
-			readonly path: string;
-			/** Globs relative to `path`. */
-			readonly include: readonly string[];
-			readonly exclude: readonly string[];
-			readonly fileBytesMax: number;
-	  }
-	| {
-			readonly name: string;
-			readonly kind: 'jsonl';
-			/** Absolute path of one file; each line is an object. */
-			readonly path: string;
-			readonly idField: string;
-			readonly textField: string;
-			readonly titleField: string | null;
-			readonly lineBytesMax: number;
-	  };
+type Camel<Key> = Key extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail> & string>}` : Key;
+type SourceOf<Raw> = Raw extends unknown
+	? { readonly name: string } & {
+			readonly [Key in keyof Raw as Key extends 'documents' ? never : Camel<Key> & string]: Exclude<
+				Raw[Key],
+				undefined
+			>;
+		}
+	: never;
+
+/** A source as `source-schema.ts` declares it, in camel case: paths are absolute. What its documents must be is under `ingestion`. */
+export type SourceConfig = SourceOf<RawSource>;

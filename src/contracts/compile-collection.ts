@@ -5,6 +5,7 @@ import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection
 import type { RawCollection } from './collection-schema.ts';
 import { ingestionOf } from './compile-ingestion.ts';
 import { diversityOf, rerankOf } from './rerank-schema.ts';
+import type { RawSource } from './source-schema.ts';
 
 interface CollectionOrigin {
 	readonly dir: string;
@@ -54,18 +55,13 @@ function chunkerOf({ kind, header, ...raw }: RawCollection['chunker']): ChunkerC
 	};
 }
 
-function sourceOf(name: string, raw: RawCollection['sources'][string], dir: string): SourceConfig {
-	const path = isAbsolute(raw.path) ? raw.path : join(dir, raw.path);
-	if (raw.kind === 'folder') {
-		return { name, kind: raw.kind, path, include: raw.include, exclude: raw.exclude, fileBytesMax: raw.file_bytes_max };
-	}
-	return {
-		name,
-		kind: raw.kind,
-		path,
-		idField: raw.id_field,
-		textField: raw.text_field,
-		titleField: raw.title_field,
-		lineBytesMax: raw.line_bytes_max,
-	};
+function sourceOf(name: string, raw: RawSource, dir: string): SourceConfig {
+	const { documents: _, ...settings } = raw;
+	const entries = Object.entries(settings).map(([key, value]) => [
+		key.replaceAll(/_([a-z])/g, (__, letter) => letter.toUpperCase()),
+		value,
+	]);
+	const source = { ...Object.fromEntries(entries), name };
+	if ('path' in raw) source.path = isAbsolute(raw.path) ? raw.path : join(dir, raw.path);
+	return source as SourceConfig;
 }

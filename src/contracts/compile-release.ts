@@ -3,7 +3,7 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import { sha256Of } from '../base/hash.ts';
 import type { Problem } from '../spec/problem.ts';
 import { HEADER_DEFAULTS } from './chunker-schema.ts';
-import type { ChunkerConfig, CollectionConfig } from './collection.ts';
+import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import { compileContract } from './compile-contract.ts';
 import type { CompiledProject } from './compile-project.ts';
 import { checkContract } from './contract-checks.ts';
@@ -15,8 +15,8 @@ import { deepFreeze } from './freeze.ts';
 import { checkOutputSchema, type OutputSchema, schemaDocuments } from './output-schema.ts';
 import type { ProjectConfig, UpstreamConfig } from './project.ts';
 import type { PromptNames } from './prompt-names.ts';
-import type { Contract, Release, SchemaReading } from './release.ts';
 import type { RerankConfig } from './ranking-config.ts';
+import type { Contract, Release, SchemaReading } from './release.ts';
 import { fileProblem } from './source-file.ts';
 import { hashedGlobs } from './source-schema.ts';
 import { type Structuring, structuredOutput } from './structured-output.ts';
@@ -151,11 +151,7 @@ function dialectOf(upstream: UpstreamConfig): object {
 function collectionIdentity(collection: CollectionConfig, { dir, embedders }: ProjectConfig): object {
 	// Relative to the project, so that a checkout elsewhere has the same hash.
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
-	const sources = collection.sources.map((source) => ({
-		...source,
-		path: portable(source.path),
-		...(source.kind === 'folder' && { include: hashedGlobs(source.include) }),
-	}));
+	const sources = collection.sources.map((source) => sourceIdentity(source, portable));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
 	// How it is ingested, checked and kept shows in its generations, which every trace names.
 	const { access, onIdentityChange, generations: _, ingestion: __, canaries: ___, checks: ____, ...rest } = collection;
@@ -170,6 +166,27 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 		search,
 		embedder: embedder && embedderIdentity(embedder, portable),
 	};
+}
+
+/** Where documents come from; not with whose rights, nor where the database is. */
+function sourceIdentity(source: SourceConfig, portable: (path: string) => string): object {
+	switch (source.kind) {
+		case 'folder':
+			return { ...source, path: portable(source.path), include: hashedGlobs(source.include) };
+		case 'jsonl':
+		case 'csv':
+			return { ...source, path: portable(source.path) };
+		case 'postgres': {
+			const { url: _, ...identity } = source;
+			return identity;
+		}
+		case 's3': {
+			const { accessKeyId: _, secretAccessKey: __, sessionToken: ___, ...identity } = source;
+			return identity;
+		}
+		default:
+			return source;
+	}
 }
 
 function chunkerIdentity({ kind, tokensMax, tokensMin, overlapTokens, rowsMax, header }: ChunkerConfig): object {

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { EMBEDDER_PRESET_NAMES } from './embedder-presets.ts';
-import { integer, MILLISECONDS, TOKENS, text } from './fields.ts';
+import { integer, MILLISECONDS, SECRET_EXPECTED, TOKENS, text } from './fields.ts';
 import { usdToMicros } from './money.ts';
 import { breaker } from './storm-schema.ts';
-import { apiKey, baseUrl, cloudSecret, PACKAGE, providerOptions, region, SECRET_EXPECTED } from './upstream-schema.ts';
+import { apiKey, baseUrl, cloudSecret, PACKAGE, providerOptions, region } from './upstream-schema.ts';
 
 /** Under the name that a client knows, an embedder stands in for a provider's model. */
 const aliases = z

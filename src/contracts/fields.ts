@@ -12,6 +12,7 @@ interface About {
 export const MILLISECONDS = 'milliseconds';
 export const TOKENS = 'tokens';
 export const BYTES = 'bytes';
+export const SECRET_EXPECTED = '{env: NAME} or {file: path}';
 
 /** An integer in [min, max] with a unit. */
 export function integer(min: number, max: number, about: About) {

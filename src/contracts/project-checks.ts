@@ -11,6 +11,7 @@ import { indexStoreProblems } from './index-store-checks.ts';
 import { LOCAL_PRESETS } from './presets.ts';
 import { priceProblems } from './price.ts';
 import { isMapping, valueAt } from './schema-node.ts';
+import { sourceProblems } from './source-checks.ts';
 import { CONTEXT_TOKENS_DEFAULT } from './upstream-schema.ts';
 import { problemAt } from './validation.ts';
 import { type FieldPath, pathKey, type YamlDocument } from './yaml-document.ts';
@@ -43,9 +44,10 @@ export function checkProject(checking: Checking): readonly Problem[] {
 			...accessProblems(checking, ['embedders', name], raw),
 		]),
 		...aliasProblems(checking),
-		...entries(checking, 'collections').flatMap(([name, raw]) =>
-			collectionProblems({ document: checking.document, embedders }, name, raw),
-		),
+		...entries(checking, 'collections').flatMap(([name, raw]) => [
+			...collectionProblems({ document: checking.document, embedders }, name, raw),
+			...sourceProblems(checking, name, raw),
+		]),
 	];
 }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { integer, MILLISECONDS, TOKENS, text } from './fields.ts';
+import { integer, MILLISECONDS, SECRET_EXPECTED, TOKENS, text } from './fields.ts';
 import { PRESET_NAMES } from './presets.ts';
 import { price } from './price-schema.ts';
 import { breaker } from './storm-schema.ts';
@@ -52,8 +52,6 @@ export const baseUrl = text(1, 2_000, {
 	'x-expected': 'an http or https address such as https://api.openai.com/v1',
 	examples: ['https://api.openai.com/v1'],
 });
-
-export const SECRET_EXPECTED = '{env: NAME} or {file: path}';
 
 export const apiKey = z
 	.string()

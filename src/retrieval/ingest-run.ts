@@ -22,8 +22,9 @@ import { readAhead } from './ingestion/read-ahead.ts';
 import { SKETCH_FIELD } from './ingestion/sketch.ts';
 import type { ChunkedDocument } from './readers/read-document.ts';
 import { searchableBody } from './searchable-body.ts';
-import { openSource } from './source.ts';
 import type { ListedDocument, OpenSource, SourceDocument, SourceItem } from './source-item.ts';
+import type { SourceAccess } from './sources/access.ts';
+import { openSource } from './sources/source.ts';
 
 /** Items between two reports of progress. */
 const PROGRESS_EVERY = 20;
@@ -36,6 +37,7 @@ const REMOVED_AT_ONCE = 500;
 
 /** A run's inputs. */
 export interface RunContext {
+	readonly access: SourceAccess;
 	readonly config: CollectionConfig;
 	readonly embedder: Embedder | null;
 	/** What the run spends on embedding. */
@@ -95,10 +97,10 @@ class IngestRun {
 
 	/** Reads every source and writes what is new or changed. */
 	async read(): Promise<void> {
-		const { config, signal, quarantine } = this.#context;
+		const { access, config, signal, quarantine } = this.#context;
 		// All sources are opened before anything is written: a missing one fails the run while it costs nothing.
 		const sources: [SourceConfig, OpenSource][] = [];
-		for (const source of config.sources) sources.push([source, await openSource(source, signal)]);
+		for (const source of config.sources) sources.push([source, await openSource(source, access, signal)]);
 		await quarantine.open();
 		try {
 			for (const [source, opened] of sources) await this.#readSource(source.name, opened);

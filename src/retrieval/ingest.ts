@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { HttpClient } from '../base/http.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
@@ -32,6 +33,8 @@ interface Parts {
 	readonly generations: Generations;
 	readonly queue: CollectionQueue;
 	readonly ids: (prefix: string) => string;
+	/** For sources behind HTTP. */
+	readonly http: HttpClient;
 }
 
 /** Builds generations, one run at a time for each collection. */
@@ -141,6 +144,7 @@ export class CollectionIngester implements Ingester {
 		try {
 			const run = await runIngestion({
 				...to,
+				access: { clock, http: this.#parts.http },
 				reader,
 				ledger,
 				budget: new EmbeddingBudget(ingestion.costMicrosMax),

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Clock } from '../base/clock.ts';
+import { createHttpClient } from '../base/http.ts';
 import type { Random } from '../base/random.ts';
 import type { Canary } from '../contracts/canary.ts';
 import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
@@ -34,6 +35,10 @@ import type { Check } from './verification.ts';
 
 /** What retrieval needs of a project. */
 export type RetrievalConfig = Pick<ProjectConfig, 'collections' | 'embedders'>;
+
+/** Of sources behind HTTP, to one origin. */
+const SOURCE_CONNECTIONS_MAX = 8;
+const SOURCE_CONNECT_MS = 10_000;
 
 export interface RetrievalOptions {
 	readonly config: RetrievalConfig;
@@ -104,7 +109,8 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const queue = new CollectionQueue();
 	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, verifier, housekeeping, queue };
 	const generations = new Generations(parts);
-	const ingester = new CollectionIngester({ ...parts, generations, ids });
+	const http = createHttpClient({ connectionsMax: SOURCE_CONNECTIONS_MAX, connectMs: SOURCE_CONNECT_MS });
+	const ingester = new CollectionIngester({ ...parts, generations, ids, http });
 	const index = new IndexKeeper(parts);
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
@@ -132,6 +138,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 			catalogue.close();
 			store.close();
 			await embedders.close();
+			await http.close();
 		},
 	};
 }

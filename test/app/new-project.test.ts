@@ -20,7 +20,7 @@ test('a new project passes the check, in a folder that need not exist', async ()
 	const { value, problems } = await loadProject(dir, {});
 	expect(problems).toEqual([]);
 	expect([...(value?.releases.keys() ?? [])]).toEqual(['ask-docs']);
-	expect(value?.config.collections.get('docs')?.sources[0]?.path).toBe(join(dir, 'docs'));
+	expect(value?.config.collections.get('docs')?.sources[0]).toMatchObject({ path: join(dir, 'docs') });
 	expect(await readFile(join(dir, 'plimsoll.yaml'), 'utf8')).toMatch(/^# yaml-language-server: \$schema=/);
 	expect(await readFile(join(dir, '.gitignore'), 'utf8')).toContain('.plimsoll/');
 });

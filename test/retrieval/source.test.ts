@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SourceConfig } from '../../src/contracts/collection.ts';
-import { openSource } from '../../src/retrieval/source.ts';
 import type { SourceItem } from '../../src/retrieval/source-item.ts';
+import { openSource } from '../../src/retrieval/sources/source.ts';
 import { folderSource, jsonlSource } from '../support/retrieval-fixture.ts';
+import { ACCESS } from '../support/source-access.ts';
 
 let root: string;
 let dir: string;
@@ -24,7 +25,7 @@ async function write(name: string, content: string | Uint8Array = `text of ${nam
 }
 
 async function items(config: SourceConfig): Promise<SourceItem[]> {
-	const source = await openSource(config, new AbortController().signal);
+	const source = await openSource(config, ACCESS, new AbortController().signal);
 	const found: SourceItem[] = [];
 	for await (const item of source.items()) found.push(item);
 	return found;

@@ -1,11 +1,12 @@
 import { constants, type Dirent } from 'node:fs';
 import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import type { SourceConfig } from '../contracts/collection.ts';
-import { PlimsollError } from '../spec/errors.ts';
-import { EXTENSIONS, formatOf } from './document-format.ts';
-import { metaOf } from './document-meta.ts';
-import { CONTENT_TYPES, type OpenSource, type SourceItem } from './source-item.ts';
+import type { SourceConfig } from '../../contracts/collection.ts';
+import { PlimsollError } from '../../spec/errors.ts';
+import { EXTENSIONS, formatOf } from '../document-format.ts';
+import { metaOf } from '../document-meta.ts';
+import { CONTENT_TYPES, type OpenSource, type SourceItem } from '../source-item.ts';
+import { excludes, includes } from './globs.ts';
 
 type FolderConfig = Extract<SourceConfig, { kind: 'folder' }>;
 
@@ -81,16 +82,6 @@ async function addLink(config: FolderConfig, root: string, id: string, entries: 
 	} else if (includes(config, id)) {
 		entries.push({ id, reason: null });
 	}
-}
-
-function includes({ include }: FolderConfig, id: string): boolean {
-	return include.some((pattern) => path.posix.matchesGlob(id, pattern));
-}
-
-function excludes({ exclude }: FolderConfig, id: string): boolean {
-	return exclude.some(
-		(pattern) => path.posix.matchesGlob(id, pattern.replace(/\/\*\*$/, '')) || path.posix.matchesGlob(id, pattern),
-	);
 }
 
 async function readEntry(config: FolderConfig, root: string, { id, reason }: Entry): Promise<SourceItem> {

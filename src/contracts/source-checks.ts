@@ -1,0 +1,58 @@
+import type { Problem } from '../spec/problem.ts';
+import type { Resolved } from './environment.ts';
+import { isMapping, valueAt } from './schema-node.ts';
+import { problemAt } from './validation.ts';
+import { pathKey, type YamlDocument } from './yaml-document.ts';
+
+interface Checking {
+	readonly document: YamlDocument;
+	readonly resolved: Resolved;
+}
+
+/** Addresses of sources: which field, and which schemes it may have. */
+const ADDRESSES: Readonly<
+	Record<string, { readonly field: string; readonly schemes: RegExp; readonly example: string }>
+> = {
+	postgres: { field: 'url', schemes: /^postgres(ql)?:$/, example: 'postgres://reader@db.internal/shop' },
+	s3: { field: 'endpoint', schemes: /^https?:$/, example: 'https://s3.eu-central-1.amazonaws.com' },
+};
+const SECRETS = ['secret_access_key', 'session_token'];
+
+/** What a schema cannot say about the sources of a collection. */
+export function sourceProblems(checking: Checking, collection: string, raw: unknown): Problem[] {
+	const sources = valueAt(raw, ['sources']);
+	if (!isMapping(sources)) return [];
+	return Object.entries(sources).flatMap(([name, source]) =>
+		isMapping(source) ? problemsOf(checking, ['collections', collection, 'sources', name], source) : [],
+	);
+}
+
+function problemsOf(
+	{ document, resolved }: Checking,
+	path: readonly string[],
+	raw: Readonly<Record<string, unknown>>,
+): Problem[] {
+	const problems: Problem[] = [];
+	const stateOf = (field: string) => resolved.references.get(pathKey([...path, field]))?.state;
+	for (const field of SECRETS) {
+		if (typeof raw[field] !== 'string' || stateOf(field) === 'set') continue;
+		const hint = 'take it out of the file, and out of git';
+		const what = { message: 'holds the secret itself', expected: '{env: NAME} or {file: path}', hint };
+		problems.push(problemAt(document, [...path, field], what));
+	}
+	const address = ADDRESSES[String(raw.kind)];
+	const url = address && raw[address.field];
+	if (!address || typeof url !== 'string' || stateOf(address.field) === 'unset') return problems;
+	const parsed = URL.parse(url);
+	const at = [...path, address.field];
+	// It may hold a password, in whatever form it is written: it is never shown.
+	if (!parsed || !address.schemes.test(parsed.protocol) || parsed.hostname === '') {
+		problems.push(
+			problemAt(document, at, { message: 'is no such address', expected: `an address such as ${address.example}` }),
+		);
+	} else if (parsed.password && (raw.kind !== 'postgres' || stateOf(address.field) !== 'set')) {
+		const hint = raw.kind === 'postgres' ? 'write {env: NAME}' : 'take it out of the address';
+		problems.push(problemAt(document, at, { message: 'holds a password', hint }));
+	}
+	return problems;
+}

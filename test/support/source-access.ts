@@ -1,0 +1,33 @@
+import { systemClock } from '../../src/base/clock.ts';
+import { createHttpClient } from '../../src/base/http.ts';
+import type { SourceConfig } from '../../src/contracts/collection.ts';
+import type { SourceItem } from '../../src/retrieval/source-item.ts';
+import type { SourceAccess } from '../../src/retrieval/sources/access.ts';
+import { openSource } from '../../src/retrieval/sources/source.ts';
+
+export const ACCESS: SourceAccess = {
+	clock: systemClock,
+	http: createHttpClient({ connectionsMax: 4, connectMs: 2_000 }),
+};
+
+/** All that a source yields; what it only lists is loaded. */
+export async function itemsOf(
+	config: SourceConfig,
+	{ access = ACCESS, signal = new AbortController().signal }: { access?: SourceAccess; signal?: AbortSignal } = {},
+): Promise<Exclude<SourceItem, { listed: unknown }>[]> {
+	const found: Exclude<SourceItem, { listed: unknown }>[] = [];
+	for await (const item of (await openSource(config, access, signal)).items()) {
+		found.push('listed' in item ? await item.listed.load(signal) : item);
+	}
+	return found;
+}
+
+/** Failures by document; of documents their id, title, text and fields. */
+export function summary(items: readonly SourceItem[]) {
+	return items.map((item) => {
+		if ('failed' in item) return [item.failed.document, item.failed.reason];
+		if ('listed' in item) return [item.listed.id, item.listed.version];
+		const { id, title, bytes, meta } = item.document;
+		return [id, title, Buffer.from(bytes).toString(), meta.fields];
+	});
+}
