@@ -32,3 +32,10 @@ export async function storageFailure<T>(
 export function rootCause(thrown: unknown): unknown {
 	return thrown instanceof PlimsollError && thrown.cause !== undefined ? rootCause(thrown.cause) : thrown;
 }
+
+/** Whether what an engine or its users threw speaks of what is stored. */
+export function speaksOfDamage(thrown: unknown, diagnose: (cause: unknown) => Trouble): boolean {
+	const cause = rootCause(thrown);
+	if (cause instanceof PlimsollError) return cause.code === 'index_not_ready';
+	return diagnose(cause).kind === 'damage';
+}

@@ -109,7 +109,7 @@ export class Catalogue {
 	 */
 	async examine(collection: string, { thorough }: { thorough: boolean }): Promise<CollectionState> {
 		const state = this.state(collection);
-		if (!state.index) return state;
+		if (!state.index) return this.#retry(state);
 		try {
 			const { manifest, reader } = await openIndex(this.#store, state.index.manifest, { fresh: true });
 			try {
@@ -148,11 +148,25 @@ export class Catalogue {
 		return state;
 	}
 
+	/** What could not be reached when it was opened may be there by now. */
+	async #retry(state: CollectionState): Promise<CollectionState> {
+		if (state.problem === null || this.#store.isDamage(state.problem)) return state;
+		const live = (await this.#records.generations.live()).find(({ collection }) => collection === state.config.name);
+		const next = await this.#load(state.config, live);
+		if (this.#states.get(state.config.name) === state) this.#states.set(state.config.name, next);
+		return next;
+	}
+
 	async #load(config: CollectionConfig, live: GenerationRecord | undefined): Promise<CollectionState> {
 		if (!live) return { config, index: null, problem: null };
 		try {
 			return { config, index: await openIndex(this.#store, parseManifest(live)), problem: null };
 		} catch (cause) {
+			if (!this.#store.isDamage(cause)) {
+				const problem = unreached(live, cause);
+				this.#warn(`${problem.message} (${problem.internal})`);
+				return { config, index: null, problem };
+			}
 			const problem = damaged(live, cause);
 			this.#tellDamage(config.name, problem);
 			return { config, index: null, problem };
@@ -170,6 +184,18 @@ function damaged(live: Pick<GenerationRecord, 'collection' | 'generation'>, caus
 	return new PlimsollError(
 		'index_not_ready',
 		`Generation ${live.generation} of ${live.collection} is damaged; plimsoll ingest ${live.collection} builds a new one.`,
+		{ internal: cause instanceof Error ? cause.message : String(cause), cause },
+	);
+}
+
+/** Nothing is known of its files, so that nothing is built anew. */
+function unreached(
+	{ collection, generation }: Pick<GenerationRecord, 'collection' | 'generation'>,
+	cause: unknown,
+): PlimsollError {
+	return new PlimsollError(
+		'index_not_ready',
+		`Generation ${generation} of ${collection} cannot be reached now; plimsoll ingest ${collection} or a restart tries again.`,
 		{ internal: cause instanceof Error ? cause.message : String(cause), cause },
 	);
 }

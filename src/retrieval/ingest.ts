@@ -175,13 +175,17 @@ export class CollectionIngester implements Ingester {
 		const parts = { store, space, chunker: chunkerIdentity(config.chunker), fields, live };
 		const name = fresh ? await generations.freshTable(config.name, parts) : tableFor(config.name, parts);
 		const shape = { table: name, dimensions, fields };
-		if (problem && !fresh) await this.#setAside(name);
+		if (problem && !fresh) {
+			if (!store.isDamage(problem)) throw problem;
+			await this.#setAside(name);
+		}
 		try {
 			const table = await store.writer(shape);
 			for await (const _ of table.documents());
 			return table;
 		} catch (cause) {
-			// A table that is served goes only when its own files are to blame, not a passing fault.
+			// A table goes only when its own files are to blame, not a passing fault; one that is served is looked at as a whole.
+			if (!store.isDamage(cause)) throw cause;
 			const { index } = await catalogue.examine(config.name, { thorough: true });
 			if (index?.manifest.table === name) throw cause;
 			await this.#setAside(name);

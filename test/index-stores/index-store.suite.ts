@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Capabilities } from '../../scripts/reference/index-store-capabilities.ts';
 import { seededRandom } from '../../src/base/random.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
 import type { IndexRow, IndexStore, TableShape } from '../../src/spec/index-store.ts';
 import type { FieldValue, Filter } from '../../src/spec/retrieval.ts';
 import { CHILD_TABLE, CHUNKS_EACH, openPlace, type SharedPlace } from '../support/index-writing-child.ts';
@@ -259,6 +260,7 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			const [one, two] = [await store.writer(SHAPE), await store.writer(SHAPE)];
 			await one.write([], [row('a', 'guard')]);
 			const conflict = { code: 'index_conflict' };
+			expect(store.isDamage(new PlimsollError('index_conflict', 'changed meanwhile'))).toBe(false);
 			await expect(two.write(replaced, [row('a', 'breaker')])).rejects.toMatchObject(conflict);
 			await expect(two.remove(replaced)).rejects.toMatchObject(conflict);
 			await expect(two.seal([])).rejects.toMatchObject(conflict);

@@ -14,6 +14,7 @@ import { createEmbeddingModel } from '../../src/models/create-embedding-model.ts
 import { createRetrieval, type Retrieval, type RetrievalConfig } from '../../src/retrieval/retrieval.ts';
 import type { Check } from '../../src/retrieval/verification.ts';
 import type { Alert } from '../../src/spec/alerts.ts';
+import type { IndexStore } from '../../src/spec/index-store.ts';
 import type { RecordStore } from '../../src/spec/records.ts';
 import type { IngestOptions, IngestReport, SearchMode, SearchResult } from '../../src/spec/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
@@ -123,7 +124,10 @@ export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dim
 export async function openRetrievalFixture(
 	configure: (dir: string) => RetrievalConfig,
 	clock: Clock = systemClock,
-	{ checks = [] }: { checks?: readonly Check[] } = {},
+	{
+		checks = [],
+		openStore = (folder) => new LanceStore(folder),
+	}: { checks?: readonly Check[]; openStore?: (folder: string) => IndexStore } = {},
 ): Promise<RetrievalFixture> {
 	const root = await mkdtemp(path.join(tmpdir(), 'plimsoll-retrieval-'));
 	const dir = path.join(root, 'sources');
@@ -135,7 +139,7 @@ export async function openRetrievalFixture(
 	const open = async () => {
 		const retrieval = createRetrieval({
 			config,
-			store: new LanceStore(path.join(root, 'index')),
+			store: openStore(path.join(root, 'index')),
 			dataDir: root,
 			records,
 			clock,

@@ -2,7 +2,7 @@ import { type Connection, connect, Session } from '@lancedb/lancedb';
 import type { ObjectStorage } from '../../contracts/index-store.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexPlace, IndexStore, TableShape } from '../../spec/index-store.ts';
-import { storageFailure } from '../storage-failure.ts';
+import { speaksOfDamage, storageFailure } from '../storage-failure.ts';
 import { BucketDatasets } from './bucket.ts';
 import { INDEX_CACHE_BYTES, METADATA_CACHE_BYTES } from './cache.ts';
 import type { Datasets } from './datasets.ts';
@@ -60,7 +60,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	isDamage(cause: unknown): boolean {
-		return diagnose(cause).kind === 'damage';
+		return speaksOfDamage(cause, diagnose);
 	}
 
 	async forgetCaches(): Promise<void> {

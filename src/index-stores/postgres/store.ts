@@ -1,7 +1,7 @@
 import type { PostgresPlace } from '../../contracts/index-store.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexPlace, IndexStore, TableShape } from '../../spec/index-store.ts';
-import { storageFailure } from '../storage-failure.ts';
+import { speaksOfDamage, storageFailure } from '../storage-failure.ts';
 import { Database, type Query } from './database.ts';
 import { PostgresReader } from './reader.ts';
 import { prepareSchema, type StoredTable, storedTable } from './tables.ts';
@@ -44,7 +44,7 @@ export class PostgresStore implements IndexStore {
 	}
 
 	isDamage(cause: unknown): boolean {
-		return diagnose(cause).kind === 'damage';
+		return speaksOfDamage(cause, diagnose);
 	}
 
 	async forgetCaches(): Promise<void> {}
