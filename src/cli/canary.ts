@@ -62,7 +62,10 @@ async function runAll(collections: readonly string[], options: ServerOptions, te
 			terminal.record({ runs });
 			return;
 		}
-		if (runs.length === 0) terminal.note('No collection has canaries. plimsoll canary suggest proposes some.');
+		if (runs.length === 0)
+			terminal.note(
+				'No collection has canaries. They stand in canaries.jsonl of a feature, or in a file that a collection names.',
+			);
 		else showRuns(runs, terminal);
 		for (const one of runs) explain(one, terminal);
 	} finally {

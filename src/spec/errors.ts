@@ -64,7 +64,8 @@ export const ERRORS = {
 		category: 'not_found',
 		retryable: false,
 		meaning: 'The collection has no canaries, so that there is nothing to check it by.',
-		remedy: 'plimsoll canary suggest proposes some.',
+		remedy:
+			'Write canaries.jsonl in the folder of a feature that retrieves from it, or name a file under canaries of the collection.',
 	},
 	route_not_found: {
 		category: 'not_found',
