@@ -13,6 +13,7 @@ import {
 	canaryRunReply,
 	canaryRunsReply,
 } from './canary-reply.ts';
+import { type EmbedderReply, embedderReply, embeddersReply } from './embedder-reply.ts';
 import {
 	type AdmissionReply,
 	type AlertReply,
@@ -191,6 +192,15 @@ export class HttpSession implements Session {
 
 	async limits(): Promise<readonly LimitReply[]> {
 		return (await this.#calls.json({ method: 'GET', path: '/admin/limits' }, limitsReply)).limits;
+	}
+
+	async embedders(): Promise<readonly EmbedderReply[]> {
+		return (await this.#calls.json({ method: 'GET', path: '/admin/embedders' }, embeddersReply)).embedders;
+	}
+
+	checkEmbedder(embedder: string): Promise<EmbedderReply> {
+		const path = `/admin/embedders/${encodeURIComponent(embedder)}/check`;
+		return this.#calls.json({ method: 'POST', path }, embedderReply);
 	}
 
 	async upstreams(): Promise<readonly UpstreamReply[]> {

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { systemClock } from '../base/clock.ts';
+import { keptAlive, systemClock } from '../base/clock.ts';
 import { createIds } from '../base/ids.ts';
 import { systemRandom } from '../base/random.ts';
 import { limitRow } from '../gateway/admin-routes.ts';
 import { healthRow, runRow } from '../gateway/canary-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
+import { embedderRow } from '../gateway/embedder-routes.ts';
 import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag-routes.ts';
 import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
@@ -29,6 +30,7 @@ import { AlertSink } from '../telemetry/alert-sink.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
 import { orderAlert } from './alert-operator.ts';
 import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
+import type { EmbedderReply } from './embedder-reply.ts';
 import {
 	type AlertReply,
 	type AskReply,
@@ -231,6 +233,16 @@ export class LocalSession implements Session {
 
 	async canaryRuns(ask: { collection: string | null; limit: number }): Promise<readonly CanaryRunReply[]> {
 		return (await (await this.#open()).operator.listCanaryRuns({ kind: null, ...ask })).map(runRow);
+	}
+
+	async embedders(): Promise<readonly EmbedderReply[]> {
+		return (await (await this.#open()).operator.embedders.list()).map(embedderRow);
+	}
+
+	async checkEmbedder(embedder: string): Promise<EmbedderReply> {
+		const { operator } = await this.#open();
+		// Between two measurements there is nothing that keeps the process alive.
+		return embedderRow(await keptAlive(operator.embedders.check(embedder)));
 	}
 
 	upstreams(): Promise<readonly UpstreamReply[]> {

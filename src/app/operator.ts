@@ -9,6 +9,7 @@ import type { Idempotency } from '../runtime/idempotency.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import type { CollectionHealth } from '../spec/canaries.ts';
+import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
@@ -33,7 +34,12 @@ import type { UserHash } from './user-hash.ts';
 interface OperatorParts extends IdentityParts {
 	readonly traces: TraceStore;
 	readonly metrics: Metrics;
-	readonly retrieval: { readonly retriever: Retriever; readonly ingester: Ingester; readonly index: IndexAdmin };
+	readonly retrieval: {
+		readonly retriever: Retriever;
+		readonly ingester: Ingester;
+		readonly index: IndexAdmin;
+		readonly desk: EmbedderDesk;
+	};
 	readonly alerts: OpenAlerts;
 	readonly canaries: CanaryMonitor;
 	readonly health: HealthRecords;
@@ -51,6 +57,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 	return {
 		traces,
 		retriever: retrieval.retriever,
+		embedders: retrieval.desk,
 		...identityOperator(parts),
 		...upstreamOperator(parts),
 		quarantine: quarantineOperator(parts),

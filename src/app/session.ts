@@ -5,6 +5,7 @@ import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
+import type { EmbedderReply } from './embedder-reply.ts';
 import type {
 	AdmissionReply,
 	AlertReply,
@@ -110,6 +111,10 @@ export interface Session {
 	audit(limit: number): Promise<readonly AuditReply[]>;
 	/** The configured limits of every tenant that the caller may see, and how they stand. */
 	limits(): Promise<readonly LimitReply[]>;
+	/** Embedders, and whether they still fit the indexes that they search. */
+	embedders(): Promise<readonly EmbedderReply[]>;
+	/** Measures one now. Throws `model_not_found`. */
+	checkEmbedder(embedder: string): Promise<EmbedderReply>;
 	/** How upstreams stand; only a running server knows. */
 	upstreams(): Promise<readonly UpstreamReply[]>;
 	/** Takes an upstream out for a time, or in again when that is null. Throws `model_not_found`. */

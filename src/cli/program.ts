@@ -4,6 +4,7 @@ import { addAsk } from './ask.ts';
 import { addAudit } from './audit.ts';
 import { addCanary } from './canary.ts';
 import { addCheck } from './check.ts';
+import { addEmbedders } from './embedders.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addFlags } from './flags.ts';
 import { addIndex } from './index-command.ts';
@@ -60,6 +61,7 @@ Begin with:
 		addOrganisations,
 		addLimits,
 		addUpstreams,
+		addEmbedders,
 		addFlags,
 		addAlerts,
 		addQuarantine,

@@ -6,6 +6,7 @@ import type { LimitName } from '../spec/shared-state.ts';
 import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { ALERT_ROUTES } from './alert-routes.ts';
 import { CANARY_ROUTES } from './canary-routes.ts';
+import { EMBEDDER_ROUTES } from './embedder-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { INDEX_ROUTES } from './index-routes.ts';
 import { ingestRoute } from './ingest-route.ts';
@@ -78,6 +79,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...CANARY_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,
+	...EMBEDDER_ROUTES,
 	...METRICS_ROUTES,
 	{
 		method: 'GET',

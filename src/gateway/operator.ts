@@ -2,6 +2,7 @@ import type { UpstreamStatus } from '../policy/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { AlertRecord } from '../spec/alerts.ts';
 import type { CanaryRun, CanaryRunKind, CollectionHealth } from '../spec/canaries.ts';
+import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { FlagValue } from '../spec/flags.ts';
 import type { KeyStoreHealth } from '../spec/idempotency.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -97,6 +98,7 @@ export interface Operator {
 	listAudit(limit: number): Promise<readonly AuditEntry[]>;
 	/** The configured limits and how they stand; of one tenant, or of all that are known when null. */
 	limits(tenantId: string | null): Promise<readonly LimitRow[]>;
+	readonly embedders: EmbedderDesk;
 	upstreams(): readonly UpstreamView[];
 	/** Holds for new attempts at once. Throws `model_not_found`. */
 	orderBreaker(upstream: string, order: BreakerOrder, by: Caller): Promise<UpstreamView>;

@@ -5,7 +5,13 @@ import { anthropicMessages } from './anthropic-messages.ts';
 import { type Asked, type Json, modelOf, type RouteName, required, textOf } from './asked.ts';
 import { bedrockConverse } from './bedrock-converse.ts';
 import { cohereChat } from './cohere-chat.ts';
-import { geminiEmbeddings, openAiEmbeddings } from './embeddings.ts';
+import {
+	bedrockEmbeddings,
+	cohereEmbeddings,
+	geminiEmbeddings,
+	openAiEmbeddings,
+	vertexEmbeddings,
+} from './embeddings.ts';
 import { asJsonArray, geminiContent } from './gemini-content.ts';
 import { openAiChat } from './openai-chat.ts';
 import { openAiResponses } from './openai-responses.ts';
@@ -29,6 +35,10 @@ export function routeOf(method: string, url: string, { headers, models }: RouteO
 	if (method === 'GET') return modelsRoute(path, headers, models);
 	if (method !== 'POST') return null;
 	if (path.endsWith('/chat/completions')) return chat;
+	if (path.endsWith('/v2/embed')) return { name: 'embeddings', format: plainly(cohereChat), reply: cohereEmbeddings };
+	if (/\/model\/[^/]+\/invoke$/.test(path)) {
+		return { name: 'embeddings', format: plainly(bedrockConverse), reply: bedrockEmbeddings };
+	}
 	if (path.endsWith('/embeddings')) return { name: 'embeddings', format: plainly(openAiChat), reply: openAiEmbeddings };
 	if (path.endsWith('/responses')) return { name: 'responses', format: openAiResponses, reply: null };
 	if (path.endsWith('/messages')) return { name: 'messages', format: anthropicMessages, reply: null };
@@ -66,6 +76,8 @@ function geminiRoute(path: string, url: string): Route | null {
 		case 'embedContent':
 		case 'batchEmbedContents':
 			return { name: 'embeddings', format: plainly(geminiContent), reply: geminiEmbeddings };
+		case 'predict':
+			return { name: 'embeddings', format: plainly(geminiContent), reply: vertexEmbeddings };
 		case 'countTokens': {
 			const reply = ({ contents }: Json) => ({ totalTokens: tokensOf(contents) });
 			return { name: 'tokens', format: plainly(geminiContent), reply };
@@ -78,9 +90,13 @@ function geminiRoute(path: string, url: string): Route | null {
 /** The same vendor, for requests that generate nothing: nothing but the model and the input is read. */
 function plainly(format: WireFormat): WireFormat {
 	const read = (body: Json, path: string): Asked => ({
-		model: /models\/([^/:]+):/.exec(path)?.[1] ?? modelOf(body),
+		model: /models?\/([^/:]+)(?::|\/invoke$)/.exec(path)?.[1] ?? modelOf(body),
 		stream: false,
-		input: path.includes(':') ? body : path.endsWith('/embeddings') ? required(body.input, 'input') : body.messages,
+		input: path.includes(':')
+			? body
+			: path.endsWith('/embeddings')
+				? required(body.input, 'input')
+				: (body.messages ?? body),
 		tools: [],
 		parallel: false,
 		schema: null,

@@ -131,6 +131,8 @@ const ROWS: Readonly<Record<string, Row>> = {
 	'GET /admin/organisations/{organisation}': { ...admin, path: organisation },
 	'PUT /admin/organisations/{organisation}': { ...admin, path: organisation, body: () => ({ limits: {} }) },
 	'DELETE /admin/organisations/{organisation}': { ...admin, path: organisation },
+	'GET /admin/embedders': admin,
+	'POST /admin/embedders/{embedder}/check': { ...admin, path: { embedder: () => 'builtin' } },
 	'GET /admin/upstreams': admin,
 	'POST /admin/upstreams/{upstream}/breaker': {
 		...admin,

@@ -43,6 +43,7 @@ export const UPSTREAM: Upstream = {
 function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 	return {
 		retriever,
+		embedders: { list: async () => [], check: () => Promise.reject(new Error('no embedders')) },
 		traces: {
 			find: async (id, tenantId) =>
 				traces.traces.find((trace) => trace.request_id === id && (tenantId === null || trace.tenant_id === tenantId)) ??
