@@ -4,7 +4,7 @@ import type { ChunkSummary, IndexedDocument } from '../../spec/index-store.ts';
 import { fieldColumns, fieldsOf, flagColumns } from './rows.ts';
 
 const DOCUMENT_COLUMNS = ['source', 'document_id', 'content_hash'];
-const documentSchema = z.looseObject({ source: z.string(), document_id: z.string(), content_hash: z.string() });
+const documentSchema = z.object({ source: z.string(), document_id: z.string(), content_hash: z.string() });
 const summarySchema = documentSchema.extend({ ordinal: z.int(), tokens: z.int() });
 
 /** Every document of a table once: each has one first chunk. */
@@ -15,16 +15,27 @@ export async function* documentsOf(table: Table): AsyncGenerator<IndexedDocument
 	}
 }
 
-/** Every chunk of a table once. */
+/** Every chunk of a table once. Column by column: a row object for each chunk would be most of what a scan costs. */
 export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary> {
 	const schema = await table.schema();
 	const flags = flagColumns(schema);
-	const query = table.query().select([...DOCUMENT_COLUMNS, 'ordinal', 'tokens', ...fieldColumns(schema)]);
+	const names = fieldColumns(schema);
+	const query = table.query().select([...DOCUMENT_COLUMNS, 'ordinal', 'tokens', ...names]);
 	for await (const batch of query) {
-		for (const row of batch) {
-			const read = summarySchema.parse(row.toJSON());
-			const { ordinal, tokens } = read;
-			yield { ...documentOf(read), ordinal, tokens, fields: fieldsOf(read, flags) };
+		const [sources, ids, hashes, ordinals, tokens] = [...DOCUMENT_COLUMNS, 'ordinal', 'tokens'].map((name) =>
+			batch.getChild(name),
+		);
+		const fields = names.map((name) => [name, batch.getChild(name)] as const);
+		for (let at = 0; at < batch.numRows; at++) {
+			const read = summarySchema.parse({
+				source: sources?.get(at),
+				document_id: ids?.get(at),
+				content_hash: hashes?.get(at),
+				ordinal: ordinals?.get(at),
+				tokens: tokens?.get(at),
+			});
+			const values = Object.fromEntries(fields.map(([name, column]) => [name, column?.get(at) ?? null]));
+			yield { ...documentOf(read), ordinal: read.ordinal, tokens: read.tokens, fields: fieldsOf(values, flags) };
 		}
 	}
 }

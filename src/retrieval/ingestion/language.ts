@@ -21,7 +21,17 @@ export function primaryLanguage(stated: string): string {
 	return shortest(stated.toLowerCase().split(/[-_]/)[0] ?? stated);
 }
 
+const short = new Map<string, string>();
+/** Codes that are remembered: more are made up. */
+const CODES_MAX = 1_000;
+
 function shortest(code: string): string {
+	const known = short.get(code) ?? canonical(code);
+	if (short.size < CODES_MAX) short.set(code, known);
+	return known;
+}
+
+function canonical(code: string): string {
 	try {
 		// Canonical tags have two letters where there are two.
 		return Intl.getCanonicalLocales(code)[0] ?? code;
