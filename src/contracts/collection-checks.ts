@@ -18,6 +18,13 @@ export function collectionProblems(
 	if (typeof embedder === 'string' && !embedders.includes(embedder)) {
 		problems.push(problemAt(document, [...path, 'embedder'], dangling('embedder', embedder, embedders)));
 	}
+	const by = valueAt(raw, ['partition', 'by']);
+	if (by === 'tenant' && typeof valueAt(raw, ['access', 'tenant_field']) !== 'string') {
+		const hint = 'say there which field has the tenant, or partition by another field';
+		problems.push(
+			problemAt(document, [...path, 'partition', 'by'], { message: 'tenant needs access.tenant_field', hint }),
+		);
+	}
 	const weight = valueAt(raw, ['search', 'vector_weight']);
 	if (typeof weight === 'number' && weight > 0 && (embedder === undefined || embedder === null)) {
 		const what = { message: `${weight} gives weight to vectors, but the collection has no embedder`, hint: 'name one' };

@@ -6,6 +6,7 @@ import { documentRules } from './document-schema.ts';
 import { nameKey, text } from './fields.ts';
 import { generations } from './generations-schema.ts';
 import { ingestion } from './ingestion-schema.ts';
+import { partition } from './partition-schema.ts';
 import { search } from './search-schema.ts';
 import { source } from './source-schema.ts';
 
@@ -35,6 +36,7 @@ export const collection = z
 		search,
 		generations,
 		access,
+		partition,
 		documents: documentRules.prefault({}),
 		ingestion,
 		canaries: text(1, 4_000, {

@@ -1,7 +1,7 @@
 import type { PassageAccess } from './access-schema.ts';
 import type { CheckConfig } from './canary-set.ts';
 import type { IngestionConfig } from './document-rules.ts';
-import type { DiversityConfig, RerankConfig } from './ranking-config.ts';
+import type { DiversityConfig, PartitionConfig, RerankConfig } from './ranking-config.ts';
 import type { RawSource } from './source-schema.ts';
 
 export interface ChunkerConfig {
@@ -31,6 +31,8 @@ export interface CollectionConfig {
 	readonly onIdentityChange: 'lexical' | 'refuse';
 	/** Who may find what; null: everyone everything. */
 	readonly access: PassageAccess | null;
+	/** Null: all searches have the same places. */
+	readonly partition: PartitionConfig | null;
 	readonly search: {
 		/** `convex`: vectorWeight · vector + (1 − vectorWeight) · lexical, both min-max normalised; `rrf`: Σ 1 / (rrfK + rank). */
 		readonly fusion: 'convex' | 'rrf';

@@ -4,6 +4,7 @@ import { checksOf } from './canary-set.ts';
 import type { ChunkerConfig, CollectionConfig, SourceConfig } from './collection.ts';
 import type { RawCollection } from './collection-schema.ts';
 import { ingestionOf } from './compile-ingestion.ts';
+import { partitionOf } from './partition-schema.ts';
 import { diversityOf, rerankOf } from './rerank-schema.ts';
 import type { RawSource } from './source-schema.ts';
 
@@ -26,6 +27,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 		embedder: raw.embedder,
 		onIdentityChange: raw.on_identity_change,
 		access: accessOf(raw.access),
+		partition: partitionOf(raw.partition),
 		search: {
 			fusion: raw.search.fusion,
 			vectorWeight: raw.search.vector_weight ?? defaultVectorWeight(raw.embedder, from),

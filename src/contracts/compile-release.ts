@@ -153,8 +153,9 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 	const portable = (path: string) => (isAbsolute(path) ? relative(dir, path).split(sep).join('/') : path);
 	const sources = collection.sources.map((source) => sourceIdentity(source, portable));
 	const embedder = collection.embedder === null ? null : (embedders.get(collection.embedder) ?? null);
-	// How it is ingested, checked and kept shows in its generations, which every trace names.
-	const { access, onIdentityChange, generations: _, ingestion: __, canaries: ___, checks: ____, ...rest } = collection;
+	// How it is ingested, checked and kept shows in its generations, which every trace names; places change no answer.
+	const { generations: _, ingestion: __, canaries: ___, checks: ____, partition: _____, ...searched } = collection;
+	const { access, onIdentityChange, ...rest } = searched;
 	const search = searchIdentity(collection.search);
 	const chunker = chunkerIdentity(collection.chunker);
 	return {

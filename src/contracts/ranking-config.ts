@@ -17,3 +17,12 @@ export interface RerankConfig {
 	/** Of one search; null: nothing is billed. */
 	readonly costMicros: number | null;
 }
+
+/** See `partition` of a collection. */
+export interface PartitionConfig {
+	/** `tenant`, or a field. */
+	readonly by: string;
+	readonly searchesMax: number;
+	readonly queuedMax: number;
+	readonly over: 'shed' | 'lexical';
+}

@@ -61,6 +61,16 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	},
 	{
 		method: 'GET',
+		path: '/admin/collections/{collection}/partitions',
+		scope: 'admin',
+		traced: false,
+		summary:
+			'The partitions of a collection that were searched of late, the busiest first: what runs and waits, what was refused, and how long searches take.',
+		body: null,
+		handle: showPartitions,
+	},
+	{
+		method: 'GET',
 		path: '/admin/limits',
 		scope: 'read',
 		traced: false,
@@ -163,4 +173,17 @@ export function limitRow({ tenantId, scope, limit, max, usage }: LimitRow) {
 /** Null for an operator, who sees all tenants. */
 function tenantSeenBy(caller: Caller): string | null {
 	return caller.scopes.includes('admin') ? null : caller.tenantId;
+}
+
+function showPartitions({ request, parts }: Exchange): unknown {
+	const collection = pathParameter(request, 'collection');
+	const partitions = parts.operator.retriever.partitions?.(collection) ?? [];
+	return {
+		collection,
+		partitions: partitions.map(({ latencyMsP50, latencyMsP99, ...row }) => ({
+			...row,
+			latency_ms_p50: latencyMsP50,
+			latency_ms_p99: latencyMsP99,
+		})),
+	};
 }

@@ -1,11 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { Candidate, LegRequest } from '../spec/index-store.ts';
-import type { Hit, Retriever, SearchMode, SearchRequest } from '../spec/retrieval.ts';
+import type { Filter, Hit, Retriever, SearchMode, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import type { QueryEmbedder } from './embedding/query-embedder.ts';
 import { type Fused, fuse, inOrder } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
+import { PartitionGates } from './partition-gates.ts';
 import { finalRanking, poolSize, type RerankerSource } from './ranking.ts';
 import { restrictionOf } from './restriction.ts';
 
@@ -70,68 +71,88 @@ interface SearchParts {
 export function createRetriever(parts: SearchParts): Retriever {
 	const { catalogue } = parts;
 	const examiner = new Examiner(parts);
+	const gates = new PartitionGates(parts.clock);
 	return {
 		status: () => catalogue.status(),
+		partitions: (collection) => gates.view(catalogue.state(collection).config.name),
 		async search(request) {
 			const state = catalogue.state(request.collection);
 			const index = liveIndex(state);
-			const { search } = state.config;
-			const { mode, degraded } = plan(request, state);
-			let queryCached: boolean | null = null;
-			const query: Query = {
-				text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
-				limit: limitOf(request, mode, search),
-				filter: restrictionOf(request, state, index.manifest),
-				exact: request.widened === true,
-				timeouts: timeoutsOf(request, search),
-				signal: request.signal,
-				onEmbedded: (cached) => {
-					queryCached = cached;
-				},
-			};
-			const [lexical, vector] = await Promise.all([
-				mode === 'vector' ? null : lexicalLeg(parts, index, query),
-				mode === 'lexical' ? null : vectorLeg(parts, state, index, query),
-			]);
-			request.signal?.throwIfAborted();
-			const refused = refusal(vector, mode, state);
-			if (refused) throw refused;
-			const failures = [lexical, vector].flatMap((leg) => leg?.failure ?? []);
-			if (!lexical?.candidates && !vector?.candidates) {
-				throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
+			const filter = restrictionOf(request, state, index.manifest);
+			const passage = await gates.enter(request, { config: state.config, filter });
+			if (passage === null) return searchIn({ state, index, filter, busy: null }, request);
+			try {
+				return await searchIn({ state, index, filter, busy: passage.degraded }, request);
+			} finally {
+				passage.leave();
 			}
-			const fused = fuse({ lexical: kept(lexical, mode, query), vector: kept(vector, mode, query) }, search);
-			const pool = fused.slice(0, poolSize(request.k, search));
-			const read = await readHits(parts, index, pool, query).catch(async (error: PlimsollError) => {
-				throw await examiner.explain(error, index, query);
-			});
-			const ofRanking = {
-				k: request.k,
-				query: query.text,
-				search,
-				timeoutMs: query.timeouts.rerank,
-				signal: query.signal,
-			};
-			const { hits, rerank } = await finalRanking(read, ofRanking, parts);
-			const stands = rerank?.failure ? [`the re-ranker failed: ${rerank.failure}`] : [];
-			const cut =
-				request.query.length > QUERY_CHARS_MAX
-					? [`only the first ${QUERY_CHARS_MAX} characters of the query were used`]
-					: [];
-			return {
-				collection: request.collection,
-				generation: index.manifest.generation,
-				mode,
-				answered: answeredBy(lexical, vector),
-				hits,
-				lexicalMs: lexical?.ms ?? null,
-				vectorMs: vector?.ms ?? null,
-				queryCached,
-				...(rerank && { rerank }),
-				degraded: [...degraded, ...failures, ...stands, ...cut].join('; ') || null,
-			};
 		},
 	};
+
+	/** @param ask.busy why the search is by words alone; null: it is as planned. */
+	async function searchIn(
+		ask: { state: CollectionState; index: LiveIndex; filter: Filter | null; busy: string | null },
+		request: SearchRequest,
+	): Promise<SearchResult> {
+		const { state, index, filter, busy } = ask;
+		const { search } = state.config;
+		const planned = plan(request, state);
+		const mode = busy === null ? planned.mode : 'lexical';
+		const degraded = busy === null ? planned.degraded : [...planned.degraded, busy];
+		let queryCached: boolean | null = null;
+		const query: Query = {
+			text: request.query.slice(0, QUERY_CHARS_MAX).toWellFormed(),
+			limit: limitOf(request, mode, search),
+			filter,
+			exact: request.widened === true,
+			timeouts: timeoutsOf(request, search),
+			signal: request.signal,
+			onEmbedded: (cached) => {
+				queryCached = cached;
+			},
+		};
+		const [lexical, vector] = await Promise.all([
+			mode === 'vector' ? null : lexicalLeg(parts, index, query),
+			mode === 'lexical' ? null : vectorLeg(parts, state, index, query),
+		]);
+		request.signal?.throwIfAborted();
+		const refused = refusal(vector, mode, state);
+		if (refused) throw refused;
+		const failures = [lexical, vector].flatMap((leg) => leg?.failure ?? []);
+		if (!lexical?.candidates && !vector?.candidates) {
+			throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
+		}
+		const fused = fuse({ lexical: kept(lexical, mode, query), vector: kept(vector, mode, query) }, search);
+		const pool = fused.slice(0, poolSize(request.k, search));
+		const read = await readHits(parts, index, pool, query).catch(async (error: PlimsollError) => {
+			throw await examiner.explain(error, index, query);
+		});
+		const ofRanking = {
+			k: request.k,
+			query: query.text,
+			search,
+			timeoutMs: query.timeouts.rerank,
+			signal: query.signal,
+		};
+		const { hits, rerank } = await finalRanking(read, ofRanking, parts);
+		const stands = rerank?.failure ? [`the re-ranker failed: ${rerank.failure}`] : [];
+		const cut =
+			request.query.length > QUERY_CHARS_MAX
+				? [`only the first ${QUERY_CHARS_MAX} characters of the query were used`]
+				: [];
+		return {
+			collection: request.collection,
+			generation: index.manifest.generation,
+			mode,
+			answered: answeredBy(lexical, vector),
+			hits,
+			lexicalMs: lexical?.ms ?? null,
+			vectorMs: vector?.ms ?? null,
+			queryCached,
+			...(rerank && { rerank }),
+			degraded: [...degraded, ...failures, ...stands, ...cut].join('; ') || null,
+		};
+	}
 }
 
 /** Finds out whether a search failed because its index is damaged. */

@@ -20,6 +20,13 @@ export const ADMISSION_ERRORS = {
 			'The request would get its place only after its deadline, as far as can be told from how fast places become free, or its deadline passed while it waited. Nothing was done for it.',
 		remedy: 'Wait for the time in retry-after-ms, or raise budget.deadline_ms of the contract.',
 	},
+	partition_busy: {
+		category: 'overloaded',
+		retryable: true,
+		meaning: 'A partition of a collection has as many searches as `partition.searches_max` and `queued_max` allow.',
+		remedy:
+			'Wait for the time in retry-after-ms. Other partitions are not concerned; see GET /admin/collections/{collection}/partitions.',
+	},
 	overloaded: {
 		category: 'unavailable',
 		retryable: true,

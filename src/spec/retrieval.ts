@@ -117,8 +117,25 @@ export interface SearchResult {
 /** Searches live index generations. Throws PlimsollError `collection_not_found`, `index_not_ready`, `retrieval_failed`. */
 export interface Retriever {
 	search(request: SearchRequest): Promise<SearchResult>;
+	/** The partitions of a collection that were asked of late, the busiest first. Throws `collection_not_found`. */
+	partitions?(collection: string): readonly PartitionView[];
 	/** The state of every configured collection, for readiness and listings. Synchronous: the last known state. */
 	status(): readonly CollectionStatus[];
+}
+
+/** How one partition of a collection stands. */
+export interface PartitionView {
+	/** `*`: searches that named none. */
+	readonly partition: string;
+	readonly running: number;
+	readonly queued: number;
+	/** Since the start. */
+	readonly searches: number;
+	readonly shed: number;
+	readonly degraded: number;
+	/** Of its latest 512 searches, from their place on; null: it had none. */
+	readonly latencyMsP50: number | null;
+	readonly latencyMsP99: number | null;
 }
 
 export interface CollectionStatus {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import type { CollectionConfig } from '../../src/contracts/collection.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import type { CollectionState } from '../../src/retrieval/catalogue.ts';
@@ -100,4 +101,15 @@ function rowOf({ id, text, fields }: FieldDocument, vector: Float32Array | null,
 		fields: all,
 	};
 	return { ...passage, ...place, body: text, contentHash: id, vector };
+}
+
+/** So many short documents of drawn words, shared evenly between values of the field `product`. */
+export function createFieldDocuments(count: number, products: readonly string[]): FieldDocument[] {
+	const random = seededRandom(7);
+	const word = () => `word${Math.floor(random.next() * 500)}`;
+	return Array.from({ length: count }, (_, at) => ({
+		id: `d${at}`,
+		text: Array.from({ length: 30 }, word).join(' '),
+		fields: { product: products[at % products.length] ?? null },
+	}));
 }

@@ -99,6 +99,7 @@ export function collection(
 		embedder: null,
 		onIdentityChange: 'lexical',
 		access: null,
+		partition: null,
 		ingestion: ingestion(),
 		search: SEARCH,
 		generations: { keep: 1 },

@@ -1,0 +1,188 @@
+import type { Clock } from '../base/clock.ts';
+import type { PartitionConfig } from '../contracts/ranking-config.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Filter, PartitionView, Reader } from '../spec/retrieval.ts';
+
+/** Where a search goes that names no partition. */
+const EVERYTHING = '*';
+/** More partitions than this share the places of one. */
+const GATES_MAX = 1_000;
+const OTHERS = '(others)';
+/** Of one partition, for its figure. */
+const LATENCIES = 512;
+const RETRY_MS = { least: 50, most: 60_000, unknown: 500 };
+
+/** How a search may run: as it was planned, or by words alone. Must be left once. */
+export interface Passage {
+	readonly degraded: string | null;
+	leave(): void;
+}
+
+/**
+ * The one partition that can answer: the caller's tenant, or the one value that every document must have of the field. A search
+ * that may find documents of several has all of them before it.
+ */
+export function partitionFor(by: string, filter: Filter | null, caller: Reader | 'operator' | undefined): string {
+	if (by === 'tenant') return caller === undefined || caller === 'operator' ? EVERYTHING : caller.tenantId;
+	return (filter && onlyValue(filter, by)) ?? EVERYTHING;
+}
+
+function onlyValue(filter: Filter, field: string): string | null {
+	if ('all' in filter) {
+		for (const one of filter.all) {
+			const value = onlyValue(one, field);
+			if (value !== null) return value;
+		}
+		return null;
+	}
+	if ('any' in filter || 'not' in filter || filter.field !== field) return null;
+	if (filter.is === 'equal') return String(filter.value);
+	return filter.is === 'one_of' && filter.values.length === 1 ? String(filter.values[0]) : null;
+}
+
+/** The partitions of one collection. */
+export class Partitions {
+	readonly #clock: Clock;
+	readonly #gates = new Map<string, Gate>();
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	/** Throws PlimsollError `partition_busy` with the time to come back, or the signal's reason. */
+	enter(
+		name: string,
+		config: PartitionConfig,
+		ask: { collection: string; msMax: number; signal: AbortSignal | null },
+	): Promise<Passage> {
+		return this.#gate(name).enter(config, ask);
+	}
+
+	/** Those that were asked of late, the busiest first. */
+	view(): PartitionView[] {
+		return [...this.#gates.values()].map((gate) => gate.view()).sort((a, b) => weight(b) - weight(a));
+	}
+
+	#gate(name: string): Gate {
+		const known = this.#gates.get(name);
+		if (known) return known;
+		if (this.#gates.size >= GATES_MAX) {
+			const idle = [...this.#gates].find(([, gate]) => gate.isIdle);
+			if (idle) this.#gates.delete(idle[0]);
+			else if (name !== OTHERS) return this.#gate(OTHERS);
+		}
+		const gate = new Gate(name, this.#clock);
+		this.#gates.set(name, gate);
+		return gate;
+	}
+}
+
+function weight({ running, queued, shed }: PartitionView): number {
+	return (running + queued) * 1_000_000 + shed;
+}
+
+class Gate {
+	readonly #name: string;
+	readonly #clock: Clock;
+	readonly #waiting: { readonly begin: () => void }[] = [];
+	readonly #latencies: number[] = [];
+	#searches = 0;
+	#running = 0;
+	#lexical = 0;
+	#shed = 0;
+	#degraded = 0;
+
+	constructor(name: string, clock: Clock) {
+		this.#name = name;
+		this.#clock = clock;
+	}
+
+	get isIdle(): boolean {
+		return this.#running + this.#lexical + this.#waiting.length === 0;
+	}
+
+	async enter(
+		config: PartitionConfig,
+		{ collection, msMax, signal }: { collection: string; msMax: number; signal: AbortSignal | null },
+	): Promise<Passage> {
+		signal?.throwIfAborted();
+		if (this.#running < config.searchesMax) return this.#begin();
+		if (this.#waiting.length < config.queuedMax && (await this.#wait(msMax, signal))) return this.#started(null);
+		if (config.over === 'lexical' && this.#lexical < config.searchesMax) {
+			this.#lexical++;
+			this.#degraded++;
+			return this.#started(`the partition ${this.#name} is busy: the search was lexical`);
+		}
+		this.#shed++;
+		const message = `The partition ${this.#name} of ${collection} has as many searches as it may.`;
+		throw new PlimsollError('partition_busy', message, { retryAfterMs: this.#retryAfterMs(config) });
+	}
+
+	view(): PartitionView {
+		const sorted = [...this.#latencies].sort((a, b) => a - b);
+		const quantile = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null;
+		return {
+			partition: this.#name,
+			running: this.#running + this.#lexical,
+			queued: this.#waiting.length,
+			searches: this.#searches,
+			shed: this.#shed,
+			degraded: this.#degraded,
+			latencyMsP50: quantile(0.5),
+			latencyMsP99: quantile(0.99),
+		};
+	}
+
+	#begin(): Passage {
+		this.#running++;
+		return this.#started(null);
+	}
+
+	/** Whoever leaves hands over the place, so that nobody overtakes who waits. */
+	#started(degraded: string | null): Passage {
+		const startedAt = this.#clock.monotonic();
+		let left = false;
+		return {
+			degraded,
+			leave: () => {
+				if (left) return;
+				left = true;
+				this.#latencies[this.#searches++ % LATENCIES] = this.#clock.monotonic() - startedAt;
+				if (degraded !== null) this.#lexical--;
+				else {
+					const next = this.#waiting.shift();
+					if (next) next.begin();
+					else this.#running--;
+				}
+			},
+		};
+	}
+
+	/** False when no place became free in time. */
+	async #wait(msMax: number, signal: AbortSignal | null): Promise<boolean> {
+		const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+		const entry = { begin: () => resolve(true) };
+		this.#waiting.push(entry);
+		const withdraw = () => {
+			const at = this.#waiting.indexOf(entry);
+			if (at !== -1) this.#waiting.splice(at, 1);
+			return at !== -1;
+		};
+		const cancel = this.#clock.after(msMax, () => withdraw() && resolve(false));
+		const onAbort = () => withdraw() && reject(signal?.reason);
+		signal?.addEventListener('abort', onAbort, { once: true });
+		try {
+			return await promise;
+		} finally {
+			cancel();
+			signal?.removeEventListener('abort', onAbort);
+		}
+	}
+
+	/** By Little's law; until something was measured, a moment. */
+	#retryAfterMs({ searchesMax }: PartitionConfig): number {
+		const { latencyMsP50 } = this.view();
+		const ms = latencyMsP50 === null ? RETRY_MS.unknown : (latencyMsP50 * (this.#waiting.length + 1)) / searchesMax;
+		return Math.ceil(Math.min(RETRY_MS.most, Math.max(RETRY_MS.least, ms)));
+	}
+}

@@ -1,0 +1,186 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { PartitionConfig } from '../../src/contracts/ranking-config.ts';
+import { Partitions, partitionFor } from '../../src/retrieval/partitions.ts';
+import type { IndexReader } from '../../src/spec/index-store.ts';
+import type { FieldType, SearchResult } from '../../src/spec/retrieval.ts';
+import { type FieldIndex, openFieldIndex } from '../support/field-index.ts';
+
+const CONFIG: PartitionConfig = { by: 'product', searchesMax: 2, queuedMax: 3, over: 'shed' };
+const ASK = { collection: 'docs', msMax: 1_000, signal: null };
+
+describe('the partition that can answer', () => {
+	const of = (field: string, value: string) => ({ field, is: 'equal', value }) as const;
+	it.each([
+		['the one value that all must have', { all: [of('year', '1'), { all: [of('product', 'ship')] }] }, 'ship'],
+		['a list of one', { field: 'product', is: 'one_of', values: ['ship'] } as const, 'ship'],
+		['either of two: all of them', { any: [of('product', 'ship'), of('product', 'boat')] }, '*'],
+		['all but one: all of them', { not: of('product', 'ship') }, '*'],
+		['no filter: all of them', null, '*'],
+	])('%s', (_, filter, expected) => {
+		expect(partitionFor('product', filter, undefined)).toBe(expected);
+	});
+
+	it('by tenant it is the caller’s, whatever is filtered by', () => {
+		const caller = { tenantId: 'acme', user: null, groups: [] };
+		expect(partitionFor('tenant', of('tenant', 'beta'), caller)).toBe('acme');
+		expect(partitionFor('tenant', null, 'operator')).toBe('*');
+	});
+});
+
+describe('a partition', () => {
+	it('runs so many, lets so many wait in order, and refuses the rest with the time to come back', async () => {
+		const partitions = new Partitions(new VirtualClock());
+		const first = await Promise.all([0, 1].map(() => partitions.enter('hot', CONFIG, ASK)));
+		const begun: number[] = [];
+		const waiting = [0, 1, 2].map(async (at) => {
+			const passage = await partitions.enter('hot', CONFIG, ASK);
+			begun.push(at);
+			return passage;
+		});
+		await expect(partitions.enter('hot', CONFIG, ASK)).rejects.toMatchObject({
+			code: 'partition_busy',
+			retryAfterMs: 500,
+		});
+		expect(partitions.view()).toMatchObject([{ partition: 'hot', running: 2, queued: 3, shed: 1 }]);
+		// Another one has places of its own.
+		expect((await partitions.enter('cold', CONFIG, ASK)).degraded).toBeNull();
+		for (const passage of first) passage.leave();
+		first[0]?.leave();
+		for (const one of waiting) (await one).leave();
+		expect(begun).toEqual([0, 1, 2]);
+		expect(partitions.view().find(({ partition }) => partition === 'hot')).toMatchObject({
+			running: 0,
+			queued: 0,
+			searches: 5,
+		});
+	});
+
+	it('whatever comes and goes, at most so many run and wait, and everything is given back', async () => {
+		const event = fc.oneof(
+			fc.constant('enter' as const),
+			fc.constant('leave' as const),
+			fc.constant('time' as const),
+			fc.constant('abort' as const),
+		);
+		await fc.assert(
+			fc.asyncProperty(
+				fc.array(event, { maxLength: 60 }),
+				fc.constantFrom('shed' as const, 'lexical' as const),
+				async (events, over) => {
+					const clock = new VirtualClock();
+					const partitions = new Partitions(clock);
+					const inside: { leave(): void }[] = [];
+					const aborts: AbortController[] = [];
+					for (const one of events) {
+						if (one === 'enter') {
+							const abort = new AbortController();
+							aborts.push(abort);
+							partitions.enter('p', { ...CONFIG, over }, { ...ASK, signal: abort.signal }).then(
+								(passage) => inside.push(passage),
+								() => {},
+							);
+						} else if (one === 'leave') inside.shift()?.leave();
+						else if (one === 'abort') aborts.shift()?.abort(new Error('left'));
+						await clock.advance(one === 'time' ? 600 : 0);
+						const [view] = partitions.view();
+						expect(view?.running ?? 0).toBeLessThanOrEqual(over === 'lexical' ? 4 : 2);
+						expect(view?.queued ?? 0).toBeLessThanOrEqual(3);
+						expect(view?.running ?? 0).toBe(inside.length);
+					}
+					await clock.advance(1_001);
+					while (inside.length > 0) {
+						inside.shift()?.leave();
+						await clock.advance(0);
+					}
+					expect(partitions.view()[0] ?? { running: 0, queued: 0 }).toMatchObject({ running: 0, queued: 0 });
+				},
+			),
+			{ numRuns: 60 },
+		);
+	});
+});
+
+describe('a collection with partitions', () => {
+	const FIELDS = new Map<string, FieldType>([['product', 'text']]);
+	const documents = ['hot', 'cold'].map((product) => ({ id: product, text: 'the hull', fields: { product } }));
+	const where = (product: string) => ({ field: 'product', equal: product });
+	const ask = { collection: 'docs', query: 'hull', k: 1, mode: 'hybrid', filter: null, signal: null } as const;
+
+	/** Every leg takes 100 ms of virtual time, and answers with what the real index answered when it was warmed up. */
+	async function open(partition: PartitionConfig): Promise<{ index: FieldIndex; clock: VirtualClock }> {
+		const clock = new VirtualClock();
+		const known = new Map<string, unknown>();
+		let isWarm = false;
+		const replayed = async <T>(key: unknown, ms: number, run: () => Promise<T>): Promise<T> => {
+			const name = JSON.stringify(key, (_, value) => (typeof value === 'bigint' ? String(value) : value));
+			if (!isWarm) known.set(name, await run());
+			else if (ms > 0) {
+				const { promise, resolve } = Promise.withResolvers<void>();
+				clock.after(ms, resolve);
+				await promise;
+			}
+			return known.get(name) as T;
+		};
+		const around = (own: IndexReader): IndexReader => ({
+			...own,
+			place: own.place,
+			chunks: own.chunks,
+			lexical: (query, how) => replayed(['lexical', how.filter], 100, () => own.lexical(query, how)),
+			vector: (vector, how) => replayed(['vector', how.filter], 100, () => own.vector(vector, how)),
+			passages: (rows, ms) => replayed(rows, 0, () => own.passages(rows, ms)),
+		});
+		const index = await openFieldIndex(documents, FIELDS, { config: { partition }, clock, around });
+		for (const product of ['hot', 'cold']) await index.retriever.search({ ...ask, where: where(product) });
+		isWarm = true;
+		return { index, clock };
+	}
+
+	async function until(clock: VirtualClock, done: () => boolean) {
+		for (let at = 0; at < 2_000 && !done(); at++) {
+			await clock.advance(10);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+	}
+
+	it.each(['shed', 'lexical'] as const)(
+		'a saturated one is busy alone (%s): another’s search starts at once, and the hot one is named',
+		async (over) => {
+			const { index, clock } = await open({ ...CONFIG, over });
+			const ended: { degraded: string | null }[] = [];
+			const refused: { code: string; retryAfterMs: number }[] = [];
+			const flood = Array.from({ length: 12 }, () =>
+				index.retriever.search({ ...ask, where: where('hot') }).then(
+					(result) => ended.push(result),
+					(error) => refused.push(error),
+				),
+			);
+			await clock.advance(0);
+			const startedAt = clock.monotonic();
+			let cold: SearchResult | null = null;
+			let tookMs = 0;
+			const calm = index.retriever.search({ ...ask, where: where('cold') }).then((result) => {
+				cold = result;
+				tookMs = clock.monotonic() - startedAt;
+			});
+			await until(clock, () => cold !== null);
+			await until(clock, () => ended.length + refused.length === flood.length);
+			await Promise.all([...flood, calm]);
+			expect(cold).toMatchObject({ degraded: null, hits: [{ documentId: 'cold' }] });
+			expect(tookMs).toBeLessThanOrEqual(120);
+			expect(refused).toHaveLength(over === 'shed' ? 7 : 5);
+			for (const error of refused)
+				expect(error).toMatchObject({ code: 'partition_busy', retryAfterMs: expect.any(Number) });
+			const busy = ended.filter(({ degraded }) =>
+				degraded?.includes('the partition hot is busy: the search was lexical'),
+			);
+			expect(busy).toHaveLength(over === 'shed' ? 0 : 2);
+			expect(index.retriever.partitions?.('docs')).toMatchObject([
+				{ partition: 'hot', running: 0, shed: refused.length, degraded: busy.length, latencyMsP99: expect.any(Number) },
+				{ partition: 'cold', searches: 2, shed: 0 },
+			]);
+			await index.close();
+		},
+	);
+});
