@@ -48,6 +48,8 @@ function sample(n: number): RequestTrace {
 		tokens_in: 1_500 + (n % 700),
 		tokens_out: 100 + (n % 300),
 		tokens_cached: n % 2 ? 1_024 : 0,
+		tokens_cache_written: 0,
+		tokens_reasoning: 0,
 		cost_usd_micros: 900 + (n % 900),
 		cost_source: 'reported',
 		price_version: '2026-11-01',
@@ -94,6 +96,7 @@ function sample(n: number): RequestTrace {
 								tokens_in: 1_500 + (n % 700),
 								tokens_out: 100 + (n % 300),
 								cost_usd_micros: 900 + (n % 900),
+								kind: 'first' as const,
 							},
 						]
 					: [],

@@ -64,8 +64,8 @@ function billedUsage({ trace }: RequestContext): Usage {
 		tokensIn: answered ? trace.tokens_in : 0,
 		tokensOut: answered ? trace.tokens_out : 0,
 		tokensCached: answered ? trace.tokens_cached : 0,
-		tokensCacheWritten: 0,
-		tokensReasoning: 0,
+		tokensCacheWritten: answered ? trace.tokens_cache_written : 0,
+		tokensReasoning: answered ? trace.tokens_reasoning : 0,
 		source: 'estimated',
 	};
 }

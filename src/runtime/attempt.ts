@@ -9,7 +9,7 @@ import {
 	UpstreamError,
 	type Usage,
 } from '../spec/model.ts';
-import type { AttemptTrace } from '../spec/trace.ts';
+import type { AttemptKind, AttemptTrace } from '../spec/trace.ts';
 import { outgoingOf } from './outgoing-stream.ts';
 import type { Lane } from './race.ts';
 import type { AnswerSink } from './request.ts';
@@ -54,6 +54,7 @@ interface AttemptPlan {
 	readonly passThrough: boolean;
 	/** Where it runs beside another attempt; null: it is alone. */
 	readonly lane: Lane | null;
+	readonly kind: AttemptKind;
 	/** Told once, when a stream's answer begins. */
 	readonly begun: (tookMs: number) => void;
 }
@@ -165,6 +166,7 @@ class Progress {
 			tokens_in: end.usage?.tokensIn ?? 0,
 			tokens_out: end.usage?.tokensOut ?? 0,
 			cost_usd_micros: end.micros,
+			kind: plan.kind,
 		};
 	}
 }

@@ -184,6 +184,7 @@ function note(context: RequestContext, { target, notes }: Call, report: Embeddin
 		tokens_in: report.tokens,
 		tokens_out: 0,
 		cost_usd_micros: report.costMicros,
+		kind: null,
 	});
 }
 

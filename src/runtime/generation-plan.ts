@@ -21,6 +21,8 @@ export interface GenerationPlan {
 	/** By upstream, how it is held to a schema while it answers; null: none is. */
 	readonly formats: Readonly<Record<string, SchemaFormat>> | null;
 	readonly grounding: ModelRequest['grounding'];
+	/** It asks for what did not fit its schema to be said again. */
+	readonly isReAsk?: true;
 	readonly attemptsMax: number;
 	/** When a second attempt is made beside the first; null: never. */
 	readonly hedge: Hedge | null;

@@ -250,6 +250,8 @@ export class Run {
 		trace.tokens_in = usage.tokensIn;
 		trace.tokens_out = usage.tokensOut;
 		trace.tokens_cached = usage.tokensCached;
+		trace.tokens_cache_written = usage.tokensCacheWritten;
+		trace.tokens_reasoning = usage.tokensReasoning;
 		trace.finish_reason = completion.finishReason;
 	}
 

@@ -90,12 +90,12 @@ function setAside(context: RequestContext): () => void {
 	const { trace, attempts } = context;
 	const asked = [...context.asked];
 	const { upstream, provider, model_name, provider_fingerprint, finish_reason } = trace;
-	const { tokens_in, tokens_out, tokens_cached, retries } = trace;
+	const { tokens_in, tokens_out, tokens_cached, tokens_cache_written, tokens_reasoning, retries } = trace;
 	context.attempts = 0;
 	context.asked.clear();
 	return () => {
 		Object.assign(trace, { upstream, provider, model_name, provider_fingerprint, finish_reason });
-		Object.assign(trace, { tokens_in, tokens_out, tokens_cached, retries });
+		Object.assign(trace, { tokens_in, tokens_out, tokens_cached, tokens_cache_written, tokens_reasoning, retries });
 		context.attempts = attempts;
 		context.asked.clear();
 		for (const name of asked) context.asked.add(name);

@@ -39,6 +39,7 @@ export function reAskPlan(
 	if (plan.costMicrosMax !== null && context.trace.cost_usd_micros + worst > plan.costMicrosMax) return null;
 	return {
 		...plan,
+		isReAsk: true,
 		candidates: [model],
 		escalateTo: null,
 		messages: [...plan.messages, ...added.messages],

@@ -276,6 +276,8 @@ function emptyTrace(requestId: string, startedAt: number, steps: readonly StepTr
 		tokens_in: 0,
 		tokens_out: 0,
 		tokens_cached: 0,
+		tokens_cache_written: 0,
+		tokens_reasoning: 0,
 		cost_usd_micros: 0,
 		cost_source: null,
 		price_version: null,

@@ -52,6 +52,7 @@ async function charge(
 		tokens_in: 0,
 		tokens_out: 0,
 		cost_usd_micros: costMicros,
+		kind: null,
 	});
 	if (costMicros === 0) return;
 	trace.cost_usd_micros += costMicros;

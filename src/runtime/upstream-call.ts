@@ -3,6 +3,7 @@ import type { Passage } from '../policy/breakers.ts';
 import { FAILURES } from '../policy/failure-table.ts';
 import { endsRace } from '../policy/hedge.ts';
 import type { Model, ModelRequest } from '../spec/model.ts';
+import type { AttemptKind } from '../spec/trace.ts';
 import { type AttemptResult, attempt, beginEffect } from './attempt.ts';
 import type { GenerationParts, GenerationPlan } from './generation-plan.ts';
 import type { CallAmounts } from './limits.ts';
@@ -94,11 +95,8 @@ export class UpstreamCalls {
 		this.#parts.retries.earn(upstream, this.#context.caller.tenantId);
 	}
 
-	async #attempt(
-		{ model, lane, passage }: UpstreamCall,
-		request: ModelRequest,
-		effect: BegunEffect | null,
-	): Promise<AttemptResult> {
+	async #attempt(asked: UpstreamCall, request: ModelRequest, effect: BegunEffect | null): Promise<AttemptResult> {
+		const { model, lane, passage } = asked;
 		this.#context.attempts++;
 		const { countTokensIn, sink, call } = this.#plan;
 		const { upstream } = model;
@@ -115,11 +113,19 @@ export class UpstreamCalls {
 			passThrough,
 			lane,
 			begun: passage.begun,
+			kind: this.#kindOf(asked),
 		};
 		const result = await attempt(this.#context, ask, this.#notes);
 		this.#charge(result, model);
 		if (this.#plan.hedge !== null) this.#time(result, { model, lane });
 		return result;
+	}
+
+	#kindOf({ isHedge, isFirstAsk }: UpstreamCall): AttemptKind {
+		if (isHedge) return 'hedge';
+		if (this.#plan.isReAsk === true) return 're_ask';
+		if (this.#context.attempts === 1) return 'first';
+		return isFirstAsk ? 'fail_over' : 'retry';
 	}
 
 	/** One that is cancelled for being slow was at least so slow: left out, its upstream would look faster with each. */

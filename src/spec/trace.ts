@@ -43,7 +43,11 @@ export interface RequestTrace {
 	readonly streamed: boolean;
 	readonly tokens_in: number;
 	readonly tokens_out: number;
+	/** Input tokens that the provider read from its cache, and that it wrote to it: parts of `tokens_in`. */
 	readonly tokens_cached: number;
+	readonly tokens_cache_written: number;
+	/** Output tokens that the model thought: a part of `tokens_out`. */
+	readonly tokens_reasoning: number;
 	readonly cost_usd_micros: number;
 	readonly cost_source: 'reported' | 'estimated' | null;
 	readonly price_version: string | null;
@@ -84,6 +88,13 @@ export interface StepTrace {
 	readonly attempts: readonly AttemptTrace[];
 }
 
+/**
+ * Why an attempt was made. `first`: the request's own; `retry`: its upstream once more; `fail_over`: another upstream, also where a
+ * contract escalates; `hedge`: beside one that was slow; `re_ask`: to say again what did not fit its schema.
+ */
+export const ATTEMPT_KINDS = ['first', 'retry', 'fail_over', 'hedge', 're_ask'] as const;
+export type AttemptKind = (typeof ATTEMPT_KINDS)[number];
+
 export interface AttemptTrace {
 	/** 0-based within its step. */
 	readonly seq: number;
@@ -99,6 +110,8 @@ export interface AttemptTrace {
 	readonly tokens_in: number;
 	readonly tokens_out: number;
 	readonly cost_usd_micros: number;
+	/** Null: it answered no request, or is of a release that did not say. */
+	readonly kind: AttemptKind | null;
 }
 
 /** Where finished traces go. Never blocks and never throws: what cannot be kept is counted. */

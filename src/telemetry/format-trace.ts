@@ -62,7 +62,12 @@ function header(trace: RequestTrace, objectiveMs: number | null, { paint }: Page
 }
 
 function facts(trace: RequestTrace, page: Page): string[] {
-	const cached = trace.tokens_cached > 0 ? ` (${whole(trace.tokens_cached)} cached)` : '';
+	const inputs = [
+		trace.tokens_cached > 0 && `${whole(trace.tokens_cached)} cached`,
+		trace.tokens_cache_written > 0 && `${whole(trace.tokens_cache_written)} written to the cache`,
+	].filter(Boolean);
+	const cached = inputs.length > 0 ? ` (${inputs.join(', ')})` : '';
+	const thought = trace.tokens_reasoning > 0 ? ` (${whole(trace.tokens_reasoning)} thought)` : '';
 	const price = [trace.cost_source, trace.price_version && `prices ${trace.price_version}`].filter(Boolean).join(', ');
 	const prompt = trace.prompt_name && `${trace.prompt_name}@${trace.prompt_version ?? '?'}`;
 	const index = trace.retrieval_generation && `${trace.retrieval_collection ?? '?'} at ${trace.retrieval_generation}`;
@@ -91,7 +96,7 @@ function facts(trace: RequestTrace, page: Page): string[] {
 		],
 		['flags', join(Object.entries(trace.flags).map(([flag, variant]) => `${flag} ${variant ?? 'error'}`))],
 		['model', join(model)],
-		['tokens', `${whole(trace.tokens_in)} in${cached}, ${whole(trace.tokens_out)} out`],
+		['tokens', `${whole(trace.tokens_in)} in${cached}, ${whole(trace.tokens_out)} out${thought}`],
 		['cost', `${dollars(trace.cost_usd_micros)}${price ? ` (${price})` : ''}`],
 		['prompt', join([prompt, trace.prompt_hash && `sha256 ${trace.prompt_hash.slice(0, 16)}`])],
 		['index', index],

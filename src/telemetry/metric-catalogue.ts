@@ -53,6 +53,16 @@ export const METRICS = {
 		help: 'Attempts beyond the first of each request.',
 		labels: ['feature'],
 	},
+	plimsoll_hedges_total: {
+		kind: 'counter',
+		help: 'Second attempts beside slow ones, by whether their answer won, lost, or neither gave one (failed).',
+		labels: ['feature', 'upstream', 'result'],
+	},
+	plimsoll_hedge_lost_cost_usd_total: {
+		kind: 'counter',
+		help: 'Cost in dollars of the attempts that another one was faster than, a part of the cost of all attempts.',
+		labels: ['feature'],
+	},
 	plimsoll_client_retries_total: {
 		kind: 'counter',
 		help: 'Requests that a client says it has sent before.',

@@ -43,6 +43,7 @@ export class RequestMetrics {
 		this.#countTroubles(trace, feature);
 		this.#countRetrieval(trace, feature);
 		for (const { attempts } of trace.steps) {
+			this.#countHedge(attempts, feature);
 			for (const attempt of attempts) this.#countAttempt(attempt, trace, feature);
 		}
 		if (this.#tenants !== null) this.#countTenant(trace, this.#tenants.of(trace.tenant_id));
@@ -72,6 +73,18 @@ export class RequestMetrics {
 		this.#tallies.plimsoll_retrieval_tokens_total.add(detail.tokens, feature, 'used');
 		const { floor_action: action } = detail;
 		if (typeof action === 'string') this.#tallies.plimsoll_retrieval_below_floor_total.add(1, feature, action);
+	}
+
+	#countHedge(attempts: readonly AttemptTrace[], feature: string): void {
+		for (const hedge of attempts) {
+			if (hedge.kind !== 'hedge') continue;
+			const isLost = hedge.outcome !== 'ok' && attempts.some(({ outcome }) => outcome === 'ok');
+			const result = hedge.outcome === 'ok' ? 'won' : isLost ? 'lost' : 'failed';
+			this.#tallies.plimsoll_hedges_total.add(1, feature, this.#upstreams.of(hedge.upstream), result);
+			const lost = attempts.filter(({ outcome }) => outcome === 'cancelled');
+			const micros = lost.reduce((sum, { cost_usd_micros: cost }) => sum + cost, 0);
+			this.#tallies.plimsoll_hedge_lost_cost_usd_total.add(micros / MICROS, feature);
+		}
 	}
 
 	#countAttempt(attempt: AttemptTrace, { cost_source: costSource }: RequestTrace, feature: string): void {

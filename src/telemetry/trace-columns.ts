@@ -93,6 +93,8 @@ const REQUESTS = {
 	tokens_in: integer,
 	tokens_out: integer,
 	tokens_cached: integer,
+	tokens_cache_written: integer,
+	tokens_reasoning: integer,
 	cost_usd_micros: integer,
 	cost_source: orNull(text),
 	price_version: orNull(text),
@@ -137,6 +139,7 @@ const ATTEMPTS = {
 	tokens_in: integer,
 	tokens_out: integer,
 	cost_usd_micros: integer,
+	kind: orNull(text),
 } satisfies Record<keyof AttemptTrace, Column>;
 
 /** A whole trace, as it is recorded. */

@@ -14,6 +14,11 @@ const MIGRATIONS: readonly (readonly string[])[] = [
 		"ALTER TABLE requests ADD COLUMN IF NOT EXISTS flags VARCHAR DEFAULT '{}'",
 		"ALTER TABLE requests ADD COLUMN IF NOT EXISTS flag_reasons VARCHAR DEFAULT '{}'",
 	],
+	[
+		'ALTER TABLE requests ADD COLUMN IF NOT EXISTS tokens_cache_written BIGINT DEFAULT 0',
+		'ALTER TABLE requests ADD COLUMN IF NOT EXISTS tokens_reasoning BIGINT DEFAULT 0',
+		'ALTER TABLE attempts ADD COLUMN IF NOT EXISTS kind VARCHAR',
+	],
 ];
 
 const SETTINGS = {

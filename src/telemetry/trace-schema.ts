@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { type AttemptTrace, OUTCOMES, type RequestTrace, STAGES, type StepTrace } from '../spec/trace.ts';
+import {
+	ATTEMPT_KINDS,
+	type AttemptTrace,
+	OUTCOMES,
+	type RequestTrace,
+	STAGES,
+	type StepTrace,
+} from '../spec/trace.ts';
 
 /** What is read from a database file is checked like any other input: the file may be old, foreign or damaged. */
 const count = z.int();
@@ -19,6 +26,8 @@ const attempt = z.object({
 	tokens_in: count,
 	tokens_out: count,
 	cost_usd_micros: count,
+	// A file that an older release wrote and that is only read has none, as below.
+	kind: z.enum(ATTEMPT_KINDS).nullable().default(null),
 }) satisfies z.ZodType<AttemptTrace>;
 
 const step = z.object({
@@ -55,6 +64,8 @@ export const requestSummary = z.object({
 	tokens_in: count,
 	tokens_out: count,
 	tokens_cached: count,
+	tokens_cache_written: count.default(0),
+	tokens_reasoning: count.default(0),
 	cost_usd_micros: count,
 	cost_source: z.enum(['reported', 'estimated']).nullable(),
 	price_version: text.nullable(),

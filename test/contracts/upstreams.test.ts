@@ -68,9 +68,24 @@ describe('an upstream', () => {
 		['{family: anthropic, model: m, api_key: {env: NOBODY}}', 'api_key', /NOBODY is not set/, 'set it'],
 		['{family: anthropic, model: m, api_key: k-secret}', 'api_key', /holds the secret itself/, /out of git/],
 		['{family: google, model: m, api_key: {env: KEY}, base_url: "ftp://x"}', 'base_url', /found the text/, null],
-		['{family: google, model: m, api_key: {env: KEY}, base_url: "http://localhost:1"}', 'base_url', /of this machine/, /allow/],
-		['{preset: groq, model: m, api_key: {env: KEY}, base_url: "https://192.168.1.2/v1"}', 'base_url', /private network/, /allow/],
-		['{preset: groq, model: m, api_key: {env: KEY}, base_url: "http://[fd12::1]/v1"}', 'base_url', /private network/, /allow/],
+		[
+			'{family: google, model: m, api_key: {env: KEY}, base_url: "http://localhost:1"}',
+			'base_url',
+			/of this machine/,
+			/allow/,
+		],
+		[
+			'{preset: groq, model: m, api_key: {env: KEY}, base_url: "https://192.168.1.2/v1"}',
+			'base_url',
+			/private network/,
+			/allow/,
+		],
+		[
+			'{preset: groq, model: m, api_key: {env: KEY}, base_url: "http://[fd12::1]/v1"}',
+			'base_url',
+			/private network/,
+			/allow/,
+		],
 		...['169.254.169.254', '[fd00:ec2::254]', '[::ffff:169.254.169.254]', 'metadata.google.internal', '0xa9fea9fe'].map(
 			(host): [string, string, RegExp, null] => [
 				`{preset: vllm, model: m, base_url: "http://${host}/v1", private_addresses: allow}`,

@@ -89,7 +89,11 @@ function setUp(setting: Setting) {
 	const attempts = () =>
 		traces.last.steps
 			.flatMap((step) => step.attempts)
-			.map(({ upstream, outcome, started_ms }) => [upstream, outcome, started_ms]);
+			.map(({ upstream, outcome, started_ms, kind }) => {
+				// The second upstream is asked beside the first, or after it.
+				expect(['hedge', 'fail_over', 'retry', 'first']).toContain(kind);
+				return [upstream, outcome, started_ms];
+			});
 	/** What the tenant's ledger has. */
 	const ledger = async () => {
 		const counters = COSTS.map(({ limit }) => ({ scope: 'tenant', limit }));

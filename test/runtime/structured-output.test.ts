@@ -125,6 +125,8 @@ describe('an answer that does not fit', () => {
 		]);
 		expect(model.requests[1]?.parameters).toMatchObject({ response_format: FORMAT });
 		expect(trace).toMatchObject({ retries: 1, outcome: 'ok', degraded: false });
+		const kinds = trace.steps.flatMap((step) => step.attempts.map(({ kind }) => kind));
+		expect(kinds).toEqual(['first', 're_ask']);
 		expect(trace.guard_verdicts.filter(({ guard }) => guard === 'schema').map(({ verdict }) => verdict)).toEqual([
 			'fail',
 			'pass',

@@ -77,6 +77,26 @@ describe('the page of metrics', () => {
 		expect(page.series('plimsoll_retrieval_below_floor_total').map(({ labels }) => labels.action)).toEqual(['widen_k']);
 	});
 
+	it('counts hedges by what became of them, and what their losers cost', async () => {
+		const { steps } = sampleTrace({});
+		const [one] = steps.flatMap((step) => step.attempts);
+		const traceOf = (first: string, hedge: string) => {
+			const attempts = [
+				{ ...(one as NonNullable<typeof one>), outcome: first, cost_usd_micros: 300 },
+				{ ...(one as NonNullable<typeof one>), outcome: hedge, cost_usd_micros: 500, kind: 'hedge' as const },
+			];
+			return sampleTrace({ steps: steps.map((step) => (step.stage === 'generate' ? { ...step, attempts } : step)) });
+		};
+		const page = await pageAfter([traceOf('cancelled', 'ok'), traceOf('ok', 'cancelled'), traceOf('cut', 'connect')]);
+		const results = page.series('plimsoll_hedges_total').map(({ labels, value }) => [labels.result, value]);
+		expect(results.sort()).toEqual([
+			['failed', 1],
+			['lost', 1],
+			['won', 1],
+		]);
+		expect(page.sum('plimsoll_hedge_lost_cost_usd_total')).toBeCloseTo(0.0008, 9);
+	});
+
 	it('gives back every name as it is, with whatever quotes, backslashes and line ends', async () => {
 		const name = fc.oneof(
 			fc.string({ minLength: 1, unit: 'grapheme' }),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { OUTCOMES, type RequestTrace, STAGES } from '../../src/spec/trace.ts';
+import { ATTEMPT_KINDS, OUTCOMES, type RequestTrace, STAGES } from '../../src/spec/trace.ts';
 
 /** A plain successful request; `fields` replace what a test cares about. */
 export function sampleTrace(fields: Partial<RequestTrace> = {}): RequestTrace {
@@ -25,6 +25,8 @@ export function sampleTrace(fields: Partial<RequestTrace> = {}): RequestTrace {
 		tokens_in: 1_803,
 		tokens_out: 203,
 		tokens_cached: 1_024,
+		tokens_cache_written: 0,
+		tokens_reasoning: 0,
 		cost_usd_micros: 1_237,
 		cost_source: 'reported',
 		price_version: '2026-11-01',
@@ -80,6 +82,7 @@ export function sampleTrace(fields: Partial<RequestTrace> = {}): RequestTrace {
 						tokens_in: 0,
 						tokens_out: 0,
 						cost_usd_micros: 0,
+						kind: 'first',
 					},
 					{
 						seq: 1,
@@ -94,6 +97,7 @@ export function sampleTrace(fields: Partial<RequestTrace> = {}): RequestTrace {
 						tokens_in: 1_803,
 						tokens_out: 203,
 						cost_usd_micros: 1_237,
+						kind: 'retry',
 					},
 				],
 			},
@@ -132,6 +136,7 @@ const attempt = fc.record({
 	tokens_in: count,
 	tokens_out: count,
 	cost_usd_micros: count,
+	kind: fc.constantFrom(...ATTEMPT_KINDS, null),
 });
 
 const step = fc.record({
@@ -167,6 +172,8 @@ export const anyTrace: fc.Arbitrary<RequestTrace> = fc.record({
 	tokens_in: count,
 	tokens_out: count,
 	tokens_cached: count,
+	tokens_cache_written: count,
+	tokens_reasoning: count,
 	cost_usd_micros: count,
 	cost_source: fc.constantFrom('reported' as const, 'estimated' as const, null),
 	price_version: textOrNull,

@@ -8,7 +8,7 @@ import { openTraceStore } from '../../src/telemetry/trace-store.ts';
 import { sampleTrace } from './sample-trace.ts';
 
 /** Columns that the first format lacked. */
-const LATER = ['flags', 'flag_reasons', 'client_retries'];
+const LATER = ['flags', 'flag_reasons', 'client_retries', 'tokens_cache_written', 'tokens_reasoning'];
 
 test('a file of the first format takes new traces, and its old ones can be read', async () => {
 	const dir = await mkdtemp(join(tmpdir(), 'plimsoll-traces-'));
@@ -24,6 +24,7 @@ test('a file of the first format takes new traces, and its old ones can be read'
 	const instance = await DuckDBInstance.create(file);
 	const connection = await instance.connect();
 	for (const column of LATER) await connection.run(`ALTER TABLE requests DROP COLUMN ${column}`);
+	await connection.run('ALTER TABLE attempts DROP COLUMN kind');
 	await connection.run('UPDATE plimsoll_format SET format = 1');
 	connection.closeSync();
 	instance.closeSync();
@@ -38,5 +39,8 @@ test('a file of the first format takes new traces, and its old ones can be read'
 	after.record(fresh);
 	await after.flush();
 	expect(await after.find('req_new', null)).toEqual(fresh);
-	expect(await after.find('req_old', null)).toEqual({ ...old, flags: {}, flag_reasons: {}, client_retries: 0 });
+	expect(await after.find('req_old', null)).toEqual({
+		...{ ...old, flags: {}, flag_reasons: {}, client_retries: 0 },
+		steps: old.steps.map((step) => ({ ...step, attempts: step.attempts.map((one) => ({ ...one, kind: null })) })),
+	});
 });
