@@ -179,21 +179,21 @@ describe('the floor', () => {
 });
 
 describe('readiness', () => {
-	const after = (...verdicts: CanaryVerdict[]) =>
+	const judged = (...verdicts: CanaryVerdict[]) =>
 		verdicts.reduce((state, verdict) => nextCheckState(state, { verdict, why: verdict }), NOT_CHECKED);
 
 	it('is pending until something is known, and one failure or two silent runs change nothing', () => {
 		expect(NOT_CHECKED.status).toBe('pending');
-		expect(after('failed').status).toBe('pending');
-		expect(after('passed', 'failed').status).toBe('passing');
-		expect(after('passed', 'inconclusive', 'inconclusive').status).toBe('passing');
-		expect(after('passed', 'failed', 'inconclusive', 'failed', 'inconclusive').status).toBe('passing');
+		expect(judged('failed').status).toBe('pending');
+		expect(judged('passed', 'failed').status).toBe('passing');
+		expect(judged('passed', 'inconclusive', 'inconclusive').status).toBe('passing');
+		expect(judged('passed', 'failed', 'inconclusive', 'failed', 'inconclusive').status).toBe('passing');
 	});
 
 	it('fails after two failures or three silent runs in a row, and passes with the first that passes', () => {
-		expect(after('passed', 'failed', 'failed')).toMatchObject({ status: 'failing', why: 'failed' });
-		expect(after('passed', 'inconclusive', 'inconclusive', 'inconclusive').status).toBe('failing');
-		expect(after('failed', 'failed', 'passed')).toMatchObject({ status: 'passing', failures: 0 });
+		expect(judged('passed', 'failed', 'failed')).toMatchObject({ status: 'failing', why: 'failed' });
+		expect(judged('passed', 'inconclusive', 'inconclusive', 'inconclusive').status).toBe('failing');
+		expect(judged('failed', 'failed', 'passed')).toMatchObject({ status: 'passing', failures: 0 });
 	});
 });
 
