@@ -54,7 +54,6 @@ Begin with:
 		addIngest,
 		addIndex,
 		addSearch,
-		addIndex,
 		addTrace,
 		addKeys,
 		addTenants,

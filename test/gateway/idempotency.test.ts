@@ -89,6 +89,7 @@ describe('an Idempotency-Key', () => {
 			'/v1/collections/{collection}/search': { query: 'ships' },
 			'/v1/responses': { model: 'greet', input: 'hello' },
 			'/v1/messages': { ...ASK, max_tokens: 10 },
+			'/v1/messages/count_tokens': ASK,
 			'/v1/embeddings': { model: 'words', input: 'ships' },
 		};
 		const routes = ROUTES.filter(({ method, traced }) => method === 'POST' && traced);
