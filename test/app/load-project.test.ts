@@ -145,7 +145,6 @@ test('what editors and systems leave behind breaks nothing', async () => {
 			'features/ask/notes.txt': 'x',
 			'features/ask/README.md': 'x',
 			'features/ask/golden/basic.jsonl': '{}',
-			'features/ask/canaries.jsonl': '{}',
 			'features/ask/prompts/answer.prompt~': 'x',
 			'features/ask/prompts/.answer.prompt.swp': 'x',
 			'features/.git/HEAD': 'x',

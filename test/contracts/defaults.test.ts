@@ -105,6 +105,7 @@ test('the complete examples in the manual are valid, together', async () => {
 			'input:\n  schema:\n    tone?: string\n---\n{{role',
 		),
 		'features/ask/schemas/output.json': '{"type": "object"}',
+		'canaries/docs.jsonl': '{"id": "a", "query": "Who writes?", "documents": ["authors.md"]}\n',
 		'issuer-keys.json': JSON.stringify(
 			generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
 		),

@@ -180,6 +180,10 @@ describe('the words of a query', () => {
 	});
 });
 
+let words = 0;
+/** A word that no query had before: vectors of queries are remembered. */
+const fresh = () => `zyx${words++}`;
+
 describe('a vector leg that does not answer', () => {
 	it.each<[string, EmbeddingServer['answer'], RegExp]>([
 		[
@@ -191,7 +195,7 @@ describe('a vector leg that does not answer', () => {
 		['hangs up', (response) => response.destroy(), /^the vector leg failed: /],
 	])('leaves the lexical one to answer, degraded: it %s', async (_, answer, reason) => {
 		server.answer = answer;
-		const result = await fixture.search('guard');
+		const result = await fixture.search(`guard ${fresh()}`);
 		server.answer = answerJson;
 		expect(result).toMatchObject({ mode: 'hybrid', hits: [{ documentId: 'guards.md', vectorScore: null }] });
 		expect(result.degraded).toMatch(reason);
@@ -202,7 +206,7 @@ describe('a vector leg that does not answer', () => {
 			const legs = clock.waiting.filter(({ ms }) => ms === LEG_MS);
 			legs.at(-1)?.run();
 		};
-		const result = await fixture.search('guard');
+		const result = await fixture.search(`guard ${fresh()}`);
 		server.answer = answerJson;
 		expect(result).toMatchObject({
 			hits: [{ documentId: 'guards.md' }],
@@ -212,7 +216,7 @@ describe('a vector leg that does not answer', () => {
 
 	it('fails a search that asked for vectors alone, without its inner detail in the message', async () => {
 		server.answer = (response) => response.writeHead(500).end();
-		await expect(fixture.search('guard', { mode: 'vector' })).rejects.toMatchObject({
+		await expect(fixture.search(`guard ${fresh()}`, { mode: 'vector' })).rejects.toMatchObject({
 			code: 'retrieval_failed',
 			message: 'The search in docs failed.',
 			internal: expect.stringContaining('status 500'),
@@ -226,7 +230,7 @@ it('a search whose caller left ends with the caller’s reason', async () => {
 	server.answer = () => controller.abort(new Error('left'));
 	const search = fixture.retrieval.retriever.search({
 		collection: 'docs',
-		query: 'guard',
+		query: `guard ${fresh()}`,
 		k: 3,
 		mode: null,
 		filter: null,
