@@ -1,6 +1,7 @@
 import { readLines } from '../base/lines.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
+import type { Description } from '../spec/description.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
@@ -13,6 +14,7 @@ import {
 	canaryRunReply,
 	canaryRunsReply,
 } from './canary-reply.ts';
+import { descriptionReply } from './description-reply.ts';
 import { type EmbedderReply, embedderReply, embeddersReply } from './embedder-reply.ts';
 import {
 	type AdmissionReply,
@@ -266,6 +268,10 @@ export class HttpSession implements Session {
 	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply> {
 		const path = `/admin/flags/${encodeURIComponent(flag)}/explain`;
 		return this.#calls.json({ method: 'POST', path, body: ask }, explanationReply);
+	}
+
+	describe(): Promise<Description> {
+		return this.#calls.json({ method: 'GET', path: '/admin/description' }, descriptionReply);
 	}
 
 	admission(): Promise<AdmissionReply> {

@@ -17,6 +17,7 @@ import { searchResponse } from '../gateway/search-response.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
+import type { Description } from '../spec/description.ts';
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
@@ -260,6 +261,10 @@ export class LocalSession implements Session {
 	async explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply> {
 		const { operator } = await this.#open();
 		return explanationRow(await operator.explainFlag(flag, flagQuestion(checkBody(FlagBody, ask))));
+	}
+
+	async describe(): Promise<Description> {
+		return (await this.#open()).operator.describe();
 	}
 
 	async admission(): Promise<null> {

@@ -17,6 +17,8 @@ export interface SessionOptions {
 	readonly url: string | null;
 	/** Default PLIMSOLL_API_KEY, then the project's development key. */
 	readonly key: string | null;
+	/** PLIMSOLL_API_KEY belongs to another server: the one that runs on the project is not shown it. */
+	readonly keyIsElsewhere?: boolean;
 	/** For what runs in process. */
 	readonly log: Logger;
 }
@@ -25,9 +27,9 @@ export interface SessionOptions {
  * One process at a time owns a data folder, so that a command talks to the server that runs on it, and opens the
  * folder itself only when none does. An address, given or in PLIMSOLL_URL, goes before both.
  */
-export async function openSession({ dir, url, key, log }: SessionOptions): Promise<Session> {
+export async function openSession({ dir, url, key, keyIsElsewhere = false, log }: SessionOptions): Promise<Session> {
 	const address = url ?? nonEmpty(process.env.PLIMSOLL_URL);
-	const givenKey = key ?? nonEmpty(process.env.PLIMSOLL_API_KEY);
+	const givenKey = key ?? (keyIsElsewhere ? null : nonEmpty(process.env.PLIMSOLL_API_KEY));
 	// The development key stays on this machine: it is never sent to an address that somebody typed.
 	if (address !== null) return new HttpSession(address, givenKey);
 	if (dir === null) throw new Error('a session needs a project folder or an address');
@@ -50,6 +52,16 @@ export async function openSession({ dir, url, key, log }: SessionOptions): Promi
 		);
 	}
 	return new HttpSession(reachable(holder.url), givenKey ?? readSecret(join(dataDir, DEVELOPMENT_KEY_FILE)));
+}
+
+/** A session with another deployment, by the key that a variable holds. Throws `request_invalid` when it holds none. */
+export function openOther(url: string, keyVariable: string): Session {
+	const key = nonEmpty(process.env[keyVariable]);
+	if (key !== null) return new HttpSession(url, key);
+	throw new PlimsollError(
+		'request_invalid',
+		`The environment variable ${keyVariable} is not set; expected a key of ${url} with the scope admin. --against-key-env names another variable.`,
+	);
 }
 
 /** Whether commands go to a server named by an option or the environment, so that they need no project folder. */

@@ -22,6 +22,7 @@ import { actorOf } from './actor.ts';
 import { alertOperator } from './alert-operator.ts';
 import type { OpenAlerts } from './alerts.ts';
 import { canaryOperator } from './canary-operator.ts';
+import { describe } from './describe.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -77,6 +78,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		},
 		metrics: (options) => parts.metrics.page(standingOf(parts), options),
 		isTellingOthers: parts.isTellingOthers,
+		describe: () => describe(parts),
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
 		index: indexOperator(retrieval.index, (by) => actorOf(by, parts.users)),
 		readiness: () => {

@@ -1,4 +1,5 @@
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
+import type { Description } from '../spec/description.ts';
 import type { QuarantineState } from '../spec/quarantine.ts';
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
@@ -144,6 +145,8 @@ export interface Session {
 	flags(): Promise<readonly FlagReply[]>;
 	/** Throws `flag_not_found`. */
 	explainFlag(flag: string, ask: SessionFlag): Promise<ExplanationReply>;
+	/** What the deployment is, to be compared with another one. */
+	describe(): Promise<Description>;
 	/** Who runs and who waits; null without a server, where nobody does. */
 	admission(): Promise<AdmissionReply | null>;
 	close(): Promise<void>;

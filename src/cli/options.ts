@@ -15,6 +15,8 @@ export interface ProjectOption extends JsonOption {
 export interface ServerOptions extends ProjectOption {
 	readonly url?: string;
 	readonly key?: string;
+	/** PLIMSOLL_API_KEY belongs to another server. */
+	readonly keyIsElsewhere?: boolean;
 }
 
 export function withJson(command: Command, what: string): Command {
@@ -41,7 +43,8 @@ export async function inSession<T>(
 	const { hasAddress, openSession } = await import('../app/open-session.ts');
 	const url = options.url ?? null;
 	const dir = hasAddress(url) ? findProject(options.dir) : requireProject(options.dir);
-	const session = await openSession({ dir, url, key: options.key ?? null, log: await createLog('warn', terminal) });
+	const { key = null, keyIsElsewhere = false } = options;
+	const session = await openSession({ dir, url, key, keyIsElsewhere, log: await createLog('warn', terminal) });
 	try {
 		const result = await run(session);
 		if (session.isTellingOthers) {

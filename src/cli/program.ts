@@ -4,6 +4,7 @@ import { addAsk } from './ask.ts';
 import { addAudit } from './audit.ts';
 import { addCanary } from './canary.ts';
 import { addCheck } from './check.ts';
+import { addDoctor } from './doctor.ts';
 import { addEmbedders } from './embedders.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addFlags } from './flags.ts';
@@ -49,6 +50,7 @@ Begin with:
 	for (const add of [
 		addInit,
 		addCheck,
+		addDoctor,
 		addStart,
 		addAsk,
 		addIngest,

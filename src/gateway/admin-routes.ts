@@ -6,6 +6,7 @@ import type { LimitName } from '../spec/shared-state.ts';
 import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { ALERT_ROUTES } from './alert-routes.ts';
 import { CANARY_ROUTES } from './canary-routes.ts';
+import { DESCRIPTION_ROUTES } from './description-routes.ts';
 import { EMBEDDER_ROUTES } from './embedder-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { INDEX_ROUTES } from './index-routes.ts';
@@ -81,6 +82,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 			limits: (await exchange.parts.operator.limits(tenantSeenBy(callerOf(exchange)))).map(limitRow),
 		}),
 	},
+	...DESCRIPTION_ROUTES,
 	...INDEX_ROUTES,
 	...FLAG_ROUTES,
 	...ADMISSION_ROUTES,

@@ -2,6 +2,7 @@ import type { UpstreamStatus } from '../policy/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { AlertRecord } from '../spec/alerts.ts';
 import type { CanaryRun, CanaryRunKind, CollectionHealth } from '../spec/canaries.ts';
+import type { Description } from '../spec/description.ts';
 import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { FlagValue } from '../spec/flags.ts';
 import type { KeyStoreHealth } from '../spec/idempotency.ts';
@@ -133,6 +134,8 @@ export interface Operator {
 	readonly quarantine: QuarantineOperator;
 	/** The generations of indexes. */
 	readonly index: IndexOperator;
+	/** What this deployment is, to be compared with another one. */
+	describe(): Promise<Description>;
 	/** Throws `collection_not_found`. */
 	ingest(collection: string, options: Parameters<Ingester['ingest']>[1]): Promise<IngestReport>;
 	/**

@@ -74,6 +74,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		listCanaryRuns: async () => [],
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),
+		describe: async () => ({ version: '0', features: {}, upstreams: {}, embedders: {}, collections: {} }),
 		metrics: async () => '',
 		isTellingOthers: () => false,
 		index: new Proxy({} as IndexOperator, { get: () => () => Promise.reject(new Error('no collection')) }),
