@@ -247,7 +247,8 @@ if (values.model) {
 		documentPrefix: '',
 		aliases: [],
 	});
-} else console.log('No sentence embedder is measured: --model <folder> names one that @huggingface/transformers can load.');
+} else
+	console.log('No sentence embedder is measured: --model <folder> names one that @huggingface/transformers can load.');
 
 const squad = sharedData('squad2-dev');
 const cacm = sharedData('cacm');

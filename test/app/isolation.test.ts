@@ -71,7 +71,6 @@ const ROWS: Readonly<Record<string, Row>> = {
 	},
 	'GET /admin/traces': { scope: 'read', hears: 200 },
 	'POST /admin/collections/{collection}/ingest': { scope: 'ingest', path: { collection: () => 'docs' }, hears: 200 },
-	'GET /admin/collections/{collection}/partitions': { scope: 'admin', path: { collection: () => 'docs' }, hears: 200 },
 	'GET /admin/collections/{collection}/quarantine': { scope: 'ingest', path: { collection: () => 'docs' }, hears: 200 },
 	'GET /admin/collections/{collection}/quarantine/{entry}': {
 		scope: 'ingest',
