@@ -1,20 +1,26 @@
 import type { Clock } from '../base/clock.ts';
 import type { Operator } from '../gateway/operator.ts';
 import type { CanaryMonitor } from '../retrieval/canary-monitor.ts';
+import type { Retrieval } from '../retrieval/retrieval.ts';
+import { PlimsollError } from '../spec/errors.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
 import type { RecordStore } from '../spec/records.ts';
 import { actorOf } from './actor.ts';
+import type { LoadedProject } from './load-project.ts';
 import type { UserHash } from './user-hash.ts';
 
 /** The operator's part about canaries. */
 export function canaryOperator(parts: {
 	readonly canaries: CanaryMonitor;
+	readonly retrieval: Pick<Retrieval, 'suggestCanaries'>;
+	/** With what collections are held to now. */
+	readonly project: () => Pick<LoadedProject, 'canaries'>;
 	readonly health: HealthRecords;
 	readonly records: RecordStore;
 	readonly users: UserHash;
 	readonly clock: Clock;
 }) {
-	const { canaries, health, records, users, clock } = parts;
+	const { canaries, retrieval, project, health, records, users, clock } = parts;
 	return {
 		collectionHealth: () => canaries.health(),
 		runCanaries: (collection, options) => canaries.run(collection, options),
@@ -29,6 +35,14 @@ export function canaryOperator(parts: {
 				detail: { generation: run.generation, recall: run.recall.value },
 			});
 			return run;
+		},
+		async suggestCanaries(collection, ask) {
+			const set = project().canaries.get(collection);
+			if (set === undefined) {
+				const message = `No collection is named "${collection.slice(0, 100)}".`;
+				throw new PlimsollError('collection_not_found', message, { param: 'collection' });
+			}
+			return retrieval.suggestCanaries({ ...ask, set });
 		},
 		listCanaryRuns: (ask) => health.listCanaryRuns(ask),
 	} satisfies Partial<Operator>;

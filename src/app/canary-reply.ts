@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CANARY_RUN_KINDS } from '../spec/canaries.ts';
+import { CANARY_RUN_KINDS, SUGGESTION_METHODS, UNUSED_REASONS } from '../spec/canaries.ts';
 
 const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
@@ -44,3 +44,24 @@ const canaryHealth = z.object({
 export type CanaryHealthReply = z.output<typeof canaryHealth>;
 
 export const canariesReply = z.object({ collections: z.array(canaryHealth) });
+
+export const suggestionsReply = z.object({
+	collection: z.string(),
+	generation: z.string(),
+	seed: z.int(),
+	k: z.int(),
+	documents: z.int(),
+	cut_short: z.boolean(),
+	suggestions: z
+		.array(
+			z.object({
+				canary: z.object({ id: z.string(), query: z.string(), documents: z.array(z.string()), source: z.string() }),
+				title: z.string(),
+				method: z.enum(SUGGESTION_METHODS),
+				rank: z.int(),
+			}),
+		)
+		.readonly(),
+	unused: z.record(z.enum(UNUSED_REASONS), z.int()),
+});
+export type SuggestionsReply = z.output<typeof suggestionsReply>;

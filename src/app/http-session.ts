@@ -1,7 +1,9 @@
 import { readLines } from '../base/lines.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
+import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
+
 import { PlimsollError } from '../spec/errors.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
@@ -13,6 +15,8 @@ import {
 	canariesReply,
 	canaryRunReply,
 	canaryRunsReply,
+	type SuggestionsReply,
+	suggestionsReply,
 } from './canary-reply.ts';
 import { descriptionReply } from './description-reply.ts';
 import { type EmbedderReply, embedderReply, embeddersReply } from './embedder-reply.ts';
@@ -249,6 +253,12 @@ export class HttpSession implements Session {
 	acceptCanaries(collection: string): Promise<CanaryRunReply> {
 		const path = `/admin/collections/${encodeURIComponent(collection)}/canaries/accept`;
 		return this.#calls.json({ method: 'POST', path, waitMs: CANARY_MS }, canaryRunReply);
+	}
+
+	suggestCanaries(collection: string, { count, seed, signal }: SuggestionAsk): Promise<SuggestionsReply> {
+		const path = `/admin/collections/${encodeURIComponent(collection)}/canaries/suggest`;
+		const body = { count, seed };
+		return this.#calls.json({ method: 'POST', path, body, signal, waitMs: CANARY_MS }, suggestionsReply);
 	}
 
 	async canaries(): Promise<readonly CanaryHealthReply[]> {

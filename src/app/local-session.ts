@@ -5,7 +5,7 @@ import { keptAlive, systemClock } from '../base/clock.ts';
 import { createIds } from '../base/ids.ts';
 import { systemRandom } from '../base/random.ts';
 import { limitRow } from '../gateway/admin-routes.ts';
-import { healthRow, runRow } from '../gateway/canary-routes.ts';
+import { healthRow, runRow, suggestionsRow } from '../gateway/canary-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { embedderRow } from '../gateway/embedder-routes.ts';
 import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag-routes.ts';
@@ -17,7 +17,9 @@ import { searchResponse } from '../gateway/search-response.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
+import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
+
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
@@ -30,7 +32,7 @@ import { alertRow } from '../telemetry/alert-message.ts';
 import { AlertSink } from '../telemetry/alert-sink.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
 import { orderAlert } from './alert-operator.ts';
-import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
+import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
 import {
 	type AlertReply,
@@ -225,6 +227,10 @@ export class LocalSession implements Session {
 
 	async acceptCanaries(collection: string): Promise<CanaryRunReply> {
 		return runRow(await (await this.#open()).operator.acceptCanaries(collection, OWNER));
+	}
+
+	async suggestCanaries(collection: string, ask: SuggestionAsk): Promise<SuggestionsReply> {
+		return suggestionsRow(await (await this.#open()).operator.suggestCanaries(collection, ask));
 	}
 
 	/** What is known without a server: no check has been made. */

@@ -5,6 +5,7 @@ import type { IndexOperator } from '../gateway/index-operator.ts';
 import type { KeyView, Operator } from '../gateway/operator.ts';
 import { issuerKeyId } from '../identity/claims.ts';
 import type { CanaryMonitor } from '../retrieval/canary-monitor.ts';
+import type { Retrieval } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { type LimitedTenant, limitReport, organisationLimits, organisationReport } from '../runtime/limit-report.ts';
 import type { Runtime } from '../runtime/runtime.ts';
@@ -37,6 +38,7 @@ interface OperatorParts extends IdentityParts {
 	readonly metrics: Metrics;
 	readonly retrieval: {
 		readonly retriever: Retriever;
+		readonly suggestCanaries: Retrieval['suggestCanaries'];
 		readonly ingester: Ingester;
 		readonly index: IndexAdmin;
 		readonly desk: EmbedderDesk;

@@ -1,11 +1,13 @@
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
+import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
+
 import type { QuarantineState } from '../spec/quarantine.ts';
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { RequestTrace } from '../spec/trace.ts';
-import type { CanaryHealthReply, CanaryRunReply } from './canary-reply.ts';
+import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
 import type {
 	AdmissionReply,
@@ -137,6 +139,8 @@ export interface Session {
 	runCanaries(collection: string, signal: AbortSignal): Promise<CanaryRunReply>;
 	/** The same, and later runs are compared with it. */
 	acceptCanaries(collection: string): Promise<CanaryRunReply>;
+	/** Proposes canaries from the live index. Throws `collection_not_found`, `index_not_ready`. */
+	suggestCanaries(collection: string, ask: SuggestionAsk): Promise<SuggestionsReply>;
 	/** How collections stand with their canaries. */
 	canaries(): Promise<readonly CanaryHealthReply[]>;
 	/** Newest first. */

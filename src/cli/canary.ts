@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { CanaryRunReply } from '../app/canary-reply.ts';
 import type { Session } from '../app/session.ts';
+import { addCanarySuggest } from './canary-suggest.ts';
 import { EXIT } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { day } from './key-time.ts';
@@ -45,6 +46,7 @@ export function addCanary(program: Command, terminal: Terminal): void {
 		.action((collection: string, options: ServerOptions) => acceptOne(collection, options, terminal));
 	withJson(withServer(accept), 'the run as one JSON document');
 	example(accept, 'plimsoll canary accept docs');
+	addCanarySuggest(canary, terminal);
 	example(canary, 'plimsoll canary\nplimsoll canary history docs');
 }
 

@@ -1,8 +1,18 @@
 import { z } from 'zod';
-import { CANARY_RUN_KINDS, type CanaryRun, type CollectionHealth } from '../spec/canaries.ts';
+import { CANARY_RUN_KINDS, type CanaryRun, type CanarySuggestions, type CollectionHealth } from '../spec/canaries.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { checkBody } from './json-body.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
+
+/** How many canaries are suggested at once. */
+const SUGGESTIONS_MAX = 200;
+const COUNT = `expected a whole number from 1 to ${SUGGESTIONS_MAX}`;
+const SEED_MAX = 2 ** 32 - 1;
+const SEED = `expected a whole number from 0 to ${SEED_MAX}`;
+const SuggestBody = z.strictObject({
+	count: z.int(COUNT).min(1, COUNT).max(SUGGESTIONS_MAX, COUNT).default(20),
+	seed: z.int(SEED).min(0, SEED).max(SEED_MAX, SEED).default(0),
+});
 
 /** Queries with known answers: how indexes stand with them, and running them. */
 export const CANARY_ROUTES: readonly Route[] = [
@@ -50,6 +60,15 @@ export const CANARY_ROUTES: readonly Route[] = [
 				await exchange.parts.operator.acceptCanaries(pathParameter(exchange.request, 'collection'), callerOf(exchange)),
 			),
 	},
+	{
+		method: 'POST',
+		path: '/admin/collections/{collection}/canaries/suggest',
+		scope: 'admin',
+		traced: false,
+		summary: 'Proposes canaries from the documents of the live index, for a person to confirm; changes nothing.',
+		body: SuggestBody,
+		handle: suggest,
+	},
 ];
 
 const LIMIT = 'expected a whole number from 1 to 1000';
@@ -68,9 +87,33 @@ async function listRuns({ request, parts }: Exchange): Promise<unknown> {
 }
 
 async function run({ request, reply, parts }: Exchange): Promise<unknown> {
+	const signal = untilClosed(reply);
+	return runRow(await parts.operator.runCanaries(pathParameter(request, 'collection'), { signal }));
+}
+
+async function suggest({ request, reply, parts }: Exchange): Promise<unknown> {
+	const ask = { ...checkBody(SuggestBody, request.body ?? {}), signal: untilClosed(reply) };
+	return suggestionsRow(await parts.operator.suggestCanaries(pathParameter(request, 'collection'), ask));
+}
+
+function untilClosed(reply: Exchange['reply']): AbortSignal {
 	const left = new AbortController();
 	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
-	return runRow(await parts.operator.runCanaries(pathParameter(request, 'collection'), { signal: left.signal }));
+	return left.signal;
+}
+
+/** Suggestions as clients see them; `canary` is a line of canaries.jsonl. */
+export function suggestionsRow({ suggestions, isCutShort, ...rest }: CanarySuggestions) {
+	return {
+		...rest,
+		cut_short: isCutShort,
+		suggestions: suggestions.map(({ id, query, documentId, source, title, method, rank }) => ({
+			canary: { id, query, documents: [documentId], source },
+			title,
+			method,
+			rank,
+		})),
+	};
 }
 
 /** A run as clients see it. */

@@ -1,8 +1,9 @@
 import type { UpstreamStatus } from '../policy/breakers.ts';
 import type { LimitRow } from '../runtime/limit-report.ts';
 import type { AlertRecord } from '../spec/alerts.ts';
-import type { CanaryRun, CanaryRunKind, CollectionHealth } from '../spec/canaries.ts';
+import type { CanaryRun, CanaryRunKind, CanarySuggestions, CollectionHealth, SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
+
 import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { FlagValue } from '../spec/flags.ts';
 import type { KeyStoreHealth } from '../spec/idempotency.ts';
@@ -116,6 +117,8 @@ export interface Operator {
 	): Promise<CanaryRun>;
 	/** The same, and takes its outcomes as what later runs are compared with. */
 	acceptCanaries(collection: string, by: Caller): Promise<CanaryRun>;
+	/** Proposes canaries from the live index. Throws `collection_not_found`, `index_not_ready`. */
+	suggestCanaries(collection: string, ask: SuggestionAsk): Promise<CanarySuggestions>;
 	/** Newest first. */
 	listCanaryRuns(ask: {
 		readonly collection: string | null;

@@ -3,9 +3,11 @@ import type { Clock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import type { Random } from '../base/random.ts';
 import type { Canary } from '../contracts/canary.ts';
+import type { CanarySet } from '../contracts/canary-set.ts';
 import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
+import type { CanarySuggestions, SuggestionAsk } from '../spec/canaries.ts';
 import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
@@ -13,6 +15,7 @@ import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import { approximateRecall } from './approximate-recall.ts';
+import { suggestCanaries } from './canary-suggest.ts';
 import { Catalogue } from './catalogue.ts';
 import { BASIC_CHECKS, rolledBackCheck } from './checks.ts';
 import { CollectionQueue } from './collection-queue.ts';
@@ -69,6 +72,8 @@ export interface Retrieval {
 		canaries: readonly Canary[],
 		signal: AbortSignal,
 	) => Promise<number | null>;
+	/** See `canary-suggest.ts`. */
+	readonly suggestCanaries: (ask: SuggestionAsk & { readonly set: CanarySet }) => Promise<CanarySuggestions>;
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
 	readonly index: IndexAdmin;
@@ -117,8 +122,10 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		await catalogue.update(config.collections);
 		watch.update();
 	};
+	const retriever = createRetriever({ catalogue, queries, clock, rerankers: options.rerankers });
 	return {
-		retriever: createRetriever({ catalogue, queries, clock, rerankers: options.rerankers }),
+		retriever,
+		suggestCanaries: (ask) => suggestCanaries({ catalogue, retriever, clock }, ask),
 		ingester,
 		index,
 		embedders,

@@ -185,7 +185,8 @@ class Examiner {
 	}
 }
 
-function liveIndex({ config, index, problem }: CollectionState): LiveIndex {
+/** Throws PlimsollError `index_not_ready` where nothing is live. */
+export function liveIndex({ config, index, problem }: CollectionState): LiveIndex {
 	if (index) return index;
 	if (problem) throw problem;
 	throw new PlimsollError(

@@ -84,3 +84,44 @@ export interface CollectionHealth {
 	readonly why: string | null;
 	readonly lastRun: CanaryRun | null;
 }
+
+/** How the query of a suggestion was made: from the headings above a chunk, or from the rare words of a sentence. */
+export const SUGGESTION_METHODS = ['headings', 'words'] as const;
+export type SuggestionMethod = (typeof SUGGESTION_METHODS)[number];
+
+/** Why a document that was looked at came to no suggestion. */
+export const UNUSED_REASONS = ['covered', 'no_text', 'trivial', 'repeated', 'not_found', 'ambiguous'] as const;
+export type UnusedReason = (typeof UNUSED_REASONS)[number];
+
+/** A query that a document of the live generation answers, for a person to confirm. */
+export interface CanarySuggestion {
+	readonly id: string;
+	readonly query: string;
+	readonly documentId: string;
+	readonly source: string;
+	readonly title: string;
+	readonly method: SuggestionMethod;
+	/** Where its document stands in the search for it. */
+	readonly rank: number;
+}
+
+export interface CanarySuggestions {
+	readonly collection: string;
+	readonly generation: string;
+	readonly seed: number;
+	/** Among how many chunks each document was found. */
+	readonly k: number;
+	/** Documents that were looked at: suggestions and unused together. */
+	readonly documents: number;
+	/** Whether the time was up before there were enough. */
+	readonly isCutShort: boolean;
+	readonly suggestions: readonly CanarySuggestion[];
+	readonly unused: Readonly<Record<UnusedReason, number>>;
+}
+
+export interface SuggestionAsk {
+	readonly count: number;
+	/** The same seed on the same generation with the same canaries suggests the same. */
+	readonly seed: number;
+	readonly signal: AbortSignal;
+}

@@ -78,6 +78,11 @@ export interface IndexReader {
 	vector(vector: Float32Array, ask: LegRequest & { readonly exact: boolean }): Promise<Candidate[]>;
 	/** The passages behind rows, by chunk id. */
 	passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>>;
+	/** The passages of documents, as far as they are among the first `chunks` of theirs; in no order. */
+	openings(
+		documents: readonly DocumentRef[],
+		ask: { readonly chunks: number; readonly timeoutMs: number },
+	): Promise<Passage[]>;
 	/** Every document once, in no order. */
 	documents(): AsyncIterable<IndexedDocument>;
 	/** Every chunk once, in no order. */

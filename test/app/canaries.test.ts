@@ -22,15 +22,30 @@ it('a server is ready once known answers are found, refuses a generation that lo
 	const server = await serve({ dir, port: 0 }, { log: pino({ level: 'silent' }), events: EVENTS });
 	onTestFinished(() => server.stop());
 	await server.firstIngest;
-	const call = async (path: string, method = 'GET') => {
-		const headers = { authorization: `Bearer ${server.developmentKey.secret}` };
-		const response = await fetch(server.url + path, { method, headers });
+	const call = async (path: string, method = 'GET', body?: object) => {
+		const headers = {
+			authorization: `Bearer ${server.developmentKey.secret}`,
+			...(body && { 'content-type': 'application/json' }),
+		};
+		const response = await fetch(server.url + path, { method, headers, body: body ? JSON.stringify(body) : null });
 		return { status: response.status, body: JSON.parse(await response.text()) };
 	};
 	expect(await call('/readyz')).toMatchObject({ status: 200, body: { status: 'ready', collections: [] } });
 	expect((await call('/admin/canaries')).body.collections).toMatchObject([
 		{ collection: 'docs', status: 'passing', required: true, last_run: { kind: 'start', verdict: 'passed' } },
 	]);
+
+	// Every document has its canary: there is nothing to suggest.
+	const suggest = '/admin/collections/docs/canaries/suggest';
+	expect(await call(suggest, 'POST')).toMatchObject({
+		status: 200,
+		body: { collection: 'docs', seed: 0, documents: 5, cut_short: false, suggestions: [], unused: { covered: 5 } },
+	});
+	expect((await call(suggest, 'POST', { count: 0 })).body.error).toMatchObject({
+		code: 'request_invalid',
+		param: 'count',
+	});
+	expect((await call(suggest.replace('docs', 'none'), 'POST', {})).body.error.code).toBe('collection_not_found');
 
 	// Most documents lose what they said: the new generation is refused, and the old one serves on.
 	for (const word of WORDS.slice(1))

@@ -148,6 +148,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 	'GET /admin/canaries/runs': admin,
 	'POST /admin/collections/{collection}/canaries/run': { ...admin, path: { collection: () => 'docs' } },
 	'POST /admin/collections/{collection}/canaries/accept': { ...admin, path: { collection: () => 'docs' } },
+	'POST /admin/collections/{collection}/canaries/suggest': { ...admin, path: docs, body: () => ({}) },
 	'GET /admin/flags': admin,
 	'POST /admin/flags/{flag}/explain': { ...admin, path: { flag: () => 'any' }, body: () => ({}) },
 	'POST /admin/session': {

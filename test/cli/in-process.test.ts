@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createProject } from '../../src/app/new-project.ts';
+import { parseCanaries } from '../../src/contracts/canary.ts';
 import { json, jsonLines, plimsoll, startPlimsoll } from '../support/cli-process.ts';
 
 let cwd = '';
@@ -55,6 +56,25 @@ describe('without a server, commands open the project themselves', () => {
 			collection: 'docs',
 			report: { promoted: true, sources: [{ seen: 2, new: 2, failed: [] }] },
 		});
+	});
+
+	test('canaries are suggested into a file that is never overwritten, and only added to', async () => {
+		const ask = ['canary', 'suggest', 'docs', '--out', 'suggested.jsonl'];
+		const made = await plimsoll(ask, { cwd });
+		expect(made).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('To accept them') });
+		const file = join(cwd, 'suggested.jsonl');
+		const text = await readFile(file, 'utf8');
+		const { value, problems } = parseCanaries({ file, text }, null);
+		expect(problems).toEqual([]);
+		const refused = await plimsoll(ask, { cwd });
+		expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining('--append') });
+		const again = json(await plimsoll([...ask, '--append', '--json'], { cwd }));
+		expect(again).toMatchObject({ suggestions: [], file: null });
+		const [first = ''] = text.trimEnd().split('\n');
+		await writeFile(file, first.replace(/"id":"[^"]*"/, '"id":"mine"').replace(/"query":"/, '"query":"by hand '));
+		await plimsoll([...ask, '--append'], { cwd });
+		expect((await readFile(file, 'utf8')).split('\n')).toHaveLength((value?.length ?? 0) + 2);
+		await rm(file);
 	});
 
 	test('a second ingestion finds everything unchanged', async () => {

@@ -100,6 +100,13 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 				const { _own, ...fields } = stored;
 				expect(passages.get(passage.chunkId)).toEqual({ ...passage, fields });
 			}
+			const opening = await reader.openings([{ source: 'manual', documentId: "b'/☂" }], {
+				chunks: 1,
+				timeoutMs: 5_000,
+			});
+			expect(opening).toEqual([passages.get("b'/☂#0")]);
+			expect(await reader.openings([], { chunks: 1, timeoutMs: 5_000 })).toEqual([]);
+			expect(await reader.openings(rows, { chunks: 0, timeoutMs: 5_000 })).toEqual([]);
 			expect((await all(reader.documents())).map(({ documentId }) => documentId).sort()).toEqual(['a', "b'/☂"]);
 			const summaries = await all(reader.summaries());
 			const told = rows.map(({ source, documentId, contentHash, ordinal, tokens, fields }) => {

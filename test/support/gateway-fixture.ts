@@ -71,6 +71,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		collectionHealth: () => [],
 		runCanaries: () => Promise.reject(new Error('no canary')),
 		acceptCanaries: () => Promise.reject(new Error('no canary')),
+		suggestCanaries: () => Promise.reject(new Error('no canary')),
 		listCanaryRuns: async () => [],
 		flags: () => [],
 		explainFlag: () => Promise.reject(new Error('no flag')),

@@ -3,6 +3,7 @@ import type { Table as ArrowTable } from 'apache-arrow';
 import type {
 	Candidate,
 	ChunkSummary,
+	DocumentRef,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -12,7 +13,7 @@ import type {
 import type { Passage } from '../../spec/retrieval.ts';
 import { INDEX_CACHE_BYTES } from './cache.ts';
 import { documentsOf, summariesOf } from './documents.ts';
-import { predicate } from './predicate.ts';
+import { documentsPredicate, predicate } from './predicate.ts';
 import { flagColumns, passageColumns, toPassage } from './rows.ts';
 
 /** A large table's vectors lie in about √chunks partitions; one in so many of them is looked at. A table without partitions is scanned whole. */
@@ -83,6 +84,16 @@ export class LanceReader implements IndexReader {
 		const ids = rows.map((row) => BigInt(row));
 		const found = await this.#table.takeRowIds(ids).select(this.#columns).toArray({ timeoutMs });
 		return new Map(found.map((row) => toPassage(row, this.#flags)).map((passage) => [passage.chunkId, passage]));
+	}
+
+	async openings(
+		documents: readonly DocumentRef[],
+		{ chunks, timeoutMs }: { chunks: number; timeoutMs: number },
+	): Promise<Passage[]> {
+		if (documents.length === 0) return [];
+		const where = `(${documentsPredicate(documents)}) AND ordinal < ${chunks}`;
+		const found = await this.#table.query().where(where).select(this.#columns).toArray({ timeoutMs });
+		return found.map((row) => toPassage(row, this.#flags));
 	}
 
 	documents(): AsyncIterable<IndexedDocument> {

@@ -1,6 +1,7 @@
 import type {
 	Candidate,
 	ChunkSummary,
+	DocumentRef,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -11,7 +12,7 @@ import type { Passage } from '../../spec/retrieval.ts';
 import type { Database, Row } from './database.ts';
 import { allRows, documentsStatement, summariesStatement } from './documents.ts';
 import { Parameters, predicate } from './predicate.ts';
-import { asVector, PASSAGE_COLUMNS, toDocument, toPassage, toSummary } from './rows.ts';
+import { asVector, documentKey, PASSAGE_COLUMNS, toDocument, toPassage, toSummary } from './rows.ts';
 import { storable } from './storable.ts';
 import { alive, type StoredTable, storedTable } from './tables.ts';
 
@@ -100,6 +101,20 @@ export class PostgresReader implements IndexReader {
 			timeoutMs,
 		);
 		return new Map(found.map((row) => toPassage(row, columns)).map((passage) => [passage.chunkId, passage]));
+	}
+
+	async openings(
+		documents: readonly DocumentRef[],
+		{ chunks, timeoutMs }: { chunks: number; timeoutMs: number },
+	): Promise<Passage[]> {
+		const { columns, rows: table } = this.#table;
+		const found = await this.#database.query(
+			`SELECT ${PASSAGE_COLUMNS}${columns.names} FROM ${table}
+			WHERE document_key = ANY($1::text[]) AND ordinal < $2 AND ${alive('$3')}`,
+			[documents.map(documentKey), chunks, this.place.version],
+			timeoutMs,
+		);
+		return found.map((row) => toPassage(row, columns));
 	}
 
 	async *documents(): AsyncGenerator<IndexedDocument> {
