@@ -93,7 +93,7 @@ describe('without a server, commands open the project themselves', () => {
 		expect(listed.stdout).toMatch(/promoted {2}docs-g1-\S+ {2}by process: run run_/);
 		const verified = await plimsoll(['index', 'verify', 'docs', 'g1', '--json'], { cwd });
 		expect(verified.code).toBe(0);
-		const checks = [{ check: 'damage' }, { check: 'identity' }, { check: 'conservation' }];
+		const checks = ['damage', 'identity', 'conservation', 'statistics'].map((check) => ({ check }));
 		expect(json(verified)).toMatchObject({ passed: true, checks });
 		const back = await plimsoll(['index', 'rollback', 'docs', '--why', 'x'], { cwd });
 		expect(back).toMatchObject({ code: 1, stderr: expect.stringContaining('no earlier generation') });
