@@ -27,14 +27,17 @@ collections:
 	const runtime = await createRuntime({ dir, env: { MOCK_KEY: 'k' } });
 	onTestFinished(() => runtime.close());
 	await runtime.ingest('docs');
+	// A vector of a question asked before is remembered: after the stall another one is asked.
+	let question = 'Where is the load line mark painted?';
 	const ask = async () => {
-		const answer = await runtime.ask('ask', { question: 'Where is the load line mark painted?' });
+		const answer = await runtime.ask('ask', { question });
 		await expect.poll(() => runtime.trace(answer.requestId), { timeout: 30_000 }).not.toBeNull();
 		const trace = await runtime.trace(answer.requestId);
 		return { answer, detail: trace?.steps.find(({ stage }) => stage === 'retrieve')?.detail, trace };
 	};
 	const stall = () => {
 		plan = { fault: 'silent' };
+		question = 'Where on the hull is the load line mark painted?';
 	};
 	return { ask, stall, double };
 }
