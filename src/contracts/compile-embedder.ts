@@ -1,6 +1,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
-import { bedrockUrl, signingOf, vertexHost, withoutSlash } from './compile-upstream.ts';
+import { cloudFamilyOf } from './cloud-family.ts';
+import { bedrockUrl, vertexHost, withoutSlash } from './compile-upstream.ts';
 import type { EmbedderConfig, HostedEmbedderConfig } from './embedder.ts';
 import { embedderPreset } from './embedder-presets.ts';
 import type { RawEmbedder } from './embedder-schema.ts';
@@ -55,14 +56,9 @@ function familyOf(raw: RawHosted) {
 		case 'openai-compatible':
 			return { family: raw.family, wire: embedderPreset(raw.preset).wire };
 		case 'vertex':
-			return { family: raw.family, project: raw.project, region: raw.region, credentials: raw.credentials };
 		case 'bedrock':
-			return { family: raw.family, region: raw.region, signing: signingOf(raw) };
-		case 'ai-sdk': {
-			const optionsName = raw.options_name ?? raw.package.slice(raw.package.lastIndexOf('/') + 1);
-			const { factory, settings } = raw;
-			return { family: raw.family, package: raw.package, factory, optionsName, settings };
-		}
+		case 'ai-sdk':
+			return cloudFamilyOf(raw);
 		default:
 			return { family: raw.family };
 	}

@@ -1,3 +1,4 @@
+import { cloudFamilyOf } from './cloud-family.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
 import { NO_PRESET, PRESETS, type Preset } from './presets.ts';
 import { listedPrice, type PriceList, priceOf } from './price.ts';
@@ -155,27 +156,12 @@ function familyOf(raw: RawUpstream) {
 		case 'openai-compatible':
 			return { family: raw.family, wire: wireOf(raw) };
 		case 'vertex':
-			return { family: raw.family, project: raw.project, region: raw.region, credentials: raw.credentials };
 		case 'bedrock':
-			return { family: raw.family, region: raw.region, signing: signingOf(raw) };
-		case 'ai-sdk': {
-			const optionsName = raw.options_name ?? raw.package.slice(raw.package.lastIndexOf('/') + 1);
-			const { factory, settings } = raw;
-			return { family: raw.family, package: raw.package, factory, optionsName, settings };
-		}
+		case 'ai-sdk':
+			return cloudFamilyOf(raw);
 		default:
 			return { family: raw.family };
 	}
-}
-
-/** Null: no access key signs its requests. */
-export function signingOf(raw: {
-	access_key_id: string | null;
-	secret_access_key: string | null;
-	session_token: string | null;
-}) {
-	const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = raw;
-	return accessKeyId === null || secretAccessKey === null ? null : { accessKeyId, secretAccessKey, sessionToken };
 }
 
 function wireOf(raw: Extract<RawUpstream, { family: 'openai-compatible' }>): OpenAiWire {

@@ -3,7 +3,7 @@ import { EMBEDDER_PRESET_NAMES } from './embedder-presets.ts';
 import { integer, MILLISECONDS, SECRET_EXPECTED, TOKENS, text } from './fields.ts';
 import { usdToMicros } from './money.ts';
 import { breaker } from './storm-schema.ts';
-import { apiKey, baseUrl, cloudSecret, PACKAGE, providerOptions, region } from './upstream-schema.ts';
+import { apiKey, baseUrl, cloudSecret, providerOptions, region, sdkPackage } from './upstream-schema.ts';
 
 /** Under the name that a client knows, an embedder stands in for a provider's model. */
 const aliases = z
@@ -226,30 +226,7 @@ const aiSdk = z.strictObject({
 	family: z.literal('ai-sdk').meta({
 		description: 'Any other provider through its AI SDK package (embedding model specification v4), which you install.',
 	}),
-	package: z
-		.string()
-		.max(200)
-		.regex(PACKAGE)
-		.meta({
-			description: 'The package.',
-			'x-expected': 'the name of a package, such as @ai-sdk/mistral',
-			examples: ['@ai-sdk/mistral'],
-		}),
-	factory: text(1, 100, { description: 'The export that makes the provider, such as `createMistral`.' })
-		.meta({ 'x-default': 'the only export whose name begins with `create`' })
-		.nullable()
-		.default(null),
-	options_name: text(1, 100, { description: 'Under which name the package reads `provider_options`.' })
-		.meta({ 'x-default': 'the last part of the package’s name' })
-		.nullable()
-		.default(null),
-	settings: z
-		.record(z.string().min(1).max(100), z.unknown())
-		.meta({
-			description: 'More settings for the factory, as its documentation names them. No secrets.',
-			'x-expected': 'a mapping of settings',
-		})
-		.default({}),
+	...sdkPackage,
 	base_url: baseUrl.meta({ 'x-default': 'as the package has it', examples: [] }).optional(),
 	api_key: cloudSecret('The provider’s key.').meta({ examples: [{ env: 'MISTRAL_API_KEY' }] }),
 	...hosted({ model: 'mistral-embed' }),

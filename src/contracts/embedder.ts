@@ -1,5 +1,6 @@
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import type { BreakerSettings } from './breaker-settings.ts';
+import type { CloudFamily } from './cloud-family.ts';
 
 interface EmbedderBase {
 	readonly name: string;
@@ -71,28 +72,7 @@ export type HostedEmbedderConfig = EmbedderBase &
 	} & (
 		| { readonly family: 'openai-compatible'; readonly wire: EmbeddingWire }
 		| { readonly family: 'cohere' | 'google' }
-		| {
-				readonly family: 'vertex';
-				readonly project: string | null;
-				readonly region: string;
-				readonly credentials: string | null;
-		  }
-		| {
-				readonly family: 'bedrock';
-				readonly region: string;
-				readonly signing: {
-					readonly accessKeyId: string;
-					readonly secretAccessKey: string;
-					readonly sessionToken: string | null;
-				} | null;
-		  }
-		| {
-				readonly family: 'ai-sdk';
-				readonly package: string;
-				readonly factory: string | null;
-				readonly optionsName: string;
-				readonly settings: Readonly<Record<string, unknown>>;
-		  }
+		| CloudFamily
 	);
 
 export type EmbedderConfig =

@@ -4,6 +4,7 @@ import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
 import type { AlertConfig } from './alert-config.ts';
 import type { BreakerSettings } from './breaker-settings.ts';
+import type { CloudFamily } from './cloud-family.ts';
 import type { CollectionConfig } from './collection.ts';
 import type { EmbedderConfig } from './embedder.ts';
 import type { FlagDefinition } from './flag.ts';
@@ -230,33 +231,7 @@ export type UpstreamConfig = UpstreamBase &
 		| { readonly family: 'openai-compatible'; readonly wire: OpenAiWire }
 		| { readonly family: 'extractive' }
 		| { readonly family: 'anthropic' | 'google' | 'cohere' }
-		| {
-				readonly family: 'vertex';
-				/** Null with a key, which belongs to a project. */
-				readonly project: string | null;
-				readonly region: string;
-				/** The JSON of a service account's key; null: a key, or the machine's own account. Never printed or hashed. */
-				readonly credentials: string | null;
-		  }
-		| {
-				readonly family: 'bedrock';
-				readonly region: string;
-				/** Null where a key is enough. Never printed or hashed. */
-				readonly signing: {
-					readonly accessKeyId: string;
-					readonly secretAccessKey: string;
-					readonly sessionToken: string | null;
-				} | null;
-		  }
-		| {
-				readonly family: 'ai-sdk';
-				readonly package: string;
-				/** The export that makes a provider; null: the only one whose name begins with `create`. */
-				readonly factory: string | null;
-				/** Under which the package reads a call's own options. */
-				readonly optionsName: string;
-				readonly settings: Readonly<Record<string, unknown>>;
-		  }
+		| CloudFamily
 	);
 
 /** What of a project says which flags there are. */

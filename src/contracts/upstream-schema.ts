@@ -256,13 +256,10 @@ const bedrock = z.strictObject({
 	...behind,
 });
 
-export const PACKAGE = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
+const PACKAGE = /^(?:@[a-z0-9][a-z0-9._-]*\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/;
 
-const aiSdk = z.strictObject({
-	family: z.literal('ai-sdk').meta({
-		description: 'Any other provider through its AI SDK package (language model specification v4), which you install.',
-	}),
-	optional,
+/** Which AI SDK package makes a provider, of models or of embeddings. */
+export const sdkPackage = {
 	package: z
 		.string()
 		.max(200)
@@ -287,6 +284,14 @@ const aiSdk = z.strictObject({
 			'x-expected': 'a mapping of settings',
 		})
 		.default({}),
+};
+
+const aiSdk = z.strictObject({
+	family: z.literal('ai-sdk').meta({
+		description: 'Any other provider through its AI SDK package (language model specification v4), which you install.',
+	}),
+	optional,
+	...sdkPackage,
 	base_url: baseUrl.meta({ 'x-default': 'as the package has it', examples: [] }).optional(),
 	model: modelName('mistral-large-latest'),
 	api_key: cloudSecret('The provider’s key.').meta({ examples: [{ env: 'MISTRAL_API_KEY' }] }),
