@@ -53,7 +53,8 @@ export function headingQuery(passages: readonly Passage[]): MadeQuery | null {
 	const words = wordsOf(about);
 	const telling = words.filter((word) => TELLING.test(word));
 	if (telling.length < HEADING_WORDS_MIN || about.length > HEADING_CHARS_MAX) return null;
-	return { query: `What about ${about.replace(/\s+/gu, ' ')}?`, words, method: 'headings' };
+	const asked = about.replace(/\s+/gu, ' ').trim();
+	return { query: asked.endsWith('?') ? asked : `What about ${asked}?`, words, method: 'headings' };
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import { nearest } from '../base/nearest.ts';
-import { embeddingCost } from '../policy/cost.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { AuditEntry } from '../spec/audit.ts';
 import { PlimsollError } from '../spec/errors.ts';
@@ -11,6 +10,7 @@ import type { RecordStore } from '../spec/records.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { CollectionQueue } from './collection-queue.ts';
 import type { EmbedderPool } from './embedding/embedder-pool.ts';
+import { ESTIMATE_RUNS, embeddingEstimate } from './embedding/embedding-estimate.ts';
 import type { EmbeddingSpaces } from './embedding/spaces.ts';
 import { diffGenerations } from './generation-diff.ts';
 import type { GenerationVerifier } from './generation-verifier.ts';
@@ -109,23 +109,18 @@ export class IndexKeeper implements IndexAdmin {
 	async estimate(collection: string): Promise<RebuildEstimate> {
 		const { catalogue, embedders, records } = this.#parts;
 		const { config, index } = catalogue.state(collection);
-		const runs = await records.listRuns(collection, 100);
-		const sources = runs.flatMap(({ report }) => report?.sources ?? []).filter(({ chunks }) => chunks > 0);
-		const written = sum(sources, ({ chunks }) => chunks);
-		const { documents, chunks } = index?.manifest ?? { documents: 0, chunks: 0 };
-		const perChunk = (of: number) => (written === 0 ? null : (of / written) * chunks);
-		const tokens = perChunk(sum(sources, (source) => source.tokens));
-		const { embedder } = config;
-		const cost = (of: number) =>
-			embedder === null ? 0 : embeddingCost(Math.ceil(of), 'estimated', embedders.priceOf(embedder)).micros;
+		const { embedder: name } = config;
+		const embedder = name === null ? null : await embedders.get(name).catch(() => null);
+		const runs = await records.listRuns(collection, ESTIMATE_RUNS);
+		const estimate = index && embeddingEstimate(index.manifest, { runs, embedder });
 		return {
 			collection,
-			documents,
-			chunks,
-			tokens: tokens === null ? null : Math.round(tokens),
-			seconds: perChunk(sum(sources, (source) => source.seconds)),
-			costMicros: tokens === null ? null : cost(tokens),
-			priceUnknown: embedder !== null && embedders.priceOf(embedder) === null,
+			documents: index?.manifest.documents ?? 0,
+			chunks: index?.manifest.chunks ?? 0,
+			tokens: estimate?.tokens ?? null,
+			seconds: estimate?.seconds ?? null,
+			costMicros: estimate?.costMicros ?? null,
+			priceUnknown: name !== null && embedders.priceOf(name) === null,
 		};
 	}
 
@@ -194,8 +189,4 @@ function notSealed({ collection, generation, state, removedAt }: GenerationRecor
 	return new PlimsollError('generation_refused', `${generation} of ${collection} cannot be used: ${why}.`, {
 		param: 'generation',
 	});
-}
-
-function sum<T>(items: readonly T[], number: (item: T) => number): number {
-	return items.reduce((total, item) => total + number(item), 0);
 }

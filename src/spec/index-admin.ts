@@ -33,10 +33,11 @@ export interface RebuildEstimate {
 	readonly collection: string;
 	readonly documents: number;
 	readonly chunks: number;
-	/** Null: no run is known that wrote anything. */
+	/** Null: nothing is live. */
 	readonly tokens: number | null;
+	/** Null: neither an embedder's nor a run's rate is known. */
 	readonly seconds: number | null;
-	/** Micro-dollars for the embedder; 0 without one that charges, null when the tokens are not known. */
+	/** At most, micro-dollars for the embedder; 0 without one that charges, null when nothing is live. */
 	readonly costMicros: number | null;
 	/** Whether the embedder's price is unknown. */
 	readonly priceUnknown: boolean;

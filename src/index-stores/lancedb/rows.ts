@@ -19,6 +19,7 @@ import {
 import { z } from 'zod';
 import type { IndexRow, TableShape } from '../../spec/index-store.ts';
 import type { FieldType, FieldValue, Passage } from '../../spec/retrieval.ts';
+import { passageOf, passageRow } from '../passage-row.ts';
 
 const TEXT = ['chunk_id', 'source', 'document_id', 'content_hash', 'title', 'heading_path', 'body'] as const;
 const NUMBERS = ['text_at', 'start', 'end', 'ordinal', 'tokens'] as const;
@@ -115,21 +116,8 @@ function vectorColumn(rows: readonly IndexRow[], dimensions: number): Vector {
 	return new ArrowVector([makeData({ type: vectorType(dimensions), length: rows.length, nullCount: 0, child })]);
 }
 
-const passageSchema = z.looseObject({
-	chunk_id: z.string(),
-	source: z.string(),
-	document_id: z.string(),
-	title: z.string(),
-	heading_path: z.string(),
-	body: z.string(),
-	text_at: z.number(),
-	start: z.number(),
-	end: z.number(),
-	ordinal: z.number(),
-	tokens: z.number(),
-});
+const passageSchema = passageRow.extend({ start: z.number(), end: z.number() });
 
-const pathSchema = z.array(z.string());
 function isIterable(value: unknown): value is Iterable<unknown> {
 	return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
@@ -142,19 +130,7 @@ const valueSchema = z.preprocess(
 /** A stored row as a passage. Throws when the table holds something else. */
 export function toPassage(stored: unknown, flags: ReadonlySet<string>): Passage {
 	const row = passageSchema.parse(stored);
-	return {
-		chunkId: row.chunk_id,
-		documentId: row.document_id,
-		source: row.source,
-		title: row.title,
-		headingPath: pathSchema.parse(JSON.parse(row.heading_path)),
-		text: row.body.slice(row.text_at),
-		start: row.start,
-		end: row.end,
-		ordinal: row.ordinal,
-		tokens: row.tokens,
-		fields: fieldsOf(row, flags),
-	};
+	return passageOf(row, { start: row.start, end: row.end, fields: fieldsOf(row, flags) });
 }
 
 /** The fields of a stored row. */

@@ -6,9 +6,9 @@ import type { RecordStore } from '../../spec/records.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { Manifest } from '../manifest.ts';
 import type { EmbedderPool } from './embedder-pool.ts';
+import { type EmbeddingEstimate, ESTIMATE_RUNS, embeddingEstimate } from './embedding-estimate.ts';
 import { sameSpace } from './embedding-space.ts';
 import type { Measurements } from './measurements.ts';
-import { type RebuildEstimate, rebuildEstimate } from './rebuild-estimate.ts';
 import type { SpaceWatch, WatchedIndex } from './space-watch.ts';
 
 interface DeskParts {
@@ -19,9 +19,6 @@ interface DeskParts {
 	/** Given once it is made: it needs to know the indexes. */
 	readonly watch: () => SpaceWatch;
 }
-
-/** Runs that an estimate goes by. */
-const RUNS = 50;
 
 /** Which embedder serves which index, and whether the one still fits the other. */
 export class Desk implements EmbedderDesk {
@@ -74,11 +71,11 @@ export class Desk implements EmbedderDesk {
 		});
 	}
 
-	async #estimate(manifest: Manifest): Promise<RebuildEstimate> {
+	async #estimate(manifest: Manifest): Promise<EmbeddingEstimate> {
 		const { records, pool, catalogue } = this.#parts;
 		const { embedder: name } = catalogue.state(manifest.collection).config;
 		const embedder = name === null ? null : await pool.get(name).catch(() => null);
-		return rebuildEstimate(manifest, { runs: await records.listRuns(manifest.collection, RUNS), embedder });
+		return embeddingEstimate(manifest, { runs: await records.listRuns(manifest.collection, ESTIMATE_RUNS), embedder });
 	}
 
 	async #view(config: EmbedderConfig): Promise<EmbedderView> {
@@ -140,7 +137,7 @@ function spaceWord(verdict: ReturnType<typeof sameSpace>): EmbedderIndexView['sp
 	return verdict.alias ? 'alias' : 'same';
 }
 
-function remedy(collection: string, { chunks, tokens, costMicros, seconds }: RebuildEstimate): string {
+function remedy(collection: string, { chunks, tokens, costMicros, seconds }: EmbeddingEstimate): string {
 	const cost = `$${(costMicros / 1_000_000).toFixed(costMicros < 1_000_000 ? 4 : 2)}`;
 	const time = seconds === null ? '' : `, in about ${Math.max(1, Math.ceil(seconds / 60))} min`;
 	return `plimsoll ingest ${collection} embeds its ${chunks} chunks anew: about ${tokens} tokens for at most ${cost}${time}; or put the embedder of before back.`;

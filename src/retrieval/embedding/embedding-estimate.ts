@@ -3,8 +3,11 @@ import type { RunRecord } from '../../spec/records.ts';
 import type { Manifest } from '../manifest.ts';
 import { HostedEmbedder } from './hosted-embedder.ts';
 
+/** Runs that an estimate goes by. */
+export const ESTIMATE_RUNS = 50;
+
 /** What it would take to embed a generation's chunks anew. */
-export interface RebuildEstimate {
+export interface EmbeddingEstimate {
 	readonly chunks: number;
 	/** By our count, from the tokens of the chunks that were written so far. */
 	readonly tokens: number;
@@ -15,10 +18,10 @@ export interface RebuildEstimate {
 }
 
 /** @param runs of the collection, the newest first. */
-export function rebuildEstimate(
+export function embeddingEstimate(
 	manifest: Manifest,
 	{ runs, embedder }: { runs: readonly RunRecord[]; embedder: Embedder | null },
-): RebuildEstimate {
+): EmbeddingEstimate {
 	const written = { chunks: 0, tokens: 0, seconds: 0 };
 	for (const { report } of runs) {
 		for (const source of report?.sources ?? []) {
