@@ -10,7 +10,6 @@ import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
 import { LanceStore } from '../index-stores/lancedb/store.ts';
-import { PostgresStore } from '../index-stores/postgres/store.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
 import { CanaryMonitor } from '../retrieval/canary-monitor.ts';
@@ -240,7 +239,7 @@ async function openRetrieval(
 	});
 	const made = createRetrieval({
 		config,
-		store: openIndexStore(config),
+		store: await openIndexStore(config),
 		dataDir: config.dataDir,
 		records,
 		clock,
@@ -260,8 +259,12 @@ async function openRetrieval(
 	return { retrieval, canaries };
 }
 
-function openIndexStore({ indexStore, dataDir }: ProjectConfig): IndexStore {
-	if (indexStore.kind === 'postgres') return new PostgresStore(indexStore);
+async function openIndexStore({ indexStore, dataDir }: ProjectConfig): Promise<IndexStore> {
+	if (indexStore.kind === 'postgres') {
+		// A start without it need not load its driver.
+		const { PostgresStore } = await import('../index-stores/postgres/store.ts');
+		return new PostgresStore(indexStore);
+	}
 	return new LanceStore(indexStore.storage ?? join(dataDir, INDEX_FOLDER));
 }
 

@@ -7,7 +7,6 @@ import { type DocumentText, plainText } from '../document-text.ts';
 import type { DocumentFormat, SourceDocument } from '../source-item.ts';
 import { readCsv } from './csv-table.ts';
 import { decodeText } from './decode.ts';
-import { readDocx } from './docx.ts';
 import { readHtml } from './html.ts';
 import { readMarkdown } from './markdown.ts';
 import { readPdf } from './pdf.ts';
@@ -40,7 +39,7 @@ export async function readDocument(document: SourceDocument, chunker: ChunkerCon
 /** Formats that are not text, each with its name in messages. */
 const BINARY: Partial<Record<DocumentFormat, { name: string; read: typeof readPdf }>> = {
 	pdf: { name: 'PDF', read: readPdf },
-	docx: { name: 'DOCX', read: readDocx },
+	docx: { name: 'DOCX', read: async (...document) => (await import('./docx.ts')).readDocx(...document) },
 };
 
 async function readText({ id, format, bytes, title, charset }: SourceDocument): Promise<DocumentText> {

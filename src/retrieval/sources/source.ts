@@ -4,7 +4,6 @@ import type { SourceAccess } from './access.ts';
 import { openCsv } from './csv.ts';
 import { openFolder } from './folder.ts';
 import { openJsonl } from './jsonl.ts';
-import { openPostgres } from './postgres.ts';
 import { openS3 } from './s3.ts';
 
 /** Lists a source. Throws PlimsollError `source_unusable` when it is missing or unreadable as a whole. */
@@ -16,8 +15,11 @@ export async function openSource(config: SourceConfig, access: SourceAccess, sig
 			return openJsonl(config, signal);
 		case 'csv':
 			return openCsv(config, signal);
-		case 'postgres':
+		case 'postgres': {
+			// Its driver takes a start longer than all other sources together.
+			const { openPostgres } = await import('./postgres.ts');
 			return openPostgres(config, access, signal);
+		}
 		case 's3':
 			return openS3(config, access, signal);
 	}
