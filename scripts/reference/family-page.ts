@@ -1,5 +1,7 @@
+import { IMAGE_LIMITS } from '../../src/contracts/image-limits.ts';
 import { type Continuation, PRESETS, type Preset } from '../../src/contracts/presets.ts';
-import { SDK_FAMILIES, type SdkFamily } from '../../src/models/ai-sdk/families.ts';
+import { SDK_FAMILIES, type SdkFamily, type SdkUpstream } from '../../src/models/ai-sdk/families.ts';
+import type { ImageLimits } from '../../src/spec/model.ts';
 import { cell, GENERATED } from './page.ts';
 
 /** docs/reference/model-families.md: what each family and each preset can do. */
@@ -16,6 +18,9 @@ export function familyPage(): string {
 		'## What they can do',
 		'',
 		...capabilityTable(),
+		'',
+		'What is known of a provider’s bounds on images is held against a request before it is sent, beside the project’s own',
+		'([`bare.images`](configuration.md)): the narrower of two holds.',
 		'',
 		'`openai-compatible` sends messages and parameters as they are and returns the endpoint’s own JSON, so that it can what the',
 		'endpoint can. A family whose package is not a part of Plimsoll says the command that installs it when it is missing.',
@@ -37,6 +42,10 @@ function capabilityTable(): string[] {
 	const yes = (value: boolean) => (value ? 'yes' : 'no');
 	const fact = (of: (facts: SdkFamily['facts']) => boolean) => (family: SdkFamily) =>
 		family.package === null ? 'as the package' : yes(of(family.facts));
+	const images = (title: string, of: (limits: ImageLimits) => string | null | 0) => {
+		const names = ['openai-compatible' as const, ...families.map(([name]) => name as SdkUpstream['family'])];
+		return `| ${[title, ...names.map((name) => cell(of(IMAGE_LIMITS[name]) || 'not known'))].join(' | ')} |`;
+	};
 	return [
 		`| | \`openai-compatible\` | ${families.map(([name]) => `\`${name}\``).join(' | ')} |`,
 		`|---|---|${families.map(() => '---|').join('')}`,
@@ -45,10 +54,13 @@ function capabilityTable(): string[] {
 		row('`response_format: json_schema`', 'as the preset', ({ facts }) => facts.jsonSchema),
 		row('`response_format: json_object`', 'as the endpoint', ({ rules }) => yes(rules.jsonObject)),
 		row('images in the request', 'as the endpoint', () => 'yes'),
-		row(
-			'images by their address',
-			'as the endpoint',
-			fact((facts) => facts.imageUrls),
+		images('images by their address', ({ addresses }) => (addresses === null ? null : yes(addresses))),
+		images('images in a request', ({ countMax }) => countMax && number(countMax)),
+		images('bytes of an image', ({ bytesMax }) => bytesMax && number(bytesMax)),
+		images('pixels of a side', ({ sidePxMax }) => sidePxMax && number(sidePxMax)),
+		images(
+			'kinds of images',
+			({ mediaTypes }) => mediaTypes?.map((type) => type.replace('image/', '')).join(', ') ?? null,
 		),
 		row('`parallel_tool_calls: false`', 'as the endpoint', ({ rules }) => yes(rules.oneToolCallAtATime !== null)),
 		row(
@@ -75,6 +87,10 @@ function capabilityTable(): string[] {
 			return `${own.name} ${own.version}${facts.isIncluded ? '' : ', to be installed'}`;
 		}),
 	];
+}
+
+function number(value: number): string {
+	return value.toLocaleString('en-US');
 }
 
 const CONTINUATIONS: Readonly<Record<Continuation, string>> = {

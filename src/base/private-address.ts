@@ -62,6 +62,11 @@ export function isMetadataHost(host: string): boolean {
 	return isIn(METADATA, host) || /^metadata(?:\.google\.internal|\.goog)?\.?$/i.test(host);
 }
 
+/** Whether a host names this machine, or is an address that is not of the public internet. Names are not looked up. */
+export function isPrivateHost(hostname: string): boolean {
+	return isPrivateAddress(hostname) || /^(?:.+\.)?localhost\.?$/i.test(hostname);
+}
+
 function isIn(list: BlockList, address: string): boolean {
 	const bare = address.replace(/^\[|\]$/g, '').replace(/%.*$/, '');
 	const version = isIP(bare);

@@ -16,6 +16,7 @@ import {
 import { type Environment, type Reference, resolveReferences, SECRET_FIELDS } from './environment.ts';
 import type { FlagFacts } from './flag.ts';
 import { deepFreeze, frozenMap } from './freeze.ts';
+import { imagesOf } from './images-schema.ts';
 import { indexStoreOf } from './index-store-schema.ts';
 import { issuerOf } from './issuer.ts';
 import { withPresets } from './presets.ts';
@@ -153,7 +154,11 @@ function settingsOf(dir: string, value: RawProject) {
 			unknown: value.prices.unknown,
 			ageDaysMax: value.prices.age_days_max,
 		},
-		bare: { deadlineMs: value.bare.deadline_ms, attemptsMax: value.bare.attempts_max },
+		bare: {
+			deadlineMs: value.bare.deadline_ms,
+			attemptsMax: value.bare.attempts_max,
+			images: imagesOf(value.bare.images),
+		},
 		retries: retriesOf(value.retries),
 		sharedState: {
 			redisUrl: value.shared_state.redis,

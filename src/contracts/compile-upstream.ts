@@ -1,5 +1,6 @@
 import { cloudFamilyOf } from './cloud-family.ts';
 import { type Reference, type Resolved, SECRET_FIELDS } from './environment.ts';
+import { IMAGE_LIMITS, isOwnServer } from './image-limits.ts';
 import { NO_PRESET, PRESETS, type Preset } from './presets.ts';
 import { listedPrice, type PriceList, priceOf } from './price.ts';
 import type { OpenAiWire, UpstreamConfig } from './project.ts';
@@ -103,6 +104,8 @@ function commonOf(name: string, raw: RawUpstream) {
 		schemaDialect: schemaDialectOf(raw),
 		continuesTurn: 'continues_assistant_turn' in raw && raw.continues_assistant_turn,
 		breaker: breakerOf(raw.breaker),
+		images: IMAGE_LIMITS[raw.family],
+		isOwnServer: isOwnServer(raw),
 	};
 }
 

@@ -1,4 +1,4 @@
-import { isMetadataHost, isPrivateAddress } from '../base/private-address.ts';
+import { isMetadataHost, isPrivateHost } from '../base/private-address.ts';
 import type { Problem } from '../spec/problem.ts';
 import { accessProblems } from './access-checks.ts';
 import { checkAdmission } from './admission-checks.ts';
@@ -160,10 +160,6 @@ function isVendor(raw: unknown): boolean {
 }
 
 const VENDORS: ReadonlySet<unknown> = new Set(['anthropic', 'google', 'vertex', 'bedrock', 'cohere']);
-
-function isPrivateHost(hostname: string): boolean {
-	return isPrivateAddress(hostname) || /^(?:.+\.)?localhost\.?$/i.test(hostname);
-}
 
 function redisProblems({ document, resolved }: Checking): Problem[] {
 	const path = ['shared_state', 'redis'];

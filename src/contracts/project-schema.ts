@@ -7,6 +7,7 @@ import { BYTES, integer, MILLISECONDS, NAME_EXPECTED, nameKey, text, upstreamNam
 import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
 import { identitySchema } from './identity-schema.ts';
+import { images } from './images-schema.ts';
 import { indexStore } from './index-store-schema.ts';
 import { limitFields, sharedState } from './limits-schema.ts';
 import { prices } from './price-schema.ts';
@@ -89,6 +90,7 @@ export const projectSchema = z
 					60_000,
 				),
 				attempts_max: integer(1, 10, { description: 'Attempts, the first one included.' }).default(2),
+				images,
 			})
 			.prefault({})
 			.meta({ description: 'For requests that name an upstream, and no feature, as their model.' }),

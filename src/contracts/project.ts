@@ -1,4 +1,4 @@
-import type { Price, Upstream } from '../spec/model.ts';
+import type { ImageRules, Price, Upstream } from '../spec/model.ts';
 import type { Scope } from '../spec/records.ts';
 import type { LimitName, StateHealth } from '../spec/shared-state.ts';
 import type { LimitSettings, OrganisationSettings, TenantSettings } from '../spec/tenants.ts';
@@ -53,7 +53,7 @@ export interface ProjectConfig {
 		readonly ageDaysMax: number;
 	};
 	/** For requests that name a bare upstream as their model. */
-	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	readonly bare: BareSettings;
 	/** Limits as the file alone says them. */
 	readonly limits: LimitTable;
 	readonly declared: DeclaredTenants;
@@ -91,6 +91,13 @@ export interface ProjectConfig {
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly embedders: ReadonlyMap<string, EmbedderConfig>;
 	readonly collections: ReadonlyMap<string, CollectionConfig>;
+}
+
+/** What holds for requests that name a bare upstream as their model. */
+export interface BareSettings {
+	readonly deadlineMs: number;
+	readonly attemptsMax: number;
+	readonly images: ImageRules;
 }
 
 /** Who signs tokens, and what they can say. */

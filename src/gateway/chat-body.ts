@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ShownImage } from '../policy/images.ts';
 import type { ChatRequest } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
@@ -47,13 +48,41 @@ export function readChatBody(body: ChatBody): Omit<ChatRequest, 'sink'> & { stre
 			param: `stream_options.${option}`,
 		});
 	}
+	const images = imagesIn(messages);
 	return {
 		model,
 		messages,
 		variables: {},
+		...(images.length > 0 && { images }),
 		parameters,
 		user: body.user ?? null,
 		stream: stream === true,
 		includeUsage: streamOptions?.include_usage === true,
 	};
+}
+
+/** Images wherever in the messages, under the two names that OpenAI has for them. */
+function imagesIn(messages: ChatBody['messages']): ShownImage[] {
+	const images: ShownImage[] = [];
+	for (const [index, { content }] of messages.entries()) {
+		if (!Array.isArray(content)) continue;
+		for (const [part, value] of content.entries()) {
+			const at = `messages[${index}].content[${part}]`;
+			const { image_url: image, file } = membersOf(value);
+			const url = typeof image === 'string' ? image : membersOf(image).url;
+			if (typeof url === 'string') images.push({ at: `${at}.image_url`, url });
+			const { file_data: data } = membersOf(file);
+			if (isImageData(data)) images.push({ at: `${at}.file`, url: data });
+		}
+	}
+	return images;
+}
+
+/** Whether a file is an image, whatever it is sent as. */
+export function isImageData(data: unknown): data is string {
+	return typeof data === 'string' && /^data:image\//i.test(data);
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }

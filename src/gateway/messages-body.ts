@@ -93,7 +93,7 @@ function addUser(chat: TranslatedChat, content: Body['messages'][number]['conten
 	for (const [index, raw] of content.entries()) {
 		const block = new Members(raw, `${origin}.content[${index}]`);
 		chat.hint('cache_control', block.any('cache_control'));
-		if (block.text('type') !== 'tool_result') parts.push(inputPart(block));
+		if (block.text('type') !== 'tool_result') parts.push(inputPart(chat, block));
 		else if (parts.length === 0) chat.add(toolResult(chat, block), origin);
 		else {
 			const message = `${block.at}: the results of tools stand before everything else in a message.`;
@@ -104,14 +104,14 @@ function addUser(chat: TranslatedChat, content: Body['messages'][number]['conten
 	if (parts.length > 0 || content.length === 0) chat.add({ role: 'user', content: contentOf(parts) ?? '' }, origin);
 }
 
-function inputPart(block: Members): Block {
+function inputPart(chat: TranslatedChat, block: Members): Block {
 	const type = block.text('type');
 	switch (type) {
 		case 'text':
 			block.refuse('citations', 'is not passed on');
 			return { type: 'text', text: block.text('text') };
 		case 'image':
-			return { type: 'image_url', image_url: { url: imageUrl(block.members('source')) } };
+			return { type: 'image_url', image_url: { url: imageUrl(chat, block.members('source')) } };
 		case 'document':
 			return documentPart(block);
 		default:
@@ -119,10 +119,11 @@ function inputPart(block: Members): Block {
 	}
 }
 
-function imageUrl(source: Members): string {
+function imageUrl(chat: TranslatedChat, source: Members): string {
 	const type = source.word('type', ['base64', 'url']);
 	const url = type === 'url' ? source.text('url') : `data:${source.text('media_type')};base64,${source.text('data')}`;
 	source.end();
+	chat.show(source.at, url);
 	return url;
 }
 
@@ -163,7 +164,7 @@ function addAssistant(chat: TranslatedChat, content: Body['messages'][number]['c
 		const block = new Members(raw, `${origin}.content[${index}]`);
 		chat.hint('cache_control', block.any('cache_control'));
 		const type = block.text('type');
-		if (type === 'text') parts.push(inputPart(block));
+		if (type === 'text') parts.push(inputPart(chat, block));
 		else if (type === 'tool_use') calls.push(toolCall(block));
 		else if (type === 'thinking')
 			thoughts.push({ text: block.text('thinking'), proof: proofOf(block.text('signature')) });
@@ -190,7 +191,7 @@ function texts(chat: TranslatedChat, content: unknown, at: string): Block[] {
 		const block = new Members(raw, `${at}[${index}]`);
 		chat.hint('cache_control', block.any('cache_control'));
 		if (block.text('type') !== 'text') throw unsupported(block.at, 'is not text, and cannot be passed on here');
-		const part = inputPart(block);
+		const part = inputPart(chat, block);
 		block.end();
 		return part;
 	});

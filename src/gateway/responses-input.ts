@@ -1,6 +1,7 @@
 import { proofOf } from '../base/thought.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { ChatMessage, Thought } from '../spec/model.ts';
+import { isImageData } from './chat-body.ts';
 import { Members, unsupported } from './members.ts';
 import { contentOf, type TranslatedChat } from './translated-chat.ts';
 
@@ -14,7 +15,7 @@ export function addItem(chat: TranslatedChat, raw: unknown, at: string): void {
 	for (const name of ['id', 'status', 'phase']) item.any(name);
 	switch (type) {
 		case 'message':
-			chat.add(messageOf(item), at);
+			chat.add(messageOf(chat, item), at);
 			break;
 		case 'function_call':
 			addCall(chat, item);
@@ -44,11 +45,11 @@ function thoughtOf(item: Members): Thought {
 	return { text: parts.map(({ text }) => text).join(''), proof: sealed === null ? null : proofOf(sealed) };
 }
 
-function messageOf(item: Members): ChatMessage {
+function messageOf(chat: TranslatedChat, item: Members): ChatMessage {
 	const role = item.word('role', ['user', 'assistant', 'system', 'developer']);
 	const content = item.any('content');
 	if (typeof content === 'string') return { role, content };
-	const read = role === 'assistant' ? spokenPart : inputPart;
+	const read = role === 'assistant' ? spokenPart : (part: Members) => inputPart(chat, part);
 	return { role, content: contentOf(partsOf(content, `${item.at}.content`, read)) ?? '' };
 }
 
@@ -75,7 +76,7 @@ function outputOf(item: Members): string {
 	return parts.map(({ text }) => text).join('');
 }
 
-function inputPart(part: Members): Json {
+function inputPart(chat: TranslatedChat, part: Members): Json {
 	const type = part.text('type');
 	switch (type) {
 		case 'input_text':
@@ -83,12 +84,16 @@ function inputPart(part: Members): Json {
 		case 'input_image': {
 			const detail = part.optionalText('detail');
 			part.refuse('file_id', 'names a stored file, and none is stored here');
-			return { type: 'image_url', image_url: { url: part.text('image_url'), ...(detail === null ? {} : { detail }) } };
+			const url = part.text('image_url');
+			chat.show(`${part.at}.image_url`, url);
+			return { type: 'image_url', image_url: { url, ...(detail === null ? {} : { detail }) } };
 		}
 		case 'input_file': {
 			for (const name of ['file_id', 'file_url'])
 				part.refuse(name, 'is not possible: send the file itself, as file_data');
-			return { type: 'file', file: { filename: part.text('filename'), file_data: part.text('file_data') } };
+			const [filename, data] = [part.text('filename'), part.text('file_data')];
+			if (isImageData(data)) chat.show(`${part.at}.file_data`, data);
+			return { type: 'file', file: { filename, file_data: data } };
 		}
 		case 'input_audio':
 			return { type: 'input_audio', input_audio: part.object('input_audio') };

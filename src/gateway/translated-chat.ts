@@ -1,3 +1,4 @@
+import type { ShownImage } from '../policy/images.ts';
 import type { ChatRequest, Translation } from '../runtime/request.ts';
 import { type ChatMessage, THOUGHTS, type Thought } from '../spec/model.ts';
 
@@ -7,6 +8,7 @@ export class TranslatedChat {
 	readonly #origins: string[] = [];
 	readonly #hints = new Set<string>();
 	readonly #thoughts: Thought[] = [];
+	readonly #images: ShownImage[] = [];
 
 	get last(): ChatMessage | undefined {
 		return this.#messages.at(-1);
@@ -17,6 +19,11 @@ export class TranslatedChat {
 		const thoughts = message.role === 'assistant' ? this.#thoughts.splice(0) : [];
 		this.#messages.push(thoughts.length > 0 ? { ...message, [THOUGHTS]: thoughts } : message);
 		this.#origins.push(origin);
+	}
+
+	/** @param at where the client's body has it. */
+	show(at: string, url: string): void {
+		this.#images.push({ at, url });
 	}
 
 	/** What the next turn of the assistant began with. */
@@ -46,6 +53,7 @@ export class TranslatedChat {
 			model,
 			messages: this.#messages,
 			variables: {},
+			...(this.#images.length > 0 && { images: this.#images }),
 			parameters: Object.fromEntries(said),
 			user,
 			translation: { names, origins: this.#origins, ignored: [...this.#hints] },

@@ -44,9 +44,7 @@ function readTurn(message: ChatMessage, at: string): Turn {
 		);
 	}
 	const content = textOf(message.content);
-	if (content === null) {
-		throw refused(`${at}.content`, `${at}.content must be text or a list of text parts.`);
-	}
+	if (content === null) throw notText(message.content, `${at}.content`);
 	return { role, content };
 }
 
@@ -58,6 +56,20 @@ function textOf(content: unknown): string | null {
 		return isText ? (part.text as string) : null;
 	});
 	return texts.includes(null) ? null : texts.join('\n');
+}
+
+/** Names the part that is at fault, where there is one. */
+function notText(content: unknown, at: string): PlimsollError {
+	const parts: readonly unknown[] = Array.isArray(content) ? content : [];
+	const index = parts.findIndex((part) => textOf([part]) === null);
+	if (index === -1) return refused(at, `${at} must be text or a list of text parts.`);
+	const part = parts[index];
+	const type =
+		typeof part === 'object' && part !== null && 'type' in part ? ` (${String(part.type).slice(0, 50)})` : '';
+	return refused(
+		`${at}[${index}]`,
+		`${at}[${index}]${type} is not text. A feature takes text; images go to bare upstreams.`,
+	);
 }
 
 function refused(param: string, message: string): PlimsollError {

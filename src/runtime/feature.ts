@@ -1,4 +1,4 @@
-import type { AdmissionConfig, LimitTable, RetrySettings } from '../contracts/project.ts';
+import type { AdmissionConfig, BareSettings, LimitTable, RetrySettings } from '../contracts/project.ts';
 import type { Release } from '../contracts/release.ts';
 import type { BreakerTable } from '../policy/breakers.ts';
 import type { FlagUse } from '../policy/flags.ts';
@@ -55,7 +55,7 @@ export interface Snapshot {
 	readonly switchedOff: ReadonlyMap<string, readonly string[]>;
 	/** What clients can have texts embedded by: by its name, and by each of its aliases. */
 	readonly embedders: ReadonlyMap<string, EmbedderTarget>;
-	readonly bare: { readonly deadlineMs: number; readonly attemptsMax: number };
+	readonly bare: BareSettings;
 	readonly admission: AdmissionConfig;
 	readonly limits: LimitTable;
 	readonly retries: RetrySettings;

@@ -2,6 +2,7 @@ import { canonicalJson } from '../base/canonical-json.ts';
 import { parseCitations } from '../base/citation.ts';
 import { countTokens } from '../base/tokens.ts';
 import type { Contract, FailureAction } from '../contracts/release.ts';
+import { imageTokens, requireImages } from '../policy/images.ts';
 import { type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import type { Model } from '../spec/model.ts';
 import type { AssembledPrompt, PromptInput } from '../spec/prompt.ts';
@@ -58,7 +59,10 @@ export async function countAsked(
 ): Promise<number> {
 	const target = await assign(context, request, { snapshot, places: parts.places });
 	if (target.kind === 'switched_off') return 0;
-	if (target.kind === 'upstream') return tokensOf(request, target.model);
+	if (target.kind === 'upstream') {
+		requireImages(request.images ?? [], snapshot.bare.images, target.model.upstream);
+		return tokensOf(request, target.model);
+	}
 	const { input } = await route(context, request, target.feature);
 	const assembly = await assemble(context, target.feature, { ...input, passages: [] });
 	return assembly.kind === 'fallen_back' ? 0 : assembly.prompt.tokensIn;
@@ -292,6 +296,10 @@ async function answerAsUpstream(
 	const call = await context.step('route', ({ detail }) => {
 		detail.route = model.upstream.name;
 		noteTranslation(request, detail);
+		if (request.images) {
+			requireImages(request.images, bare.images, model.upstream);
+			detail.images = request.images.length;
+		}
 		return request.translation
 			? translatedParameters(request.parameters, model.upstream)
 			: bareParameters(request.parameters);
@@ -324,7 +332,10 @@ async function answerAsUpstream(
 }
 
 function tokensOf(request: ChatRequest, { upstream }: Model): number {
-	return countTokens(canonicalJson(sentAsInput(request)), upstream.tokenizer);
+	const images = request.images ?? [];
+	// An image's base64 is no text that a model reads.
+	const text = images.reduce((json, { url }) => json.replaceAll(url, ''), canonicalJson(sentAsInput(request)));
+	return images.reduce((sum, image) => sum + imageTokens(image), countTokens(text, upstream.tokenizer));
 }
 
 /** Everything of a bare request that the provider reads as input, and bills. */

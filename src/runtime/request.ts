@@ -1,3 +1,4 @@
+import type { ShownImage } from '../policy/images.ts';
 import type { ChatMessage, CompletionChunk, Thought, Usage } from '../spec/model.ts';
 import type { Passage } from '../spec/retrieval.ts';
 
@@ -8,6 +9,8 @@ export interface ChatRequest {
 	readonly messages: readonly ChatMessage[];
 	/** Input of a typed invocation; empty for a chat. */
 	readonly variables: Readonly<Record<string, unknown>>;
+	/** What it shows to the model, wherever in its messages; left out: nothing. */
+	readonly images?: readonly ShownImage[];
 	/** Every further member of the body, as sent. */
 	readonly parameters: Readonly<Record<string, unknown>>;
 	/** Where the answer goes while it is made; null: the whole answer at the end. */

@@ -29,6 +29,20 @@ export const ERRORS = {
 		meaning: 'The body is larger than server.body_bytes_max, or nested deeper than 64 levels.',
 		remedy: 'Send less, or raise the cap.',
 	},
+	image_too_large: {
+		category: 'too_large',
+		retryable: false,
+		meaning:
+			'An image of the request has more bytes or pixels than the project or its provider takes, or there are too many images. Nothing was sent.',
+		remedy: 'Make it smaller, or raise the field of bare.images that the message names.',
+	},
+	image_unsupported: {
+		category: 'invalid_request',
+		retryable: false,
+		meaning:
+			'An image of the request is of a kind that is not taken, is no image, or is an address where the image itself is needed. Nothing was sent.',
+		remedy: 'Send it as data:image/png;base64,… in one of the kinds that the message names.',
+	},
 	headers_too_large: {
 		category: 'too_large',
 		retryable: false,

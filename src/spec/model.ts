@@ -57,6 +57,27 @@ export interface AttemptTimeouts {
 	readonly totalMs: number;
 }
 
+/** What a provider takes of images; null: that is not known. */
+export interface ImageLimits {
+	readonly countMax: number | null;
+	/** Of one image, before it is written as base64. */
+	readonly bytesMax: number | null;
+	readonly sidePxMax: number | null;
+	readonly mediaTypes: readonly string[] | null;
+	/** Whether it fetches an image of which it is given the address. */
+	readonly addresses: boolean | null;
+}
+
+/** What a project lets clients show to models. */
+export interface ImageRules {
+	readonly countMax: number;
+	readonly bytesMax: number;
+	readonly sidePxMax: number;
+	readonly mediaTypes: readonly string[];
+	/** Who gets images of which there is the address alone: nobody, upstreams on the internet, or all. */
+	readonly addresses: 'refuse' | 'vendors' | 'all';
+}
+
 export interface Upstream {
 	/** `provider/model-ish`, e.g. `openai/default`, `local/extractive`. */
 	readonly name: string;
@@ -75,6 +96,10 @@ export interface Upstream {
 	readonly continuesTurn: boolean;
 	/** Null: unknown; the cost is then estimated by the configured rule and marked so. */
 	readonly price: Price | null;
+	/** Left out: nothing is known. */
+	readonly images?: ImageLimits;
+	/** It is on this machine or in a private network, so that what it fetches, it fetches from inside. */
+	readonly isOwnServer?: boolean;
 }
 
 export interface Usage {

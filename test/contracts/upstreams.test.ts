@@ -50,6 +50,23 @@ describe('an upstream', () => {
 		expect(config?.upstreams.get('x/y')?.baseUrl).toBe(baseUrl);
 	});
 
+	it.each([
+		['{family: anthropic, model: m, api_key: {env: KEY}}', false, 3_932_160],
+		[
+			'{family: anthropic, model: m, api_key: {env: KEY}, base_url: "http://10.0.0.7/v1", private_addresses: allow}',
+			true,
+			3_932_160,
+		],
+		['{preset: vllm, model: m, base_url: "https://gpu.example.com/v1"}', true, null],
+		['{family: openai-compatible, model: m, base_url: "http://api.localhost:8000/v1"}', true, null],
+		['{family: openai-compatible, model: m, base_url: "https://api.example.com/v1"}', false, null],
+		['{family: vertex, model: m, project: p}', false, 7_340_032],
+		['{family: extractive}', false, null],
+	])('%s: is it a server of one’s own? %s', (lines, isOwnServer, bytesMax) => {
+		const upstream = compiled(lines).config?.upstreams.get('x/y');
+		expect(upstream).toMatchObject({ isOwnServer, images: { bytesMax } });
+	});
+
 	it('keeps what its family alone has', () => {
 		const of = (lines: string) => compiled(lines).config?.upstreams.get('x/y') as UpstreamConfig;
 		expect(of('{family: ai-sdk, package: "@ai-sdk/mistral", model: m, settings: {a: 1}}')).toMatchObject({

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openSqliteIdempotency } from '../../src/stores/sqlite-idempotency.ts';
 import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
 import { feature, hit, KEY, retrieverOf } from '../support/runtime-fixture.ts';
+import { dataUrl, IMAGES_37_BY_21 } from '../support/tiny-images.ts';
 
 /** What the double says unless told otherwise. */
 const TEXT = 'The load line of a ship shows how much it may carry in each season and sea.';
@@ -129,7 +130,7 @@ describe('the official @anthropic-ai/sdk', () => {
 					role: 'user',
 					content: [
 						{ type: 'text', text: 'Look:' },
-						{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'aGk=' } },
+						{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: IMAGES_37_BY_21.png } },
 						{ type: 'image', source: { type: 'url', url: 'https://example.test/a.png' } },
 						{ type: 'document', source: { type: 'base64', media_type: 'application/pdf', data: 'aGk=' } },
 					],
@@ -187,7 +188,7 @@ describe('the official @anthropic-ai/sdk', () => {
 					role: 'user',
 					content: [
 						{ type: 'text', text: 'Look:' },
-						{ type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=' } },
+						{ type: 'image_url', image_url: { url: dataUrl(IMAGES_37_BY_21.png) } },
 						{ type: 'image_url', image_url: { url: 'https://example.test/a.png' } },
 						{ type: 'file', file: { filename: 'document.pdf', file_data: 'data:application/pdf;base64,aGk=' } },
 					],

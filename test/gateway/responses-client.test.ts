@@ -9,6 +9,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openSqliteIdempotency } from '../../src/stores/sqlite-idempotency.ts';
 import { type RunningGateway, startGateway } from '../support/gateway-fixture.ts';
 import { feature, hit, KEY, retrieverOf } from '../support/runtime-fixture.ts';
+import { dataUrl, IMAGES_37_BY_21 } from '../support/tiny-images.ts';
 
 /** What the double says unless told otherwise. */
 const TEXT = 'The load line of a ship shows how much it may carry in each season and sea.';
@@ -141,7 +142,7 @@ describe('responses of the official openai client', () => {
 					role: 'user',
 					content: [
 						{ type: 'input_text', text: 'Look:' },
-						{ type: 'input_image', image_url: 'data:image/png;base64,aGk=', detail: 'low' },
+						{ type: 'input_image', image_url: dataUrl(IMAGES_37_BY_21.png), detail: 'low' },
 						{ type: 'input_file', filename: 'a.pdf', file_data: 'data:application/pdf;base64,aGk=' },
 					],
 				},
@@ -183,7 +184,7 @@ describe('responses of the official openai client', () => {
 					role: 'user',
 					content: [
 						{ type: 'text', text: 'Look:' },
-						{ type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=', detail: 'low' } },
+						{ type: 'image_url', image_url: { url: dataUrl(IMAGES_37_BY_21.png), detail: 'low' } },
 						{ type: 'file', file: { filename: 'a.pdf', file_data: 'data:application/pdf;base64,aGk=' } },
 					],
 				},

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { IMAGE_LIMITS } from '../../src/contracts/image-limits.ts';
 import { SDK_FAMILIES } from '../../src/models/ai-sdk/families.ts';
 import { type CompletionChunk, type Model, type ModelRequest, UpstreamError } from '../../src/spec/model.ts';
 import { collect, FAMILIES, KEY, modelRequest, startFamily } from '../support/family-fixture.ts';
@@ -240,7 +241,7 @@ describe.each(Object.keys(FAMILIES))('the family %s', (name) => {
 		double.next({ text: TEXT });
 		const image = { type: 'image_url', image_url: { url: 'https://ships.test/vasa.png' } };
 		const answer = model.complete(modelRequest({ messages: [{ role: 'user', content: [image] }] }));
-		if (!facts.imageUrls) {
+		if (IMAGE_LIMITS[name as keyof typeof IMAGE_LIMITS].addresses === false) {
 			expect((await failure(answer)).message).toMatch(
 				/messages\[0\]\.content\[0\]\.image_url must hold the image itself/,
 			);

@@ -15,7 +15,7 @@ import type { Model } from '../../src/spec/model.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { TraceSink } from '../../src/spec/trace.ts';
-import { feature, hit, keyRecord, NO_ALERTS } from '../support/runtime-fixture.ts';
+import { feature, hit, IMAGES, keyRecord, NO_ALERTS } from '../support/runtime-fixture.ts';
 import type { Dice } from './dice.ts';
 import { asking } from './observation.ts';
 import type { ReplicaClock } from './replica-clock.ts';
@@ -125,7 +125,7 @@ function snapshotOf(models: readonly Model[], limits: LimitTable, rules: Rules):
 		upstreams: new Map(models.map((model) => [model.upstream.name, model])),
 		switchedOff: new Map(),
 		embedders: new Map(),
-		bare: { deadlineMs: 6_000, attemptsMax: 2 },
+		bare: { deadlineMs: 6_000, attemptsMax: 2, images: IMAGES },
 		...rules,
 		limits,
 		requestMsMax: DEADLINE_MS_MAX,

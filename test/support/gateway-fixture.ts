@@ -10,7 +10,7 @@ import type { Feature } from '../../src/runtime/feature.ts';
 import { Idempotency } from '../../src/runtime/idempotency.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
-import type { Model, Upstream } from '../../src/spec/model.ts';
+import type { ImageRules, Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
@@ -141,6 +141,7 @@ export async function startGateway(options: {
 	/** Of an upstream that lives elsewhere, in the place of the double's. */
 	readonly upstreamUrl?: string;
 	readonly sharedState?: SharedState;
+	readonly images?: ImageRules;
 	/** Of everything but the sockets. */
 	readonly clock?: Clock;
 }): Promise<RunningGateway> {
@@ -165,6 +166,7 @@ export async function startGateway(options: {
 		...(options.sharedState ? { sharedState: options.sharedState } : {}),
 		...(options.retries ? { retries: options.retries } : {}),
 		...(options.breakers ? { breakers: options.breakers } : {}),
+		...(options.images ? { images: options.images } : {}),
 	});
 	const faults: string[] = [];
 	const idempotency = new Idempotency({

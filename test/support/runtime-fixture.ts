@@ -3,6 +3,7 @@ import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import type { BreakerSettings } from '../../src/contracts/breaker-settings.ts';
+import { images, imagesOf } from '../../src/contracts/images-schema.ts';
 import type { AdmissionConfig, LimitTable, RetrySettings, TenantLimits } from '../../src/contracts/project.ts';
 import type { Contract, FailureAction, FailureSituation } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
@@ -16,7 +17,7 @@ import type { Alerts } from '../../src/spec/alerts.ts';
 import type { EmbedderSource } from '../../src/spec/embedding.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
 import type { Guard, PartCheck } from '../../src/spec/guard.ts';
-import type { Model } from '../../src/spec/model.ts';
+import type { ImageRules, Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
 import type { Hit, Retriever, SearchResult } from '../../src/spec/retrieval.ts';
@@ -255,6 +256,9 @@ const NO_QUEUE: AdmissionConfig = {
 	bufferedBytesMax: 1_000_000_000,
 };
 
+/** What a project that says nothing lets clients show. */
+export const IMAGES: ImageRules = imagesOf(images.parse({}));
+
 export const RETRIES: RetrySettings = { ratio: 0.1, floor: 10, tenantFloor: 10, tenantsMax: 1000 };
 
 /** As plimsoll.yaml has it by default. */
@@ -295,6 +299,7 @@ export function runtimeOf(
 		breakers?: BreakerTable;
 		keys?: readonly KeyRecord[];
 		alerts?: Alerts;
+		images?: ImageRules;
 	} = {},
 ): { runtime: Runtime; traces: TraceList } {
 	const traces = parts.traces ?? new TraceList();
@@ -304,7 +309,7 @@ export function runtimeOf(
 		upstreams: new Map((parts.upstreams ?? []).map((model) => [model.upstream.name, model])),
 		switchedOff: new Map([['test/off', ['TEST_KEY']]]),
 		embedders: new Map((parts.embedders?.targets ?? []).flatMap((one) => one.names.map((name) => [name, one.target]))),
-		bare: { deadlineMs: 10_000, attemptsMax: 2 },
+		bare: { deadlineMs: 10_000, attemptsMax: 2, images: parts.images ?? IMAGES },
 		admission: { ...NO_QUEUE, ...parts.admission },
 		limits: parts.limits ?? NO_LIMITS,
 		retries: parts.retries ?? RETRIES,

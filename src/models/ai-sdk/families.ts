@@ -13,8 +13,6 @@ export interface SdkFamily {
 	readonly facts: {
 		/** How a JSON schema constrains the answer. */
 		readonly jsonSchema: string;
-		/** The provider fetches a client's image by its address. */
-		readonly imageUrls: boolean;
 		readonly cachedTokens: boolean;
 		readonly reasoningTokens: boolean;
 		/** Where a refusal says how long to wait. */
@@ -38,7 +36,6 @@ const GEMINI: Omit<SdkFamily, 'package'> = {
 	rules: { namespaces: ['google'], refused: [], jsonObject: true, oneToolCallAtATime: null },
 	facts: {
 		jsonSchema: 'native',
-		imageUrls: true,
 		cachedTokens: true,
 		reasoningTokens: true,
 		waits: '`RetryInfo`',
@@ -67,7 +64,6 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 		},
 		facts: {
 			jsonSchema: 'native, or as a tool for older models',
-			imageUrls: true,
 			cachedTokens: true,
 			reasoningTokens: true,
 			waits: '`Retry-After`',
@@ -97,7 +93,6 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 		},
 		facts: {
 			jsonSchema: 'as a tool',
-			imageUrls: false,
 			cachedTokens: true,
 			reasoningTokens: false,
 			waits: '`Retry-After`',
@@ -110,7 +105,6 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 		rules: { namespaces: ['cohere'], refused: [], jsonObject: true, oneToolCallAtATime: null },
 		facts: {
 			jsonSchema: 'native',
-			imageUrls: true,
 			cachedTokens: false,
 			reasoningTokens: false,
 			waits: '`Retry-After`',
@@ -123,7 +117,6 @@ export const SDK_FAMILIES: Readonly<Record<SdkUpstream['family'], SdkFamily>> = 
 		rules: { namespaces: ['ai-sdk'], refused: [], jsonObject: true, oneToolCallAtATime: null },
 		facts: {
 			jsonSchema: 'as the package',
-			imageUrls: true,
 			cachedTokens: false,
 			reasoningTokens: false,
 			waits: '`Retry-After`',
