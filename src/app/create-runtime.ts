@@ -1,6 +1,9 @@
 import pino, { type Logger } from 'pino';
+import { FeedbackBody, feedbackAsk, feedbackReceipt } from '../gateway/feedback-routes.ts';
+import { checkBody } from '../gateway/json-body.ts';
 import type { Answer } from '../runtime/request.ts';
 import { configurationError } from '../spec/errors.ts';
+import type { Rating } from '../spec/feedback.ts';
 import type { IngestProgress, IngestReport, SearchMode, SearchResult } from '../spec/retrieval.ts';
 import type { RequestTrace } from '../spec/trace.ts';
 import { inProcess } from './in-process.ts';
@@ -21,6 +24,29 @@ export interface AskOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** Either `rating` or `score`; the rest as in `POST /v1/feedback`. */
+export interface RateOptions {
+	readonly rating?: 'up' | 'down';
+	/** From 0 to 1. */
+	readonly score?: number;
+	readonly label?: string;
+	/** Ids of chunks or documents that answer the question. */
+	readonly passages?: readonly string[];
+	readonly comment?: string;
+	readonly question?: string;
+	readonly correctedAnswer?: string;
+	/** Who rates; stored only as a keyed hash. */
+	readonly user?: string;
+	readonly signal?: AbortSignal;
+}
+
+export interface RateReceipt {
+	readonly rating: Rating;
+	readonly score: number;
+	/** Null: it had none. */
+	readonly textsKept: boolean | null;
+}
+
 /** A Plimsoll in this process: the same pipeline, budgets, guards and traces as the server's, without HTTP. */
 export interface InProcessRuntime {
 	/** Throws PlimsollError with one of the codes of the error catalogue. */
@@ -35,6 +61,8 @@ export interface InProcessRuntime {
 		collection: string,
 		options?: { onProgress?: (progress: IngestProgress) => void; signal?: AbortSignal },
 	): Promise<IngestReport>;
+	/** Rates an earlier request of this tenant, as `POST /v1/feedback` does. Throws `trace_not_found`. */
+	rate(requestId: string, rating: RateOptions): Promise<RateReceipt>;
 	/** Null when unknown. */
 	trace(requestId: string): Promise<RequestTrace | null>;
 	close(): Promise<void>;
@@ -88,6 +116,13 @@ function overServices(services: Services, tenantId: string): InProcessRuntime {
 				signal: signal ?? new AbortController().signal,
 				...(onProgress ? { onProgress } : {}),
 			}),
+		async rate(requestId, { correctedAnswer, signal, ...said }) {
+			const body = { ...said, request_id: requestId, corrected_answer: correctedAnswer };
+			const ask = feedbackAsk(checkBody(FeedbackBody, body));
+			const kept = await inProcess(runtime, { tenantId, signal }, (context) => runtime.rate(context, ask));
+			const { rating, score, texts_kept: textsKept } = feedbackReceipt(ask, kept);
+			return { rating, score, textsKept };
+		},
 		trace: (requestId) => operator.traces.find(requestId, null),
 		async close() {
 			await runtime.drain();

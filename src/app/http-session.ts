@@ -1,14 +1,14 @@
 import { readLines } from '../base/lines.ts';
+import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
 import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
 
 import { PlimsollError } from '../spec/errors.ts';
+import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
-import type { RequestTrace } from '../spec/trace.ts';
-import { requestTrace } from '../telemetry/trace-schema.ts';
 import {
 	type CanaryHealthReply,
 	type CanaryRunReply,
@@ -20,6 +20,7 @@ import {
 } from './canary-reply.ts';
 import { descriptionReply } from './description-reply.ts';
 import { type EmbedderReply, embedderReply, embeddersReply } from './embedder-reply.ts';
+import { feedbackListReply, feedbackRemovedReply, type TracedReply, tracedReply } from './feedback-reply.ts';
 import {
 	type AdmissionReply,
 	type AlertReply,
@@ -140,8 +141,18 @@ export class HttpSession implements Session {
 		);
 	}
 
-	trace(requestId: string): Promise<RequestTrace> {
-		return this.#calls.json({ method: 'GET', path: `/admin/traces/${encodeURIComponent(requestId)}` }, requestTrace);
+	trace(requestId: string): Promise<TracedReply> {
+		return this.#calls.json({ method: 'GET', path: `/admin/traces/${encodeURIComponent(requestId)}` }, tracedReply);
+	}
+
+	async feedback({ tenantId: tenant, requestId: request_id, feature, rating, limit }: FeedbackQuery) {
+		const path = `/admin/feedback?${queryOf({ tenant, request_id, feature, rating, limit })}`;
+		return (await this.#calls.json({ method: 'GET', path }, feedbackListReply)).feedback;
+	}
+
+	async removeFeedback({ tenantId: tenant, requestId: request_id, user }: FeedbackRemoval): Promise<number> {
+		const path = `/admin/feedback?${queryOf({ tenant, request_id, user })}`;
+		return (await this.#calls.json({ method: 'DELETE', path }, feedbackRemovedReply)).removed;
 	}
 
 	traces({ feature, limit }: { feature: string | null; limit: number }): Promise<TracesReply> {
@@ -229,9 +240,7 @@ export class HttpSession implements Session {
 	}
 
 	quarantine(collection: string, query: Parameters<Session['quarantine']>[1]): Promise<QuarantineListReply> {
-		const asked = new URLSearchParams();
-		for (const [name, value] of Object.entries(query)) if (value !== null) asked.set(name, String(value));
-		const path = `${quarantinePath(collection)}?${asked}`;
+		const path = `${quarantinePath(collection)}?${queryOf(query)}`;
 		return this.#calls.json({ method: 'GET', path }, quarantineListReply);
 	}
 
@@ -313,6 +322,13 @@ export class HttpSession implements Session {
 
 function settingsPath({ kind, name }: Pick<SettingsTarget, 'kind' | 'name'>): string {
 	return `/admin/${kind}s/${encodeURIComponent(name)}`;
+}
+
+/** What is null is left out. */
+function queryOf(asked: Readonly<Record<string, string | number | null>>): URLSearchParams {
+	const query = new URLSearchParams();
+	for (const [name, value] of Object.entries(asked)) if (value !== null) query.set(name, String(value));
+	return query;
 }
 
 function quarantinePath(collection: string): string {

@@ -8,6 +8,8 @@ import { limitRow } from '../gateway/admin-routes.ts';
 import { healthRow, runRow, suggestionsRow } from '../gateway/canary-routes.ts';
 import { extras, openAiUsage } from '../gateway/chat-response.ts';
 import { embedderRow } from '../gateway/embedder-routes.ts';
+import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
+import { feedbackRow } from '../gateway/feedback-routes.ts';
 import { explanationRow, FlagBody, flagQuestion, flagRow } from '../gateway/flag-routes.ts';
 import { checkBody } from '../gateway/json-body.ts';
 import { KeyBody, RotateBody } from '../gateway/key-body.ts';
@@ -21,10 +23,10 @@ import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
 
 import { configurationError, PlimsollError } from '../spec/errors.ts';
+import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
-import type { RequestTrace } from '../spec/trace.ts';
 import { lockDataFolder } from '../stores/data-folder.ts';
 import { openSqliteRecords } from '../stores/sqlite.ts';
 import { openSqliteHealth } from '../stores/sqlite-health.ts';
@@ -34,6 +36,8 @@ import { openTraceReader } from '../telemetry/trace-reader.ts';
 import { orderAlert } from './alert-operator.ts';
 import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
+import { removeFeedback } from './feedback-operator.ts';
+import type { FeedbackReply, TracedReply } from './feedback-reply.ts';
 import {
 	type AlertReply,
 	type AskReply,
@@ -133,10 +137,24 @@ export class LocalSession implements Session {
 		return (await this.#open()).operator.ingest(collection, options);
 	}
 
-	async trace(requestId: string): Promise<RequestTrace> {
+	async trace(requestId: string): Promise<TracedReply> {
 		const trace = (await (await this.#readTraces())?.find(requestId, null)) ?? null;
-		if (trace) return trace;
+		if (trace) {
+			const of = { tenantId: trace.tenant_id, requestId: trace.request_id, feature: null, rating: null, limit: 100 };
+			const hasRecords = existsSync(join(this.#dataDir, RECORD_FILE));
+			return { ...trace, feedback: hasRecords ? await this.feedback(of) : [] };
+		}
 		throw new PlimsollError('trace_not_found', `No trace with the id "${requestId.slice(0, 100)}" is stored.`);
+	}
+
+	async feedback(query: FeedbackQuery): Promise<readonly FeedbackReply[]> {
+		return (await (await this.#openRecords()).feedback.list(query)).map(feedbackRow);
+	}
+
+	async removeFeedback(which: FeedbackRemoval): Promise<number> {
+		const records = await this.#openRecords();
+		const users = new UserHash(join(this.#dataDir, USER_HASH_KEY_FILE), systemRandom);
+		return removeFeedback({ records, users, clock: systemClock }, which, PROCESS_ACTOR);
 	}
 
 	async traces({ feature, limit }: { feature: string | null; limit: number }): Promise<TracesReply> {

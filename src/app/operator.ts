@@ -24,6 +24,7 @@ import { alertOperator } from './alert-operator.ts';
 import type { OpenAlerts } from './alerts.ts';
 import { canaryOperator } from './canary-operator.ts';
 import { describe } from './describe.ts';
+import { feedbackOperator } from './feedback-operator.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
 import type { LoadedProject } from './load-project.ts';
@@ -64,6 +65,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 		...identityOperator(parts),
 		...upstreamOperator(parts),
 		quarantine: quarantineOperator(parts),
+		feedback: feedbackOperator(parts),
 		...alertOperator({ ...parts, sink: parts.alerts.sink }),
 		...canaryOperator(parts),
 		...flagOperator({ ...parts, features: () => runtime.snapshot.features }),

@@ -35,6 +35,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { openAlerts } from './alerts.ts';
 import { BreakerHints } from './breaker-hints.ts';
+import { FeedbackBook } from './feedback.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 import { openIdempotency } from './idempotency.ts';
 import { openIdentity } from './identity.ts';
@@ -79,16 +80,14 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const warn = (message: string) => log.warn(message);
 	await using opened = new AsyncDisposableStack();
 	const { dataFolder, records, health, alerts } = await openRecords(project, { clock, random, log }, opened);
-	const link = openRedisLink(project, { clock, log });
-	if (link !== null) opened.defer(() => link.close());
-	await link?.connect();
+	const link = await openRedisLink(project, { clock, log }, opened);
 	const sharedState = opened.adopt(await openSharedState(project, { records, clock, link }), (state) => state.close());
 	const replication = openReplication({ records, clock, log, link });
 	const identity = await openIdentity(project, { records, replication, clock, random, log }, opened);
 	const { keys, users, tokens, sessions, authenticator } = identity;
 	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
-	const traces = opened.adopt(await openTraces(project, { clock, log }), (store) => store.close());
 	let current = project;
+	const { traces, feedback } = await openTraces(() => current, { records, clock, log }, opened);
 	const held = { records, health, alerts: alerts.sink, clock, random, log, project: () => current };
 	const { retrieval, canaries } = await openRetrieval(held, opened);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
@@ -105,6 +104,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			embedders: retrieval.embedders,
 			traces: metrics.before(traces),
 			authenticator,
+			feedback,
 			sharedState,
 			alerts: alerts.sink,
 			onFault: (error) => log.error({ err: error }, 'what a request held of its limits could not be settled'),
@@ -207,13 +207,24 @@ async function openFlags(
 	return flags;
 }
 
-function openTraces({ config }: LoadedProject, { clock, log }: { clock: Clock; log: Logger }) {
-	return openTraceStore({
-		file: join(config.dataDir, TRACE_FILE),
-		clock,
-		retentionDays: config.telemetry.retentionDays,
-		warn: (message) => log.warn(message),
+/** Traces, and the ratings that refer to them. */
+async function openTraces(
+	project: () => LoadedProject,
+	{ records, clock, log }: { records: RecordStore; clock: Clock; log: Logger },
+	opened: AsyncDisposableStack,
+) {
+	const { dataDir, telemetry } = project().config;
+	const warn = (message: string) => log.warn(message);
+	const file = join(dataDir, TRACE_FILE);
+	const store = await openTraceStore({ file, clock, retentionDays: telemetry.retentionDays, warn });
+	const traces = opened.adopt(store, (one) => one.close());
+	const book = new FeedbackBook({
+		...{ traces, store: records.feedback, clock, warn },
+		policy: () => project().config.feedback,
 	});
+	const feedback = opened.adopt(book, (one) => one.close());
+	feedback.start();
+	return { traces, feedback };
 }
 
 async function openRetrieval(
@@ -269,10 +280,11 @@ async function openIndexStore({ indexStore, dataDir }: ProjectConfig): Promise<I
 }
 
 /** The connection that replicas share, where one is configured. */
-function openRedisLink(
+async function openRedisLink(
 	{ config: { sharedState: settings } }: LoadedProject,
 	{ clock, log }: { clock: Clock; log: Logger },
-): RedisLink | null {
+	opened: AsyncDisposableStack,
+): Promise<RedisLink | null> {
 	if (settings.redisUrl === null) return null;
 	let toldAt = Number.NEGATIVE_INFINITY;
 	const onTrouble = (message: string) => {
@@ -281,7 +293,10 @@ function openRedisLink(
 		toldAt = clock.monotonic();
 		log.warn({ onFailure: settings.onFailure }, `the shared state behind limits: ${message}`);
 	};
-	return new RedisLink({ url: settings.redisUrl, clock, onTrouble });
+	const link = new RedisLink({ url: settings.redisUrl, clock, onTrouble });
+	opened.defer(() => link.close());
+	await link.connect();
+	return link;
 }
 
 /** Counters of this process, or of all replicas in Redis with those of this process to fall back on. */

@@ -1,14 +1,16 @@
+import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
 
+import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { QuarantineState } from '../spec/quarantine.ts';
 import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
-import type { RequestTrace } from '../spec/trace.ts';
 import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
+import type { FeedbackReply, TracedReply } from './feedback-reply.ts';
 import type {
 	AdmissionReply,
 	AlertReply,
@@ -91,7 +93,11 @@ export interface Session {
 	/** The generations of indexes. */
 	readonly index: IndexSession;
 	/** Throws `trace_not_found`. */
-	trace(requestId: string): Promise<RequestTrace>;
+	trace(requestId: string): Promise<TracedReply>;
+	/** Ratings, newest first. */
+	feedback(query: FeedbackQuery): Promise<readonly FeedbackReply[]>;
+	/** How many there were. */
+	removeFeedback(which: FeedbackRemoval): Promise<number>;
 	/** The latest requests, newest first, and how features did in the last day. */
 	traces(filter: { feature: string | null; limit: number }): Promise<TracesReply>;
 	listKeys(): Promise<readonly KeyReply[]>;

@@ -7,6 +7,7 @@ import { addCheck } from './check.ts';
 import { addDoctor } from './doctor.ts';
 import { addEmbedders } from './embedders.ts';
 import { EXIT_HELP } from './exit-code.ts';
+import { addFeedback } from './feedback.ts';
 import { addFlags } from './flags.ts';
 import { addIndex } from './index-command.ts';
 import { addIngest } from './ingest.ts';
@@ -57,6 +58,7 @@ Begin with:
 		addIndex,
 		addSearch,
 		addTrace,
+		addFeedback,
 		addKeys,
 		addTenants,
 		addOrganisations,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { TracesReply } from '../app/gateway-reply.ts';
 import type { Release } from '../contracts/release.ts';
 import type { RequestTrace } from '../spec/trace.ts';
+import { showFeedback } from './feedback.ts';
 import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
 import { findProject } from './project-folder.ts';
 import { showTable } from './table.ts';
@@ -21,7 +22,7 @@ export function addTrace(program: Command, terminal: Terminal): void {
 		.argument('[request-id]', 'the x-request-id of a response, or the id of an answer')
 		.summary('show what happened to a request, or the latest requests')
 		.description(
-			'Shows every step of one request: time, tokens, cost, documents, prompt, attempts and verdicts, with the contract’s promise drawn in. Without an id: the latest requests, and how each feature did in the last day against its promise.',
+			'Shows every step of one request: time, tokens, cost, documents, prompt, attempts, verdicts and ratings, with the contract’s promise drawn in. Without an id: the latest requests, and how each feature did in the last day against its promise.',
 		)
 		.option('--feature <name>', 'only this feature’s requests')
 		.option('--limit <number>', 'how many requests to list', integerBetween(1, 500), 20)
@@ -45,6 +46,9 @@ async function show(id: string, options: TraceOptions, terminal: Terminal): Prom
 	const objectives = trace.feature === null ? null : await objectivesOf(options);
 	const objectiveMs = objectives?.get(trace.feature ?? '')?.latencyMsP95 ?? null;
 	await terminal.write(formatTrace(trace, { colour: terminal.colours, width: terminal.columns, objectiveMs }));
+	if (trace.feedback.length === 0) return;
+	terminal.line(`\n${terminal.paint('bold', 'How it was rated')}`);
+	for (const one of trace.feedback) showFeedback(one, terminal);
 }
 
 async function list(options: TraceOptions, terminal: Terminal): Promise<void> {

@@ -124,6 +124,8 @@ export function compileProject(
 	};
 }
 
+const DAY_MS = 86_400_000;
+
 /** What of a project stands by itself. */
 function settingsOf(dir: string, value: RawProject) {
 	return {
@@ -148,6 +150,10 @@ function settingsOf(dir: string, value: RawProject) {
 		telemetry: {
 			retentionDays: value.telemetry.retention_days,
 			metricTenantsMax: value.telemetry.metric_tenants_max,
+		},
+		feedback: {
+			retentionMs: value.feedback.retention_days * DAY_MS,
+			textRetentionMs: value.feedback.text_retention_days * DAY_MS,
 		},
 		prices: {
 			file: absolute(dir, value.prices.file),

@@ -3,6 +3,7 @@ import { admissionSchema } from './admission-schema.ts';
 import { alerts } from './alerts-schema.ts';
 import { collection } from './collection-schema.ts';
 import { embedder } from './embedder-schema.ts';
+import { feedback } from './feedback-schema.ts';
 import { BYTES, integer, MILLISECONDS, NAME_EXPECTED, nameKey, text, upstreamName } from './fields.ts';
 import { flagSettings } from './flags-schema.ts';
 import { idempotency } from './idempotency-schema.ts';
@@ -81,6 +82,7 @@ export const projectSchema = z
 			})
 			.prefault({})
 			.meta({ description: 'Traces and metrics.' }),
+		feedback,
 		alerts,
 		admission: admissionSchema,
 		identity: identitySchema,

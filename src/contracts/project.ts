@@ -45,6 +45,7 @@ export interface ProjectConfig {
 		readonly sessionSecret: string | null;
 		readonly sessionLifeMs: number;
 	};
+	readonly feedback: FeedbackPolicy;
 	readonly telemetry: { readonly retentionDays: number; readonly metricTenantsMax: number };
 	readonly prices: {
 		/** Absolute. */
@@ -98,6 +99,13 @@ export interface BareSettings {
 	readonly deadlineMs: number;
 	readonly attemptsMax: number;
 	readonly images: ImageRules;
+}
+
+/** How long ratings are kept. */
+export interface FeedbackPolicy {
+	readonly retentionMs: number;
+	/** Of comments, questions and corrected answers; 0: they are never stored. */
+	readonly textRetentionMs: number;
 }
 
 /** Who signs tokens, and what they can say. */

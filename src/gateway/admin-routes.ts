@@ -8,6 +8,7 @@ import { ALERT_ROUTES } from './alert-routes.ts';
 import { CANARY_ROUTES } from './canary-routes.ts';
 import { DESCRIPTION_ROUTES } from './description-routes.ts';
 import { EMBEDDER_ROUTES } from './embedder-routes.ts';
+import { FEEDBACK_ROUTES, feedbackRow } from './feedback-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { INDEX_ROUTES } from './index-routes.ts';
 import { ingestRoute } from './ingest-route.ts';
@@ -19,6 +20,8 @@ import { callerOf, type Exchange, pathParameter, queryParameter, type Route } fr
 import { UPSTREAM_ROUTES } from './upstream-routes.ts';
 
 const DAY_MS = 86_400_000;
+/** Of one request: more than users who see one answer. */
+const RATINGS_MAX = 100;
 
 /** The admin surface and the open probes. */
 export const ADMIN_ROUTES: readonly Route[] = [
@@ -27,7 +30,8 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		path: '/admin/traces/{request_id}',
 		scope: 'read',
 		traced: false,
-		summary: 'One request’s whole trace: its steps and attempts. A key with the scope admin sees every tenant’s.',
+		summary:
+			'One request’s whole trace: its steps, its attempts, and how it was rated. A key with the scope admin sees every tenant’s.',
 		body: null,
 		handle: findTrace,
 	},
@@ -87,6 +91,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...FLAG_ROUTES,
 	...ADMISSION_ROUTES,
 	...ALERT_ROUTES,
+	...FEEDBACK_ROUTES,
 	...QUARANTINE_ROUTES,
 	...CANARY_ROUTES,
 	...KEY_ROUTES,
@@ -120,7 +125,11 @@ async function findTrace(exchange: Exchange): Promise<unknown> {
 	const trace = await parts.operator.traces.find(id, tenantSeenBy(callerOf(exchange)));
 	if (!trace)
 		throw new PlimsollError('trace_not_found', `No trace with the id "${id.slice(0, 100)}" is stored for this key.`);
-	return trace;
+	// Whoever sees the request sees what was said of it.
+	const feedback = await parts.operator.feedback.list({
+		...{ tenantId: trace.tenant_id, requestId: trace.request_id, feature: null, rating: null, limit: RATINGS_MAX },
+	});
+	return { ...trace, feedback: feedback.map(feedbackRow) };
 }
 
 const REQUESTS = 'expected a whole number from 1 to 500';

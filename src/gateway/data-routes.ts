@@ -7,6 +7,7 @@ import { ChatStream } from './chat-stream.ts';
 import { converse } from './converse.ts';
 import { EmbeddingsBody, readEmbeddingsBody } from './embeddings-body.ts';
 import { embeddingsResponse } from './embeddings-response.ts';
+import { FEEDBACK_ROUTE } from './feedback-routes.ts';
 import { InvokeStream } from './invoke-stream.ts';
 import { checkBody } from './json-body.ts';
 import { CountTokensBody, MessagesBody, readMessagesBody } from './messages-body.ts';
@@ -87,6 +88,7 @@ export const DATA_ROUTES: readonly Route[] = [
 		body: SearchBody,
 		handle: search,
 	},
+	FEEDBACK_ROUTE,
 	{
 		method: 'GET',
 		path: '/v1/models',

@@ -12,6 +12,7 @@ import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
+import type { FeedbackOperator } from './feedback-operator.ts';
 import type { IndexOperator } from './index-operator.ts';
 import type { QuarantineOperator } from './quarantine-operator.ts';
 import type { SettingsOperator } from './settings-operator.ts';
@@ -133,6 +134,8 @@ export interface Operator {
 	metrics(options: { readonly withTenants: boolean }): Promise<string>;
 	/** Whether other replicas may not have heard of a change of keys, tenants or organisations yet. */
 	isTellingOthers(): boolean;
+	/** Ratings of requests. */
+	readonly feedback: FeedbackOperator;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineOperator;
 	/** The generations of indexes. */

@@ -350,6 +350,7 @@ const BARE_POLICIES: GenerationPlan['onFailure'] = { ...NO_POLICIES, upstream_ou
 function respond(context: RequestContext, sink: AnswerSink | null, final: Answer): Promise<Answer> {
 	return context.step('respond', async ({ detail }) => {
 		detail.citations = final.citations.length;
+		if (final.citations.length > 0) detail.cited = final.citations.map(({ number }) => number).join(' ');
 		if (sink !== null) {
 			context.markFirstToken();
 			const nothing = { text: '', finishReason: null, usage: null, served: null, confidence: null, raw: null };

@@ -6,6 +6,7 @@ import { RetryBudgets } from '../policy/retry-budget.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { EmbedderSource } from '../spec/embedding.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { Feedback, FeedbackDesk } from '../spec/feedback.ts';
 import type { Authenticator } from '../spec/identity.ts';
 import type { Retriever, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { SharedState } from '../spec/shared-state.ts';
@@ -17,6 +18,7 @@ import { ContextSizes } from './context-sizes.ts';
 import { Door } from './door.ts';
 import { type Embedding, type EmbedRequest, embed } from './embed.ts';
 import type { Snapshot } from './feature.ts';
+import { type FeedbackAsk, rate } from './feedback.ts';
 import { answer, countAsked } from './pipeline.ts';
 import { Places, type PlacesView } from './places.ts';
 import { Pressure } from './pressure.ts';
@@ -36,6 +38,7 @@ export interface RuntimeParts {
 	readonly embedders: EmbedderSource;
 	readonly traces: TraceSink;
 	readonly authenticator: Authenticator;
+	readonly feedback: FeedbackDesk;
 	/** The counters behind limits. */
 	readonly sharedState: SharedState;
 	/** Where it goes what a person should look at. */
@@ -186,6 +189,13 @@ export class Runtime {
 		);
 		context.end(null);
 		return result;
+	}
+
+	/** Takes an admitted request's rating of an earlier one and ends it. Returns what was kept. */
+	async rate(context: RequestContext, ask: FeedbackAsk): Promise<Feedback> {
+		const kept = await this.#ending(context, () => rate(context, ask, this.#parts));
+		context.end(null);
+		return kept;
 	}
 
 	/** How many requests are inside: running, waiting, or on their way there. */

@@ -16,6 +16,7 @@ export const AUDIT_ACTIONS = [
 	'canaries_accepted',
 	'generation_promoted',
 	'generation_rolled_back',
+	'feedback_deleted',
 ] as const;
 
 /** Who changed what. Holds no secret and no user's name. */

@@ -1,4 +1,5 @@
 import type { AuditEntry } from './audit.ts';
+import type { FeedbackStore } from './feedback.ts';
 import type { GenerationStore } from './generations.ts';
 import type { QuarantineStore } from './quarantine.ts';
 import type { IngestReport } from './retrieval.ts';
@@ -112,6 +113,8 @@ export interface RecordStore {
 	putSpace(space: SpaceRecord): Promise<void>;
 	/** The latest used first. */
 	listSpaces(): Promise<readonly SpaceRecord[]>;
+	/** Ratings of requests. Those of a tenant go with it. */
+	readonly feedback: FeedbackStore;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineStore;
 	putRun(run: RunRecord): Promise<void>;

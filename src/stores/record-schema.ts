@@ -4,6 +4,7 @@ import type { SqliteSchema } from './sqlite-file.ts';
 export const RECORD_SCHEMA: SqliteSchema = {
 	title: 'record store',
 	applicationId: 0x506c_6d52, // "PlmR"
+	erases: true,
 	migrations: [
 		`CREATE TABLE keys (
 			id TEXT PRIMARY KEY,
@@ -161,5 +162,26 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			collection TEXT PRIMARY KEY,
 			baseline TEXT NOT NULL
 		) STRICT, WITHOUT ROWID;`,
+		`CREATE TABLE feedback (
+			seq INTEGER PRIMARY KEY AUTOINCREMENT,
+			tenant_id TEXT NOT NULL,
+			request_id TEXT NOT NULL,
+			rater TEXT NOT NULL,
+			at INTEGER NOT NULL,
+			score REAL NOT NULL,
+			label TEXT,
+			passages TEXT NOT NULL,
+			comment TEXT,
+			question TEXT,
+			corrected_answer TEXT,
+			feature TEXT,
+			collection TEXT,
+			generation TEXT,
+			chunks TEXT NOT NULL
+		) STRICT;
+		CREATE UNIQUE INDEX feedback_by_rater ON feedback (tenant_id, request_id, rater);
+		CREATE INDEX feedback_by_tenant ON feedback (tenant_id, seq DESC);
+		CREATE INDEX feedback_by_time ON feedback (at);
+		CREATE INDEX feedback_by_collection ON feedback (tenant_id, collection, seq DESC) WHERE question IS NOT NULL;`,
 	],
 };

@@ -9,6 +9,8 @@ export interface SqliteSchema {
 	readonly title: string;
 	/** Marks the file as ours, so that a foreign database is never written to. */
 	readonly applicationId: number;
+	/** What is deleted is overwritten, since it may name people. */
+	readonly erases?: true;
 	/** `migrations[n]` takes the file from version n to n + 1. */
 	readonly migrations: readonly string[];
 }
@@ -25,6 +27,7 @@ export function openSqliteFile(file: string, schema: SqliteSchema): DatabaseSync
 	try {
 		if (file !== ':memory:') ensureFile(file, schema);
 		db = connect(file);
+		if (schema.erases) db.exec('PRAGMA secure_delete = ON');
 		checkIntegrity(db, file, schema);
 		migrate(db, file, schema);
 		return db;

@@ -15,6 +15,7 @@ import type { SettingsRecord } from '../spec/tenants.ts';
 import { GenerationTable } from './generation-table.ts';
 import { allowanceRow, auditRow, keyRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
+import { SqliteFeedback } from './sqlite-feedback.ts';
 import { SqliteQuarantine } from './sqlite-quarantine.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
@@ -41,11 +42,13 @@ class SqliteRecords implements RecordStore {
 	readonly generations: GenerationTable;
 	readonly #sql: SqliteStatements;
 	readonly quarantine: SqliteQuarantine;
+	readonly feedback: SqliteFeedback;
 
 	constructor(sql: SqliteStatements) {
 		this.#sql = sql;
 		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
 		this.quarantine = new SqliteQuarantine(sql);
+		this.feedback = new SqliteFeedback(sql);
 	}
 
 	async putKey(key: KeyRecord, entry?: AuditEntry): Promise<void> {
@@ -272,6 +275,7 @@ class SqliteRecords implements RecordStore {
 			changedAt,
 			changedBy,
 		);
+		if (kind === 'tenant' && settings === null) this.#sql.run('DELETE FROM feedback WHERE tenant_id = ?', name);
 	}
 
 	#writeAudit({ at, actor, action, subject, tenantId, detail }: AuditEntry): void {

@@ -98,6 +98,11 @@ export const METRICS = {
 		help: 'Answers that a guard did not let pass.',
 		labels: ['feature', 'guard'],
 	},
+	plimsoll_feedback_total: {
+		kind: 'counter',
+		help: 'Ratings that were taken, of the feature that is rated; one that replaces an earlier one counts again.',
+		labels: ['feature', 'rating'],
+	},
 	plimsoll_idempotent_replays_total: {
 		kind: 'counter',
 		help: 'Requests that were given what another with their idempotency key got: stored, or joined while it ran.',

@@ -41,6 +41,7 @@ export class RequestMetrics {
 		if (outcome !== 'refused') this.#durations.observe({ feature }, trace.latency_ms / MS);
 		if (firstTokenMs !== null) this.#firstTokens.observe({ feature }, firstTokenMs / MS);
 		this.#countTroubles(trace, feature);
+		this.#countRating(trace);
 		this.#countRetrieval(trace, feature);
 		for (const { attempts } of trace.steps) {
 			this.#countHedge(attempts, feature);
@@ -73,6 +74,15 @@ export class RequestMetrics {
 		this.#tallies.plimsoll_retrieval_tokens_total.add(detail.tokens, feature, 'used');
 		const { floor_action: action } = detail;
 		if (typeof action === 'string') this.#tallies.plimsoll_retrieval_below_floor_total.add(1, feature, action);
+	}
+
+	/** A rating is a request of its own; whose feature it rates its step says. */
+	#countRating({ steps }: RequestTrace): void {
+		const detail = steps.findLast(({ stage }) => stage === 'respond')?.detail;
+		if (typeof detail?.rating !== 'string') return;
+		const { rated_feature: feature } = detail;
+		const named = typeof feature === 'string' ? feature : null;
+		this.#tallies.plimsoll_feedback_total.add(1, this.#features.of(named), detail.rating);
 	}
 
 	#countHedge(attempts: readonly AttemptTrace[], feature: string): void {

@@ -62,6 +62,11 @@ const ROWS: Readonly<Record<string, Row>> = {
 		body: () => ({ query: 'load line' }),
 		hears: 200,
 	},
+	'POST /v1/feedback': {
+		scope: 'invoke',
+		body: () => ({ request_id: acme.traceId, rating: 'up', user: 'acme-user' }),
+		hears: 'trace_not_found',
+	},
 	'GET /v1/models': { scope: 'invoke', hears: 200 },
 	'GET /v1/models/{model}': { scope: 'invoke', path: { model: () => 'ask' }, hears: 200 },
 	'GET /admin/traces/{request_id}': {
@@ -70,6 +75,8 @@ const ROWS: Readonly<Record<string, Row>> = {
 		hears: 'trace_not_found',
 	},
 	'GET /admin/traces': { scope: 'read', hears: 200 },
+	'GET /admin/feedback': { scope: 'read', hears: 'scope_missing' },
+	'DELETE /admin/feedback': admin,
 	'POST /admin/collections/{collection}/ingest': { scope: 'ingest', path: { collection: () => 'docs' }, hears: 200 },
 	'GET /admin/collections/{collection}/quarantine': { scope: 'ingest', path: { collection: () => 'docs' }, hears: 200 },
 	'GET /admin/collections/{collection}/quarantine/{entry}': {

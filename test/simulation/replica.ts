@@ -15,7 +15,7 @@ import type { Model } from '../../src/spec/model.ts';
 import type { Retriever } from '../../src/spec/retrieval.ts';
 import type { SharedState } from '../../src/spec/shared-state.ts';
 import type { TraceSink } from '../../src/spec/trace.ts';
-import { feature, hit, IMAGES, keyRecord, NO_ALERTS } from '../support/runtime-fixture.ts';
+import { feature, hit, IMAGES, keyRecord, NO_ALERTS, NO_FEEDBACK } from '../support/runtime-fixture.ts';
 import type { Dice } from './dice.ts';
 import { asking } from './observation.ts';
 import type { ReplicaClock } from './replica-clock.ts';
@@ -63,6 +63,7 @@ export class Replica {
 				embedders: { get: () => Promise.reject(new Error('no embedder')) },
 				traces,
 				authenticator: parts.authenticator,
+				feedback: NO_FEEDBACK,
 				sharedState: state,
 				alerts: NO_ALERTS,
 				onFault: (error) => world.observe({ kind: 'fault', what: 'storage', note: String(error) }),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Feedback, FeedbackQuery } from '../../src/spec/feedback.ts';
 import type { GenerationRecord, PointerChange } from '../../src/spec/generations.ts';
 import { type AuditEntry, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../../src/spec/records.ts';
 import { NO_SETTINGS, type SettingsRecord } from '../../src/spec/tenants.ts';
@@ -53,6 +54,28 @@ function tenant(fields: Partial<Extract<SettingsRecord, { kind: 'tenant' }>> = {
 		version: 1,
 		changedAt: 1_750_000_000_000,
 		changedBy: 'key:k0',
+		...fields,
+	};
+}
+
+const ALL_RATINGS: FeedbackQuery = { tenantId: null, requestId: null, feature: null, rating: null, limit: 100 };
+
+function rating(fields: Partial<Feedback> = {}): Feedback {
+	return {
+		tenantId: 'acme',
+		requestId: 'req_1',
+		rater: 'v1:a',
+		at: 1,
+		score: 1,
+		label: null,
+		passages: [],
+		comment: null,
+		question: null,
+		correctedAnswer: null,
+		feature: 'ask',
+		collection: 'docs',
+		generation: 'docs-g1',
+		chunks: ['chk_1', 'chk_2'],
 		...fields,
 	};
 }
@@ -369,6 +392,62 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect(names.slice(0, 2)).toEqual(['s2', 's257']);
 			expect(names).not.toContain('s1');
 			expect((await store.listSpaces())[0]).toEqual(space('s2', 999));
+		});
+
+		it('keeps the newest rating of each rater, and removes them by tenant, request and rater', async () => {
+			const texts = { comment: 'good', question: 'What is it?', correctedAnswer: 'That.' };
+			await store.feedback.put([rating({ score: 0, ...texts }), rating({ rater: 'v1:b', score: 0.5 })]);
+			await store.feedback.put([rating({ score: 0.9, label: 'late', passages: ['chk_1'], at: 5 })]);
+			const newest = rating({ score: 0.9, label: 'late', passages: ['chk_1'], at: 5 });
+			// Replaced whole: what is not said again is gone.
+			expect(await store.feedback.list(ALL_RATINGS)).toEqual([newest, rating({ rater: 'v1:b', score: 0.5 })]);
+			await store.feedback.put([rating({ tenantId: 'beta' }), rating({ requestId: 'req_2', feature: null })]);
+			const ids = async (query: Partial<FeedbackQuery>) =>
+				(await store.feedback.list({ ...ALL_RATINGS, ...query })).map(
+					(one) => `${one.tenantId} ${one.requestId} ${one.rater}`,
+				);
+			expect(await ids({ tenantId: 'beta' })).toEqual(['beta req_1 v1:a']);
+			expect(await ids({ rating: 'neutral' })).toEqual(['acme req_1 v1:b']);
+			expect(await ids({ feature: 'ask', limit: 1 })).toEqual(['beta req_1 v1:a']);
+			expect(await ids({ requestId: 'req_2' })).toEqual(['acme req_2 v1:a']);
+			expect(await store.feedback.remove({ tenantId: 'acme', requestId: 'req_1', rater: 'v1:a' })).toBe(1);
+			expect(await store.feedback.remove({ tenantId: 'acme', requestId: null, rater: 'v1:a' })).toBe(1);
+			expect(await ids({})).toEqual(['beta req_1 v1:a', 'acme req_1 v1:b']);
+		});
+
+		it('lists the questions of one tenant about one collection', async () => {
+			await store.feedback.put([
+				rating({ requestId: 'r1', question: 'One?' }),
+				rating({ requestId: 'r2' }),
+				rating({ requestId: 'r3', question: 'Three?', collection: 'wiki' }),
+				rating({ requestId: 'r4', question: 'Four?', tenantId: 'beta' }),
+				rating({ requestId: 'r5', question: 'Five?' }),
+			]);
+			const ask = { tenantId: 'acme', collection: 'docs', limit: 10 };
+			expect((await store.feedback.questions(ask)).map(({ question }) => question)).toEqual(['Five?', 'One?']);
+		});
+
+		it('forgets texts before ratings, ratings by age and by number of each tenant, and all of a tenant that is gone', async () => {
+			const at = (ms: number) => rating({ requestId: `r${ms}`, at: ms, comment: 'c', question: 'q' });
+			await store.feedback.put([at(1), at(2), at(3), rating({ tenantId: 'beta', at: 9 })]);
+			const prune = (before: number, textsBefore: number, rowsPerTenantMax: number) =>
+				store.feedback.prune({ before, textsBefore, rowsPerTenantMax });
+			const left = async () => (await store.feedback.list(ALL_RATINGS)).map(({ at: ms, comment }) => [ms, comment]);
+			expect(await prune(2, 3, 10)).toBe(1);
+			expect(await left()).toEqual([
+				[9, null],
+				[3, 'c'],
+				[2, null],
+			]);
+			expect(await prune(0, 0, 1)).toBe(1);
+			expect(await left()).toEqual([
+				[9, null],
+				[3, 'c'],
+			]);
+			await store.putSettings(tenant(), []);
+			expect(await left()).toHaveLength(2);
+			await store.putSettings(tenant({ version: 2, settings: null }), []);
+			expect(await left()).toEqual([[9, null]]);
 		});
 
 		it('updates a run as it ends', async () => {

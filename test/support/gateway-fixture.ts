@@ -51,6 +51,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 			recent: async ({ limit }) => traces.traces.slice(-limit).reverse(),
 			stats: async () => [],
 		},
+		feedback: { list: async () => [], remove: async () => 0 },
 		listKeys: async () => [],
 		createKey: async (ask) => ({ key: keyRecord({ ...ask, id: 'k' }), secret: 'plim_k_secret' }),
 		rotateKey: async () => ({ key: keyRecord({ id: 'k' }), secret: 'plim_k_secret' }),

@@ -16,6 +16,7 @@ import { Runtime } from '../../src/runtime/runtime.ts';
 import type { Alerts } from '../../src/spec/alerts.ts';
 import type { EmbedderSource } from '../../src/spec/embedding.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
+import type { FeedbackDesk } from '../../src/spec/feedback.ts';
 import type { Guard, PartCheck } from '../../src/spec/guard.ts';
 import type { ImageRules, Model } from '../../src/spec/model.ts';
 import type { Prompt } from '../../src/spec/prompt.ts';
@@ -281,6 +282,12 @@ export interface EmbedderFixture {
 
 export const NO_ALERTS: Alerts = { raise: () => {}, resolve: () => {} };
 
+/** Nothing can be rated. */
+export const NO_FEEDBACK: FeedbackDesk = {
+	find: async () => null,
+	put: () => Promise.reject(new Error('no ratings')),
+};
+
 const NO_EMBEDDERS: EmbedderSource = { get: () => Promise.reject(new Error('no embedder')) };
 
 export function runtimeOf(
@@ -325,6 +332,7 @@ export function runtimeOf(
 			embedders: parts.embedders?.source ?? NO_EMBEDDERS,
 			traces,
 			authenticator: authenticatorOf(clock, parts.keys),
+			feedback: NO_FEEDBACK,
 			sharedState: parts.sharedState ?? new MemoryState(),
 			alerts: parts.alerts ?? NO_ALERTS,
 			onFault: (error) => {
