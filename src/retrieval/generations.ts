@@ -6,11 +6,12 @@ import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord, VerificationReport } from '../spec/generations.ts';
-import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
+import type { DocumentRef, IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
+import { FINGERPRINT } from './embedding/fingerprint-check.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import { generationHash, generationName } from './generation-hash.ts';
 import type { GenerationVerifier } from './generation-verifier.ts';
@@ -110,7 +111,10 @@ export class Generations {
 			statistics: record.record.statistics,
 		});
 		const verified: GenerationRecord = { ...record.record, verification, verifiedAt: verification.at };
-		if (!verification.passed) return this.#refuse(state, verified, verification);
+		if (!verification.passed) {
+			if (isOfTwoSpaces(verification)) await forgetWritten(built);
+			return this.#refuse(state, verified, verification);
+		}
 		await records.generations.put(verified);
 		const why = `run ${build.runId}`;
 		const at = this.#parts.clock.now();
@@ -233,6 +237,23 @@ async function isSame(live: Manifest, built: Unsealed, table: IndexWriter): Prom
 async function assertConserved(collection: string, { ledger, table, terms }: Built): Promise<void> {
 	const { passed, message } = await conserve(ledger, table.documents(), terms);
 	if (!passed) throw new PlimsollError('ingestion_stopped', `The ingestion of ${collection} is wrong: ${message}.`);
+}
+
+function isOfTwoSpaces({ checks }: VerificationReport): boolean {
+	return checks.some(({ check, passed }) => check === FINGERPRINT && !passed);
+}
+
+/**
+ * Takes back what is not live: when the embedder makes the vectors of before again, nothing would tell that these are
+ * others. The next run embeds them anew.
+ */
+async function forgetWritten({ table, ledger }: Built): Promise<void> {
+	const written: DocumentRef[] = [];
+	for await (const { source, documentId } of table.documents()) {
+		const outcome = ledger.outcome(ledger.slot(source, documentId));
+		if (outcome === 'new' || outcome === 'changed') written.push({ source, documentId });
+	}
+	await table.remove(written);
 }
 
 /** The alert that a collection's newest generation was refused. */

@@ -90,7 +90,8 @@ export class Housekeeping {
 		const { records, clock, catalogue } = this.#parts;
 		const all = await records.generations.list(collection, RECORDS_MAX);
 		const { keep } = catalogue.state(collection).config.generations;
-		const isKept = isRetained(all, { keep, now: clock.now() });
+		const moves = await records.generations.moves(collection, RECORDS_MAX);
+		const isKept = isRetained(all, { moves, keep, now: clock.now() });
 		return {
 			kept: all.filter(isKept),
 			rest: all.filter((record) => record.removedAt === null && !isKept(record)),

@@ -76,8 +76,8 @@ export class CollectionIngester implements Ingester {
 			report: null,
 			error: null,
 		};
-		await records.putRun(running);
 		try {
+			await records.putRun(running);
 			const report = await this.#run(running.id, collection, options);
 			this.#parts.alerts.resolve(failureKey(collection));
 			const outcome = report.refused ? 'refused' : 'succeeded';
@@ -87,7 +87,8 @@ export class CollectionIngester implements Ingester {
 			const outcome = options.signal.aborted ? 'cancelled' : 'failed';
 			const error = asPlimsollError(thrown);
 			if (outcome === 'failed') this.#alert(collection, error);
-			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: error.message });
+			// A full disk may be what ended the run: what is told is that, not that it cannot be recorded.
+			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: error.message }).catch(() => {});
 			throw thrown;
 		}
 	}

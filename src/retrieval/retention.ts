@@ -1,4 +1,4 @@
-import type { GenerationRecord } from '../spec/generations.ts';
+import type { GenerationRecord, PointerMove } from '../spec/generations.ts';
 
 /** No request lives longer than this, so that none still reads a generation that was retired before. */
 const IN_USE_MS = 660_000;
@@ -6,14 +6,18 @@ const IN_USE_MS = 660_000;
 /**
  * Which of a collection's generations keep their rows: the live one; the newest `keep` of those that were live; what a
  * request may still read; what a run builds or can go on with; and what was refused since, as long as it can be promoted.
+ * @param moves of the pointer, the latest first: they say which generation was live after which, whatever the clock did.
  */
 export function isRetained(
 	all: readonly GenerationRecord[],
-	{ keep, now }: { keep: number; now: number },
+	{ moves, keep, now }: { moves: readonly PointerMove[]; keep: number; now: number },
 ): (record: GenerationRecord) => boolean {
 	const live = all.find(({ state }) => state === 'live');
 	const retired = all.filter(({ state, removedAt }) => state === 'retired' && removedAt === null);
-	const newest = retired.toSorted((a, b) => (b.promotedAt ?? 0) - (a.promotedAt ?? 0) || b.sequence - a.sequence);
+	const since = new Map<string, number>();
+	for (const [ago, { to }] of moves.entries()) if (!since.has(to)) since.set(to, ago);
+	const ago = ({ generation }: GenerationRecord) => since.get(generation) ?? moves.length;
+	const newest = retired.toSorted((a, b) => ago(a) - ago(b) || b.sequence - a.sequence);
 	const kept = new Set(newest.slice(0, keep));
 	return (record) => {
 		if (record.removedAt !== null) return false;

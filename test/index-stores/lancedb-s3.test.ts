@@ -7,6 +7,7 @@ import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { NO_S3, type S3Server, startS3 } from '../support/s3-server.ts';
 import { harmDataset } from './harm-dataset.ts';
 import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
+import { lifecycleSuite } from './lifecycle.suite.ts';
 
 let server: S3Server;
 let buckets = 0;
@@ -35,6 +36,16 @@ describe.skipIf(NO_S3 !== null)(`on S3 (skipped where ${NO_S3})`, () => {
 			config: { kind: 'lancedb', storage: place },
 			harm: (table) => harmDataset(join(folder, `${table}.lance`)),
 			end: async () => store.close(),
+		};
+	});
+
+	lifecycleSuite('LanceDB on S3', async () => {
+		const place = await storage();
+		const folder = join(server.folder, new URL(place.uri).host, 'a/folder');
+		return {
+			config: { kind: 'lancedb', storage: place },
+			harm: (table) => harmDataset(join(folder, `${table}.lance`)),
+			end: async () => {},
 		};
 	});
 

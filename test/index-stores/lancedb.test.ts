@@ -5,6 +5,7 @@ import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.t
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { harmDataset } from './harm-dataset.ts';
 import { indexStoreSuite } from './index-store.suite.ts';
+import { lifecycleSuite } from './lifecycle.suite.ts';
 
 indexStoreSuite('LanceDB', CAPABILITIES['LanceDB in the data folder'], async () => {
 	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
@@ -19,5 +20,14 @@ indexStoreSuite('LanceDB', CAPABILITIES['LanceDB in the data folder'], async () 
 			store.close();
 			await rm(folder, { recursive: true });
 		},
+	};
+});
+
+lifecycleSuite('LanceDB', async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
+	return {
+		config: { kind: 'lancedb', folder },
+		harm: (table) => harmDataset(join(folder, `${table}.lance`)),
+		end: () => rm(folder, { recursive: true }),
 	};
 });

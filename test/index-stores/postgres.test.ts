@@ -5,6 +5,7 @@ import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.t
 import { PostgresStore } from '../../src/index-stores/postgres/store.ts';
 import { type PostgresServer, startPostgres } from '../support/pglite-server.ts';
 import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
+import { lifecycleSuite } from './lifecycle.suite.ts';
 
 const SCHEMA = 'plimsoll_index';
 const START_MS = 300_000;
@@ -25,21 +26,28 @@ async function opened() {
 	return store;
 }
 
+const dropTexts = (table: string) =>
+	server.exec(`DO $$ DECLARE one text; BEGIN
+		FOR one IN SELECT format('${SCHEMA}.text_%s_%s', id, v.version) FROM ${SCHEMA}.tables t
+			JOIN ${SCHEMA}.versions v ON v.table_id = t.id WHERE name = '${table}'
+		LOOP EXECUTE 'DROP TABLE ' || one; END LOOP; END $$`);
+const dropSchema = () => server.exec(`DROP SCHEMA ${SCHEMA} CASCADE`);
+
 indexStoreSuite('PostgreSQL', CAPABILITIES.PostgreSQL, async () => {
 	const store = await opened();
 	return {
 		store,
 		config: { kind: 'postgres', ...place() },
-		harm: (table) =>
-			server.exec(`DO $$ DECLARE one text; BEGIN
-				FOR one IN SELECT format('${SCHEMA}.text_%s_%s', id, v.version) FROM ${SCHEMA}.tables t
-					JOIN ${SCHEMA}.versions v ON v.table_id = t.id WHERE name = '${table}'
-				LOOP EXECUTE 'DROP TABLE ' || one; END LOOP; END $$`),
+		harm: dropTexts,
 		end: async () => {
 			store.close();
-			await server.exec(`DROP SCHEMA ${SCHEMA} CASCADE`);
+			await dropSchema();
 		},
 	};
+});
+
+lifecycleSuite('PostgreSQL', async () => {
+	return { config: { kind: 'postgres', ...place() }, harm: dropTexts, end: dropSchema };
 });
 
 /** Passes bytes on until it is told to keep them: a network that lost somebody without a word. */

@@ -121,16 +121,20 @@ export function retrievalConfig(
 
 export const BUILTIN: EmbedderConfig = { name: 'builtin', family: 'builtin', dimensions: 256, aliases: [] };
 
-/** @param configure gets the temporary folder that holds the sources. */
+/**
+ * @param configure gets the temporary folder that holds the sources.
+ * @param options `root`: a data folder that is there and stays; left out: a temporary one.
+ */
 export async function openRetrievalFixture(
 	configure: (dir: string) => RetrievalConfig,
 	clock: Clock = systemClock,
 	{
 		checks = [],
 		openStore = (folder) => new LanceStore(folder),
-	}: { checks?: readonly Check[]; openStore?: (folder: string) => IndexStore } = {},
+		root: given = null,
+	}: { checks?: readonly Check[]; openStore?: (folder: string) => IndexStore; root?: string | null } = {},
 ): Promise<RetrievalFixture> {
-	const root = await mkdtemp(path.join(tmpdir(), 'plimsoll-retrieval-'));
+	const root = given ?? (await mkdtemp(path.join(tmpdir(), 'plimsoll-retrieval-')));
 	const dir = path.join(root, 'sources');
 	await mkdir(dir);
 	let config = configure(dir);
@@ -186,7 +190,7 @@ export async function openRetrievalFixture(
 		async close() {
 			await fixture.retrieval.close();
 			await records.close();
-			await rm(root, { recursive: true, force: true });
+			if (given === null) await rm(root, { recursive: true, force: true });
 		},
 	};
 	return fixture;

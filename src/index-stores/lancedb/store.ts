@@ -42,7 +42,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	writer(shape: TableShape): Promise<LanceWriter> {
-		return LanceWriter.open(this.#open, shape, this.#from);
+		return LanceWriter.open(this.#open, shape, { called: this.#called(shape.table), from: this.#from });
 	}
 
 	async reader(place: IndexPlace): Promise<LanceReader> {
@@ -77,17 +77,21 @@ export class LanceStore implements IndexStore {
 	}
 
 	drop(table: string): Promise<void> {
-		return storageFailure(`The index table ${table}`, diagnose, () => this.#datasets.drop(this.#open, table));
+		return storageFailure(this.#called(table), diagnose, () => this.#datasets.drop(this.#open, table));
 	}
 
 	setAside(table: string, at: number): Promise<string | null> {
-		return storageFailure(`The index table ${table}`, diagnose, () => this.#datasets.setAside(this.#open, table, at));
+		return storageFailure(this.#called(table), diagnose, () => this.#datasets.setAside(this.#open, table, at));
 	}
 
 	close(): void {
 		for (const connection of [...this.#retired, this.#connection]) connection?.close();
 		this.#retired.length = 0;
 		this.#connection = null;
+	}
+
+	#called(table: string): string {
+		return `The index table ${table} in ${this.#datasets.uri}`;
 	}
 
 	get #open(): Connection {

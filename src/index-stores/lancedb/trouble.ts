@@ -43,7 +43,11 @@ export function diagnose(thrown: unknown): Trouble {
 	if (said !== null) return said;
 	if (CONFLICTS.test(text)) return CONFLICT;
 	if (LIMITS.test(text)) return { ...UNREACHED, message: 'cannot be used now: a limit or a right of the system.' };
-	if (FULL.test(text)) return { kind: 'full', message: 'cannot be written: there is no space left.' };
+	if (FULL.test(text))
+		return {
+			kind: 'full',
+			message: 'cannot be written: the disk is full; free some space, then run the ingestion again.',
+		};
 	return SILENT.test(text) ? UNREACHED : DAMAGE;
 }
 

@@ -26,25 +26,32 @@ const DELETE_BATCH = 500;
 export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
 	readonly #from: IndexedFrom;
+	/** What messages call it. */
+	readonly #called: string;
 	readonly #table: Table;
 	/** The one that this writer made or found last. */
 	#version: number;
 
-	private constructor(table: Table, given: { shape: TableShape; from: IndexedFrom; version: number }) {
+	private constructor(table: Table, given: { shape: TableShape; from: IndexedFrom; called: string; version: number }) {
 		this.#table = table;
+		this.#called = given.called;
 		this.#shape = given.shape;
 		this.#from = given.from;
 		this.#version = given.version;
 	}
 
-	static async open(connection: Connection, shape: TableShape, from: IndexedFrom): Promise<LanceWriter> {
+	static async open(
+		connection: Connection,
+		shape: TableShape,
+		{ called, from }: { called: string; from: IndexedFrom },
+	): Promise<LanceWriter> {
 		const name = shape.table;
-		return storageFailure(`The index table ${name}`, diagnose, async () => {
+		return storageFailure(called, diagnose, async () => {
 			const names = await connection.tableNames({ startAfter: '', limit: 100_000 });
 			const table = names.includes(name)
 				? await connection.openTable(name)
 				: await connection.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			return new LanceWriter(table, { shape, from, version: await table.version() });
+			return new LanceWriter(table, { shape, from, called, version: await table.version() });
 		});
 	}
 
@@ -123,7 +130,7 @@ export class LanceWriter implements IndexWriter {
 	#conflict(): PlimsollError {
 		return new PlimsollError(
 			'index_conflict',
-			`The index table ${this.table} was changed by another writer meanwhile; run the ingestion again.`,
+			`${this.#called} was changed by another writer meanwhile; run the ingestion again.`,
 		);
 	}
 
@@ -136,6 +143,6 @@ export class LanceWriter implements IndexWriter {
 	}
 
 	#guarded<T>(run: () => Promise<T>): Promise<T> {
-		return storageFailure(`The index table ${this.table}`, diagnose, run);
+		return storageFailure(this.#called, diagnose, run);
 	}
 }

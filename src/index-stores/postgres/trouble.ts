@@ -29,7 +29,11 @@ export function diagnose(thrown: unknown): Trouble {
 		};
 	}
 	if (code === '3D000') return { kind: 'gone', message: 'has no database: the one of index_store.url is not there.' };
-	if (code === '53100') return { kind: 'full', message: 'cannot be written: the disk of the database is full.' };
+	if (code === '53100') {
+		const message =
+			'cannot be written: the disk of the database is full; free some space there, then run the ingestion again.';
+		return { kind: 'full', message };
+	}
 	// Corrupted data and indexes, undefined tables, columns and schemas, a file that is gone.
 	if (/^(XX00[12]|42P01|42703|3F000|58P01)/.test(code)) {
 		return { kind: 'damage', message: 'is damaged: the database misses parts of it or cannot read them.' };

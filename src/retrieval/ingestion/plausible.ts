@@ -1,5 +1,6 @@
 import type { CollectionConfig } from '../../contracts/collection.ts';
 import { PlimsollError } from '../../spec/errors.ts';
+import type { LeftOut } from '../../spec/retrieval.ts';
 import type { Counts } from './counts.ts';
 
 /** How one source stands before anything of it is removed. */
@@ -20,17 +21,29 @@ export function assertPlausible({ name, ingestion }: CollectionConfig, standings
 	const faults: string[] = [];
 	for (const { counts, live, next } of standings) {
 		const { source, seen, failures, quarantined } = counts;
-		const check = (documents: number, of: number, { max, key }: { max: number; key: string }, what: string) => {
+		const check = (
+			documents: number,
+			of: number,
+			{ max, key, first = null }: { max: number; key: string; first?: LeftOut | null },
+			what: string,
+		) => {
 			if (documents < documentsMin || documents <= of * max) return;
-			faults.push(`${source}: ${documents} of ${of} documents ${what}, more than ${key} (${max})`);
+			const example = first === null ? '' : `, e.g. ${first.document}: ${first.reason}`;
+			faults.push(`${source}: ${documents} of ${of} documents ${what}, more than ${key} (${max})${example}`);
 		};
 		check(live - next, live, { max: documentsDropMax, key: 'documents_drop_max' }, 'would be gone');
-		check(failures, seen, { max: failedShareMax, key: 'failed_share_max' }, 'failed');
-		check(quarantined, seen, { max: quarantinedShareMax, key: 'quarantined_share_max' }, 'do not fit');
+		const { firstFailure, firstMisfit } = counts;
+		check(failures, seen, { max: failedShareMax, key: 'failed_share_max', first: firstFailure }, 'failed');
+		check(
+			quarantined,
+			seen,
+			{ max: quarantinedShareMax, key: 'quarantined_share_max', first: firstMisfit },
+			'do not fit',
+		);
 	}
 	if (faults.length === 0) return;
 	throw new PlimsollError(
 		'ingestion_stopped',
-		`The ingestion of ${name} stopped before anything was removed or went live: ${faults.join('; ')}. Look at the source and at plimsoll quarantine list ${name}; where this is right, plimsoll ingest ${name} --accept takes it.`,
+		`The ingestion of ${name} stopped before anything was removed or went live: ${faults.map((fault) => fault.replace(/\.$/, '')).join('; ')}. Look at the source and at plimsoll quarantine list ${name}; where this is right, plimsoll ingest ${name} --accept takes it.`,
 	);
 }
