@@ -9,6 +9,9 @@ import { actorOf } from './actor.ts';
 import type { LoadedProject } from './load-project.ts';
 import type { UserHash } from './user-hash.ts';
 
+/** The latest rated questions that suggestions are made of. */
+const QUESTIONS_MAX = 5_000;
+
 /** The operator's part about canaries. */
 export function canaryOperator(parts: {
 	readonly canaries: CanaryMonitor;
@@ -42,7 +45,11 @@ export function canaryOperator(parts: {
 				const message = `No collection is named "${collection.slice(0, 100)}".`;
 				throw new PlimsollError('collection_not_found', message, { param: 'collection' });
 			}
-			return retrieval.suggestCanaries({ ...ask, set });
+			const { tenant, ...rest } = ask;
+			const ratings =
+				tenant === null ? [] : await records.feedback.questions({ tenantId: tenant, collection, limit: QUESTIONS_MAX });
+			const traffic = tenant === null ? null : { tenantId: tenant, ratings };
+			return retrieval.suggestCanaries({ ...rest, set, traffic });
 		},
 		listCanaryRuns: (ask) => health.listCanaryRuns(ask),
 	} satisfies Partial<Operator>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CANARY_RUN_KINDS, SUGGESTION_METHODS, UNUSED_REASONS } from '../spec/canaries.ts';
+import { CANARY_RUN_KINDS, SUGGESTION_METHODS, TRAFFIC_REASONS, UNUSED_REASONS } from '../spec/canaries.ts';
 
 const estimate = z.object({ value: z.number(), low: z.number(), high: z.number() });
 
@@ -55,13 +55,23 @@ export const suggestionsReply = z.object({
 	suggestions: z
 		.array(
 			z.object({
-				canary: z.object({ id: z.string(), query: z.string(), documents: z.array(z.string()), source: z.string() }),
+				canary: z.object({
+					id: z.string(),
+					query: z.string(),
+					documents: z.array(z.string()).readonly(),
+					source: z.string().optional(),
+					tenant: z.string().optional(),
+				}),
 				title: z.string(),
 				method: z.enum(SUGGESTION_METHODS),
 				rank: z.int(),
+				traffic: z.object({ tenant: z.string(), request_id: z.string(), up: z.int(), down: z.int() }).nullable(),
 			}),
 		)
 		.readonly(),
 	unused: z.record(z.enum(UNUSED_REASONS), z.int()),
+	traffic: z
+		.object({ tenant: z.string(), questions: z.int(), unused: z.record(z.enum(TRAFFIC_REASONS), z.int()) })
+		.nullable(),
 });
 export type SuggestionsReply = z.output<typeof suggestionsReply>;

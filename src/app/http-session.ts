@@ -2,7 +2,6 @@ import { readLines } from '../base/lines.ts';
 import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
-import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
 
 import { PlimsollError } from '../spec/errors.ts';
@@ -72,6 +71,7 @@ import type {
 	SessionKey,
 	SessionRotation,
 	SessionSearch,
+	SessionSuggestion,
 } from './session.ts';
 import { StreamedAnswer } from './streamed-answer.ts';
 
@@ -264,9 +264,8 @@ export class HttpSession implements Session {
 		return this.#calls.json({ method: 'POST', path, waitMs: CANARY_MS }, canaryRunReply);
 	}
 
-	suggestCanaries(collection: string, { count, seed, signal }: SuggestionAsk): Promise<SuggestionsReply> {
+	suggestCanaries(collection: string, { signal, ...body }: SessionSuggestion): Promise<SuggestionsReply> {
 		const path = `/admin/collections/${encodeURIComponent(collection)}/canaries/suggest`;
-		const body = { count, seed };
 		return this.#calls.json({ method: 'POST', path, body, signal, waitMs: CANARY_MS }, suggestionsReply);
 	}
 

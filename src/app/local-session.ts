@@ -19,7 +19,6 @@ import { searchResponse } from '../gateway/search-response.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
-import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
 
 import { configurationError, PlimsollError } from '../spec/errors.ts';
@@ -70,6 +69,7 @@ import type {
 	SessionKey,
 	SessionRotation,
 	SessionSearch,
+	SessionSuggestion,
 } from './session.ts';
 import { USER_HASH_KEY_FILE, UserHash } from './user-hash.ts';
 
@@ -247,8 +247,9 @@ export class LocalSession implements Session {
 		return runRow(await (await this.#open()).operator.acceptCanaries(collection, OWNER));
 	}
 
-	async suggestCanaries(collection: string, ask: SuggestionAsk): Promise<SuggestionsReply> {
-		return suggestionsRow(await (await this.#open()).operator.suggestCanaries(collection, ask));
+	async suggestCanaries(collection: string, ask: SessionSuggestion): Promise<SuggestionsReply> {
+		const { operator } = await this.#open();
+		return suggestionsRow(await operator.suggestCanaries(collection, { tenant: TENANT, ...ask }));
 	}
 
 	/** What is known without a server: no check has been made. */

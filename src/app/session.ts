@@ -77,6 +77,8 @@ export interface SessionFlag {
 	readonly sample: number | null;
 }
 
+export type SessionSuggestion = Omit<SuggestionAsk, 'tenant'> & Partial<Pick<SuggestionAsk, 'tenant'>>;
+
 /** An ingestion that somebody watches. */
 export type SessionIngest = Omit<Required<IngestOptions>, 'fresh'> & Pick<IngestOptions, 'fresh'>;
 
@@ -145,8 +147,8 @@ export interface Session {
 	runCanaries(collection: string, signal: AbortSignal): Promise<CanaryRunReply>;
 	/** The same, and later runs are compared with it. */
 	acceptCanaries(collection: string): Promise<CanaryRunReply>;
-	/** Proposes canaries from the live index. Throws `collection_not_found`, `index_not_ready`. */
-	suggestCanaries(collection: string, ask: SuggestionAsk): Promise<SuggestionsReply>;
+	/** Proposes canaries. @param ask.tenant left out: the session's own. Throws `collection_not_found`, `index_not_ready`. */
+	suggestCanaries(collection: string, ask: SessionSuggestion): Promise<SuggestionsReply>;
 	/** How collections stand with their canaries. */
 	canaries(): Promise<readonly CanaryHealthReply[]>;
 	/** Newest first. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { SuggestionsReply } from '../app/canary-reply.ts';
-import type { UnusedReason } from '../spec/canaries.ts';
+import type { TrafficReason, UnusedReason } from '../spec/canaries.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { EXIT } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
@@ -15,6 +15,8 @@ interface SuggestOptions extends ServerOptions {
 	readonly seed: number;
 	readonly out?: string;
 	readonly append?: true;
+	readonly tenant?: string;
+	readonly traffic: boolean;
 }
 
 type Suggestion = SuggestionsReply['suggestions'][number];
@@ -29,16 +31,25 @@ const UNUSED: Readonly<Record<UnusedReason, string>> = {
 	ambiguous: 'share their title, or all words of the query, with another document that was found',
 };
 
+/** The same of questions. */
+const UNUSED_QUESTIONS: Readonly<Record<TrafficReason, string>> = {
+	disputed: 'were rated down as often as up',
+	repeated: 'are asked by a canary already',
+	not_found: 'do not find again what answered them',
+};
+
 /** plimsoll canary suggest */
 export function addCanarySuggest(canary: Command, terminal: Terminal): void {
 	const suggest = canary
 		.command('suggest')
 		.argument('<collection>', 'the collection')
 		.description(
-			'Proposes canaries from the documents of the live index, as lines of canaries.jsonl. Read them before you use them: a machine made them.',
+			'Proposes canaries from well-rated questions, where the project keeps them, and from the documents of the live index, as lines of canaries.jsonl. Read them before you use them.',
 		)
 		.option('--count <n>', 'at most this many', integerBetween(1, 200), 20)
 		.option('--seed <n>', 'another one draws other documents', integerBetween(0, 2 ** 32 - 1), 0)
+		.option('--tenant <name>', 'whose well-rated questions come first (default: your own tenant’s)')
+		.option('--no-traffic', 'from documents alone')
 		.option('--out <file>', 'where the lines go; a file that is there is left alone (default: standard output)')
 		.option('--append', 'adds to the file of --out what it does not hold')
 		.action((collection: string, options: SuggestOptions) => suggestInto(collection, options, terminal));
@@ -47,14 +58,15 @@ export function addCanarySuggest(canary: Command, terminal: Terminal): void {
 }
 
 async function suggestInto(collection: string, options: SuggestOptions, terminal: Terminal): Promise<void> {
-	const { count: wanted, seed, out, append = false } = options;
+	const { count: wanted, seed, out, append = false, tenant, traffic } = options;
 	if (append && out === undefined) {
 		throw new PlimsollError('request_invalid', '--append needs --out and the file to add to.', { param: 'append' });
 	}
 	const known = out === undefined ? NOTHING : await readKnown(out, append);
 	const interrupts = watchInterrupts();
 	try {
-		const ask = { count: wanted, seed, signal: interrupts.signal };
+		const whose = traffic ? (tenant === undefined ? {} : { tenant }) : { tenant: null };
+		const ask = { count: wanted, seed, signal: interrupts.signal, ...whose };
 		const found = await inSession(options, terminal, (session) => session.suggestCanaries(collection, ask));
 		const fresh = found.suggestions.filter(
 			({ canary }) => !known.ids.has(canary.id) && !known.queries.has(canary.query),
@@ -130,11 +142,12 @@ function explain(
 ): void {
 	const { documents, generation, k, unused, suggestions, cut_short: isCutShort } = found;
 	terminal.note(
-		`${count(fresh.length, 'suggestion')} of ${whole(wanted)} from ${count(documents, 'document')} of ${oneLine(generation)}; each finds its document among the first ${k} chunks.`,
+		`${count(fresh.length, 'suggestion')} of ${whole(wanted)}, with ${count(documents, 'document')} of ${oneLine(generation)}; each finds its document among the first ${k} chunks.`,
 	);
 	for (const [reason, text] of Object.entries(UNUSED) as [UnusedReason, string][]) {
 		if ((unused[reason] ?? 0) > 0) terminal.note(`  ${whole(unused[reason] ?? 0)} ${text}`);
 	}
+	explainTraffic(found, fresh, terminal);
 	if (fresh.length < suggestions.length) {
 		terminal.note(`  ${whole(suggestions.length - fresh.length)} are in ${oneLine(out ?? '')} already`);
 	}
@@ -144,4 +157,17 @@ function explain(
 	terminal.note(
 		'To accept them: read each line, put the query into the words of people who ask, drop what is not worth a canary; then put the lines into canaries.jsonl of a feature, or the file that the collection names under canaries, and run plimsoll check and plimsoll canary.',
 	);
+}
+
+function explainTraffic({ traffic }: SuggestionsReply, fresh: readonly Suggestion[], terminal: Terminal): void {
+	if (traffic === null || traffic.questions === 0) return;
+	const tenant = oneLine(traffic.tenant);
+	const asked = fresh.filter(({ method }) => method === 'traffic').length;
+	terminal.note(
+		`  ${whole(asked)} are questions of the tenant ${tenant}; ${whole(traffic.questions)} of its rated ones were looked at`,
+	);
+	for (const [reason, text] of Object.entries(UNUSED_QUESTIONS) as [TrafficReason, string][]) {
+		if ((traffic.unused[reason] ?? 0) > 0) terminal.note(`    ${whole(traffic.unused[reason] ?? 0)} ${text}`);
+	}
+	if (asked > 0) terminal.note('  People wrote them: take out names and whatever else should not stand in a file.');
 }

@@ -12,6 +12,8 @@ const SEED = `expected a whole number from 0 to ${SEED_MAX}`;
 const SuggestBody = z.strictObject({
 	count: z.int(COUNT).min(1, COUNT).max(SUGGESTIONS_MAX, COUNT).default(20),
 	seed: z.int(SEED).min(0, SEED).max(SEED_MAX, SEED).default(0),
+	/** Whose rated questions come first; left out: those of the caller's own tenant; null: nobody's. */
+	tenant: z.string('expected the name of a tenant, or null').max(63).nullish(),
 });
 
 /** Queries with known answers: how indexes stand with them, and running them. */
@@ -65,7 +67,8 @@ export const CANARY_ROUTES: readonly Route[] = [
 		path: '/admin/collections/{collection}/canaries/suggest',
 		scope: 'admin',
 		traced: false,
-		summary: 'Proposes canaries from the documents of the live index, for a person to confirm; changes nothing.',
+		summary:
+			'Proposes canaries from well-rated questions of one tenant and from the documents of the live index, for a person to confirm; changes nothing.',
 		body: SuggestBody,
 		handle: suggest,
 	},
@@ -91,8 +94,10 @@ async function run({ request, reply, parts }: Exchange): Promise<unknown> {
 	return runRow(await parts.operator.runCanaries(pathParameter(request, 'collection'), { signal }));
 }
 
-async function suggest({ request, reply, parts }: Exchange): Promise<unknown> {
-	const ask = { ...checkBody(SuggestBody, request.body ?? {}), signal: untilClosed(reply) };
+async function suggest(exchange: Exchange): Promise<unknown> {
+	const { request, reply, parts } = exchange;
+	const { tenant = callerOf(exchange).tenantId, ...rest } = checkBody(SuggestBody, request.body ?? {});
+	const ask = { ...rest, tenant, signal: untilClosed(reply) };
 	return suggestionsRow(await parts.operator.suggestCanaries(pathParameter(request, 'collection'), ask));
 }
 
@@ -103,15 +108,17 @@ function untilClosed(reply: Exchange['reply']): AbortSignal {
 }
 
 /** Suggestions as clients see them; `canary` is a line of canaries.jsonl. */
-export function suggestionsRow({ suggestions, isCutShort, ...rest }: CanarySuggestions) {
+export function suggestionsRow({ suggestions, isCutShort, traffic, ...rest }: CanarySuggestions) {
 	return {
 		...rest,
 		cut_short: isCutShort,
-		suggestions: suggestions.map(({ id, query, documentId, source, title, method, rank }) => ({
-			canary: { id, query, documents: [documentId], source },
+		traffic: traffic && { tenant: traffic.tenantId, questions: traffic.questions, unused: traffic.unused },
+		suggestions: suggestions.map(({ id, query, documents, source, tenant, title, method, rank, traffic: from }) => ({
+			canary: { id, query, documents, ...(source !== null && { source }), ...(tenant !== null && { tenant }) },
 			title,
 			method,
 			rank,
+			traffic: from && { tenant: from.tenantId, request_id: from.requestId, up: from.up, down: from.down },
 		})),
 	};
 }

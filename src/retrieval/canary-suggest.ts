@@ -4,6 +4,7 @@ import type { CanarySet } from '../contracts/canary-set.ts';
 import {
 	type CanarySuggestion,
 	type CanarySuggestions,
+	type RatedTraffic,
 	type SuggestionAsk,
 	UNUSED_REASONS,
 	type UnusedReason,
@@ -14,6 +15,8 @@ import type { Hit, Passage, Retriever } from '../spec/retrieval.ts';
 import { headingQuery, type MadeQuery, sentenceQuery, WordCensus, wordsOf } from './canary-query.ts';
 import type { Catalogue } from './catalogue.ts';
 import { liveIndex } from './search.ts';
+import { flat, TakenQueries } from './taken-queries.ts';
+import { suggestFromTraffic } from './traffic-suggest.ts';
 
 /** Documents that are looked at for each suggestion that is asked for. */
 const TRIES = 5;
@@ -32,29 +35,35 @@ interface Parts {
 	readonly clock: Clock;
 }
 
+type DocumentAsk = Omit<SuggestionAsk, 'tenant'> & { readonly set: CanarySet };
+
 /**
- * Proposes canaries from documents of the live generation, spread over its sources. Each was asked as a canary is, and
- * finds its document. Throws `collection_not_found`, `index_not_ready` and what a search throws.
+ * Proposes canaries from rated traffic, and then from documents of the live generation, spread over its sources. Each was
+ * asked as a canary is, and finds its document. Throws `collection_not_found`, `index_not_ready` and what a search throws.
  * @param ask.set what the collection is held to already.
  */
 export async function suggestCanaries(
 	parts: Parts,
-	ask: SuggestionAsk & { set: CanarySet },
+	ask: DocumentAsk & { traffic: RatedTraffic | null },
 ): Promise<CanarySuggestions> {
 	const { set, count, seed, signal } = ask;
 	const { collection, checks } = set;
-	const { manifest, reader } = liveIndex(parts.catalogue.state(collection));
+	const state = parts.catalogue.state(collection);
+	const { manifest, reader } = liveIndex(state);
 	if (reader.chunks === 0) {
 		const advice = `look at what its sources hold, and run plimsoll ingest ${collection}`;
 		throw new PlimsollError('index_not_ready', `The live index of ${collection} holds no document: ${advice}.`);
 	}
 	const deadline = parts.clock.monotonic() + SUGGEST_MS_MAX;
+	const taken = new TakenQueries(set);
+	const isRestricted = state.config.access !== null;
+	const asked = ask.traffic && { ...ask.traffic, set, taken, count, deadline, signal, isRestricted };
+	const traffic = asked && (await suggestFromTraffic(parts, asked));
 	const sample = await sampled(reader, { count: count * TRIES, seed, signal });
 	const texts = await read(reader, sample, signal);
 	const census = new WordCensus();
 	for (const passages of texts.values()) census.add(passages);
-	const taken = new Taken(set);
-	const suggestions: CanarySuggestion[] = [];
+	const suggestions: CanarySuggestion[] = traffic?.suggestions ?? [];
 	const unused = Object.fromEntries(UNUSED_REASONS.map((reason) => [reason, 0])) as Record<UnusedReason, number>;
 	let documents = 0;
 	let isCutShort = false;
@@ -69,32 +78,8 @@ export async function suggestCanaries(
 		else suggestions.push(made);
 	}
 	const { generation } = manifest;
-	return { collection, generation, seed, k: checks.k, documents, isCutShort, suggestions, unused };
-}
-
-/** What canaries that there are, and suggestions, have taken already. */
-class Taken {
-	readonly #queries = new Set<string>();
-	readonly #documents = new Set<string>();
-
-	constructor({ groups }: CanarySet) {
-		for (const { query, documents } of groups.flatMap(({ canaries }) => canaries)) {
-			this.add(query);
-			for (const document of documents) this.#documents.add(document);
-		}
-	}
-
-	add(query: string): void {
-		this.#queries.add(flat(query));
-	}
-
-	holdsQuery(query: string): boolean {
-		return this.#queries.has(flat(query));
-	}
-
-	holdsDocument({ documentId }: DocumentRef): boolean {
-		return this.#documents.has(documentId);
-	}
+	const report = traffic?.report ?? null;
+	return { collection, generation, seed, k: checks.k, documents, isCutShort, suggestions, unused, traffic: report };
 }
 
 /** The suggestion that a document comes to, or why it comes to none. */
@@ -104,12 +89,12 @@ async function suggestion(
 		readonly document: DocumentRef;
 		readonly passages: readonly Passage[];
 		readonly census: WordCensus;
-		readonly taken: Taken;
-		readonly ask: SuggestionAsk & { set: CanarySet };
+		readonly taken: TakenQueries;
+		readonly ask: DocumentAsk;
 	},
 ): Promise<CanarySuggestion | UnusedReason> {
 	const { document, passages, census, taken, ask } = about;
-	if (taken.holdsDocument(document)) return 'covered';
+	if (taken.holdsDocument(document.documentId)) return 'covered';
 	const made = [sentenceQuery(passages, census), headingQuery(passages)].filter((query) => query !== null);
 	// By turns, as the id of the document falls.
 	if (Number.parseInt(idOf(document).slice(-1), 16) % 2 === 1) made.reverse();
@@ -118,8 +103,10 @@ async function suggestion(
 	for (const one of made) {
 		const rank = await rankOf(parts, { made: one, title, document, taken, ask });
 		if (typeof rank === 'number') {
-			taken.add(one.query);
-			return { id: idOf(document), query: one.query, ...document, title, method: one.method, rank };
+			const { documentId, source } = document;
+			taken.add(one.query, []);
+			const found = { id: idOf(document), query: one.query, documents: [documentId], source, title, rank };
+			return { ...found, method: one.method, tenant: null, traffic: null };
 		}
 		reason = rank;
 	}
@@ -133,8 +120,8 @@ async function rankOf(
 		readonly made: MadeQuery;
 		readonly title: string;
 		readonly document: DocumentRef;
-		readonly taken: Taken;
-		readonly ask: SuggestionAsk & { set: CanarySet };
+		readonly taken: TakenQueries;
+		readonly ask: DocumentAsk;
 	},
 ): Promise<number | UnusedReason> {
 	const { made, title, document, taken, ask } = about;
@@ -218,8 +205,4 @@ function idOf({ source, documentId }: DocumentRef): string {
 		.slice(-SLUG_CHARS_MAX)
 		.replace(/^-+|-+$/g, '');
 	return `${slug || 'document'}-${sha256Of([source, documentId]).slice(0, 8)}`;
-}
-
-function flat(text: string): string {
-	return wordsOf(text).join(' ');
 }

@@ -3,11 +3,10 @@ import type { Clock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import type { Random } from '../base/random.ts';
 import type { Canary } from '../contracts/canary.ts';
-import type { CanarySet } from '../contracts/canary-set.ts';
 import type { HostedEmbedderConfig } from '../contracts/embedder.ts';
 import type { ProjectConfig } from '../contracts/project.ts';
 import type { Alerts } from '../spec/alerts.ts';
-import type { CanarySuggestions, SuggestionAsk } from '../spec/canaries.ts';
+import type { CanarySuggestions } from '../spec/canaries.ts';
 import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
@@ -73,7 +72,7 @@ export interface Retrieval {
 		signal: AbortSignal,
 	) => Promise<number | null>;
 	/** See `canary-suggest.ts`. */
-	readonly suggestCanaries: (ask: SuggestionAsk & { readonly set: CanarySet }) => Promise<CanarySuggestions>;
+	readonly suggestCanaries: (ask: Parameters<typeof suggestCanaries>[1]) => Promise<CanarySuggestions>;
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
 	readonly index: IndexAdmin;

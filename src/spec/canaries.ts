@@ -1,3 +1,5 @@
+import type { Feedback } from './feedback.ts';
+
 /** What made a run of canaries. */
 export const CANARY_RUN_KINDS = ['start', 'promotion', 'schedule', 'daily', 'manual'] as const;
 export type CanaryRunKind = (typeof CANARY_RUN_KINDS)[number];
@@ -85,24 +87,54 @@ export interface CollectionHealth {
 	readonly lastRun: CanaryRun | null;
 }
 
-/** How the query of a suggestion was made: from the headings above a chunk, or from the rare words of a sentence. */
-export const SUGGESTION_METHODS = ['headings', 'words'] as const;
+/** Where the query of a suggestion is from: the headings above a chunk, the rare words of a sentence, or a person who asked it. */
+export const SUGGESTION_METHODS = ['headings', 'words', 'traffic'] as const;
 export type SuggestionMethod = (typeof SUGGESTION_METHODS)[number];
 
 /** Why a document that was looked at came to no suggestion. */
 export const UNUSED_REASONS = ['covered', 'no_text', 'trivial', 'repeated', 'not_found', 'ambiguous'] as const;
 export type UnusedReason = (typeof UNUSED_REASONS)[number];
 
+/** Why a rated question came to no suggestion: as often down as up, a canary already, or what answered it is not found any more. */
+export const TRAFFIC_REASONS = ['disputed', 'repeated', 'not_found'] as const;
+export type TrafficReason = (typeof TRAFFIC_REASONS)[number];
+
+/** Rated questions of one tenant about one collection. */
+export interface RatedTraffic {
+	readonly tenantId: string;
+	/** Newest first, each with its question. */
+	readonly ratings: readonly Feedback[];
+}
+
+export interface TrafficReport {
+	readonly tenantId: string;
+	/** That were looked at: suggestions and unused together. */
+	readonly questions: number;
+	readonly unused: Readonly<Record<TrafficReason, number>>;
+}
+
 /** A query that a document of the live generation answers, for a person to confirm. */
 export interface CanarySuggestion {
 	readonly id: string;
 	readonly query: string;
-	readonly documentId: string;
-	readonly source: string;
+	/** Any of them answers it. */
+	readonly documents: readonly string[];
+	/** Null: they are of several. */
+	readonly source: string | null;
+	/** In whose name it is asked; null: an operator's. */
+	readonly tenant: string | null;
+	/** Of the document that is found first. */
 	readonly title: string;
 	readonly method: SuggestionMethod;
 	/** Where its document stands in the search for it. */
 	readonly rank: number;
+	/** Who asked it, in which request last, and how it was rated; null for what was made of a document. */
+	readonly traffic: {
+		readonly tenantId: string;
+		readonly requestId: string;
+		readonly up: number;
+		readonly down: number;
+	} | null;
 }
 
 export interface CanarySuggestions {
@@ -111,7 +143,9 @@ export interface CanarySuggestions {
 	readonly seed: number;
 	/** Among how many chunks each document was found. */
 	readonly k: number;
-	/** Documents that were looked at: suggestions and unused together. */
+	/** Null: no traffic was looked at. */
+	readonly traffic: TrafficReport | null;
+	/** Documents that were looked at: suggestions made of them and unused together. */
 	readonly documents: number;
 	/** Whether the time was up before there were enough. */
 	readonly isCutShort: boolean;
@@ -123,5 +157,7 @@ export interface SuggestionAsk {
 	readonly count: number;
 	/** The same seed on the same generation with the same canaries suggests the same. */
 	readonly seed: number;
+	/** Whose rated questions come first; null: nobody's. */
+	readonly tenant: string | null;
 	readonly signal: AbortSignal;
 }

@@ -80,6 +80,18 @@ describe('a rating over HTTP', () => {
 		expect(feedback[0].rater).not.toBe(feedback[1].rater);
 		expect(JSON.stringify(feedback)).not.toMatch(/ann|bob/);
 
+		// Canaries are proposed of questions of a tenant that is named, and never of another one's by itself.
+		const suggest = async (body: object) =>
+			(await send('POST', '/admin/collections/docs/canaries/suggest', { body })).body;
+		expect(await suggest({ tenant: 'acme' })).toMatchObject({
+			traffic: { tenant: 'acme', questions: 1 },
+			suggestions: [
+				{ canary: { query: QUESTION, documents: ['a.md'] }, method: 'traffic', traffic: { up: 1, down: 0 } },
+			],
+		});
+		expect(JSON.stringify(await suggest({}))).not.toContain(QUESTION);
+		expect((await suggest({ tenant: null })).traffic).toBe(null);
+
 		// A repeated key is executed once.
 		const keyed = { 'idempotency-key': 'thumb-1' };
 		await rate({ rating: 'down', user: 'cid' }, keyed);

@@ -1,8 +1,10 @@
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseCanaries } from '../../src/contracts/canary.ts';
 import type { CanarySet } from '../../src/contracts/canary-set.ts';
 import { suggestionsRow } from '../../src/gateway/canary-routes.ts';
 import { runCanaries } from '../../src/retrieval/canary-run.ts';
+import type { RatedTraffic } from '../../src/spec/canaries.ts';
+import type { Feedback } from '../../src/spec/feedback.ts';
 import { collection, folderSource, openRetrievalFixture, retrievalConfig } from '../support/retrieval-fixture.ts';
 
 const THINGS = ['anchor', 'bilge', 'capstan', 'davit', 'ensign', 'fender', 'gunwale', 'halyard', 'jetty', 'keelson'];
@@ -52,8 +54,8 @@ async function setUp(more: Record<string, string> = {}) {
 	await fixture.write({ ...Object.fromEntries(pages), ...more });
 	await fixture.ingest();
 	const { signal } = new AbortController();
-	const suggest = (ask: { count?: number; seed?: number; set?: CanarySet } = {}) =>
-		fixture.retrieval.suggestCanaries({ count: 6, seed: 1, set: setOf(), signal, ...ask });
+	const suggest = (ask: { count?: number; seed?: number; set?: CanarySet; traffic?: RatedTraffic } = {}) =>
+		fixture.retrieval.suggestCanaries({ count: 6, seed: 1, set: setOf(), signal, traffic: null, ...ask });
 	return { fixture, suggest, signal };
 }
 
@@ -63,7 +65,7 @@ it('suggests the same for a seed, other documents for another, of every source, 
 	expect(first.suggestions).toHaveLength(6);
 	await fixture.restart();
 	expect(await suggest()).toEqual(first);
-	const named = ({ suggestions }: typeof first) => suggestions.map(({ documentId }) => documentId);
+	const named = ({ suggestions }: typeof first) => suggestions.flatMap(({ documents: ids }) => ids);
 	expect(named(await suggest({ seed: 2 }))).not.toEqual(named(first));
 	const { suggestions, documents, unused } = await suggest({ count: 50 });
 	expect(new Set(suggestions.map(({ source }) => source))).toEqual(new Set(['harbour', 'yard']));
@@ -96,7 +98,8 @@ it('leaves out what canaries cover already, and what it suggested before', async
 	expect(next.unused.covered).toBe(4);
 	const all = [...first.suggestions, ...next.suggestions];
 	expect(all).toHaveLength(10);
-	for (const key of ['id', 'query', 'documentId'] as const) expect(new Set(all.map((one) => one[key])).size).toBe(10);
+	const values = [all.map(({ id }) => id), all.map(({ query }) => query), all.flatMap(({ documents }) => documents)];
+	for (const each of values) expect(new Set(each).size).toBe(10);
 });
 
 it('counts twins as ambiguous, empty pages as without text, and repeated titles as trivial', async () => {
@@ -110,14 +113,14 @@ it('counts twins as ambiguous, empty pages as without text, and repeated titles 
 	});
 	const { unused, suggestions } = await suggest({ count: 50 });
 	expect(unused).toMatchObject({ ambiguous: 2, no_text: 1, trivial: 1 });
-	expect(suggestions.map(({ documentId }) => documentId)).not.toContain('twin.md');
+	expect(suggestions.flatMap(({ documents: ids }) => ids)).not.toContain('twin.md');
 });
 
 it('an index that is not there or empty is refused with what to do', async () => {
 	const fixture = await openRetrievalFixture((dir) => retrievalConfig([collection([folderSource(dir)])]));
 	onTestFinished(() => fixture.close());
 	const { signal } = new AbortController();
-	const suggest = () => fixture.retrieval.suggestCanaries({ count: 5, seed: 0, set: setOf(), signal });
+	const suggest = () => fixture.retrieval.suggestCanaries({ count: 5, seed: 0, set: setOf(), signal, traffic: null });
 	await expect(suggest()).rejects.toMatchObject({
 		code: 'index_not_ready',
 		message: expect.stringContaining('plimsoll ingest docs'),
@@ -126,4 +129,73 @@ it('an index that is not there or empty is refused with what to do', async () =>
 	await fixture.ingest();
 	const { suggestions } = await suggest();
 	expect(suggestions).toEqual([]);
+});
+
+describe('from rated traffic', () => {
+	const rated = (question: string, fields: Partial<Feedback> = {}): Feedback => ({
+		...{ tenantId: 'acme', requestId: 'req_1', rater: 'v1:a', at: 1, score: 1, label: null, passages: [], question },
+		...{ comment: null, correctedAnswer: null, feature: 'ask', collection: 'docs', generation: 'docs-g1', chunks: [] },
+		...fields,
+	});
+	const of = (...ratings: Feedback[]): RatedTraffic => ({ tenantId: 'acme', ratings });
+
+	it('a question comes first, with the document that it was answered by, and is a canary that passes', async () => {
+		const { fixture, suggest, signal } = await setUp();
+		const ask = { collection: 'docs', query: 'inspect the capstan', k: 5, mode: null, filter: null, signal } as const;
+		const { hits } = await fixture.retrieval.retriever.search({ ...ask, caller: 'operator' });
+		const [capstan, other] = hits;
+		const chunks = ['chk_gone', capstan?.chunkId ?? '', other?.chunkId ?? ''];
+		const found = await suggest({
+			count: 3,
+			traffic: of(
+				rated('Who inspects the capstan?', { chunks, requestId: 'req_9' }),
+				// The same question of somebody else, whose answer was as good.
+				rated('who inspects the CAPSTAN', { chunks, rater: 'v1:b' }),
+				rated('How do I look after a davit?', { passages: ['davit.md'] }),
+			),
+		});
+		expect(found.traffic).toEqual({
+			tenantId: 'acme',
+			questions: 2,
+			unused: { disputed: 0, repeated: 0, not_found: 0 },
+		});
+		expect(found.suggestions.map(({ method }) => method === 'traffic')).toEqual([true, true, false]);
+		expect(found.suggestions[0]).toMatchObject({
+			query: 'Who inspects the capstan?',
+			documents: ['capstan.md'],
+			source: 'harbour',
+			tenant: null,
+			traffic: { tenantId: 'acme', requestId: 'req_9', up: 2, down: 0 },
+		});
+		expect(found.suggestions[1]?.documents).toEqual(['davit.md']);
+		const rows = suggestionsRow(found).suggestions;
+		expect(rows[0]?.traffic).toEqual({ tenant: 'acme', request_id: 'req_9', up: 2, down: 0 });
+		const { groups } = setOf(rows.map(({ canary }) => canary));
+		const report = await runCanaries(
+			(one) => fixture.retrieval.retriever.search({ ...one, collection: 'docs' }),
+			groups,
+			{
+				signal,
+			},
+		);
+		expect(report.groups[0]?.outcomes.map(({ rank }) => rank !== null)).toEqual([true, true, true]);
+	});
+
+	it('a question that is disputed, known, badly rated or no longer answered is none', async () => {
+		const { suggest } = await setUp();
+		const known = { id: 'k', query: 'Who inspects the bilge?', documents: ['bilge.md'] };
+		const found = await suggest({
+			set: setOf([known]),
+			traffic: of(
+				rated('Who inspects the fender?', { passages: ['fender.md'] }),
+				rated('Who inspects the fender?', { score: 0.2, rater: 'v1:b' }),
+				rated('Who inspects the keelson?', { score: 0.5, passages: ['keelson.md'] }),
+				rated('Who inspects the bilge', { passages: ['bilge.md'] }),
+				rated('Who inspects the jetty?', { chunks: ['chk_gone'] }),
+				rated('Who inspects the gunwale?', { passages: ['no-such.md'] }),
+			),
+		});
+		expect(found.traffic).toMatchObject({ questions: 5, unused: { disputed: 2, repeated: 1, not_found: 2 } });
+		expect(found.suggestions.every(({ traffic }) => traffic === null)).toBe(true);
+	});
 });
