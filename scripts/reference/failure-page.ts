@@ -8,6 +8,7 @@ const WHAT: Readonly<Record<Setback, string>> = {
 	timeout_connect: 'No connection within `connect_ms`.',
 	server_error: 'A server error: 500, 502, 503, 529 and their like, also inside a 200.',
 	nonsense: 'Something that is not the wire format: a page, a redirect, an answer of many megabytes, broken JSON.',
+	broken_call: 'A tool was called with arguments that are no JSON object, beyond repair.',
 	timeout_first_token: 'Accepted, and no token within `first_token_ms`; for a plain answer, not the whole of it.',
 	timeout_total: 'Not complete within `total_ms`, or within what is left of the deadline.',
 	timeout_idle: 'Silent for `idle_ms` in the middle of a stream.',
@@ -76,6 +77,8 @@ export function failurePage(): string {
 		'',
 		'An event of a stream that cannot be read is left out if the rest is sound: a finish reason `stop`, the end mark, and no call',
 		'of a tool. The trace counts it as `skipped_events`. Else the stream is `cut`.',
+		'',
+		'A `broken_call` costs what its provider reports, if it does. Of a stream it ends the answer, since the call was sent piece by piece.',
 	);
 	lines.push('', ...matrix());
 	return `${lines.join('\n')}\n`;

@@ -36,6 +36,28 @@ export function proofOf(signature: string): Proof | null {
 	}
 }
 
+/** What a provider wants back with a call of a tool: in formats whose calls have no place for it, a hidden thought beside it. */
+export interface CallProof {
+	/** The call's. */
+	readonly id: string;
+	readonly extra: Proof;
+	/** The name that the client asked: only there it goes back. */
+	readonly by: string;
+}
+
+/** A call's proof as one text, which a client sends back as it came. */
+export function sealedCall(proof: CallProof): string {
+	return SEALED + Buffer.from(JSON.stringify({ call: proof })).toString('base64url');
+}
+
+/** What `sealedCall` made into a text; null for any other. */
+export function callProofOf(sealed: string): CallProof | null {
+	if (!sealed.startsWith(SEALED)) return null;
+	const { id, extra, by } = membersOf(membersOf(proofOf(sealed)).call);
+	const isWhole = typeof id === 'string' && typeof by === 'string' && typeof extra === 'object' && extra !== null;
+	return isWhole ? { id, extra: extra as Proof, by } : null;
+}
+
 /** The text of a thought that Anthropic hides; null for any other. */
 export function hiddenData({ proof }: Pick<Thought, 'proof'>): string | null {
 	const { redactedData } = membersOf(proof?.anthropic);

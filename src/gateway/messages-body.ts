@@ -54,7 +54,7 @@ const NAMES = {
 
 /** A body of Anthropic's as the runtime takes it. Throws what the client must change, by the name that it has there. */
 export function readMessagesBody(body: Body): Omit<ChatRequest, 'sink'> {
-	const chat = new TranslatedChat();
+	const chat = new TranslatedChat(body.model);
 	chat.hint('cache_control', body.cache_control ?? null);
 	if (body.service_tier && body.service_tier !== 'auto') throw unsupported('service_tier', 'can only be auto');
 	if (body.system) {
@@ -168,14 +168,16 @@ function addAssistant(chat: TranslatedChat, content: Body['messages'][number]['c
 		else if (type === 'tool_use') calls.push(toolCall(block));
 		else if (type === 'thinking')
 			thoughts.push({ text: block.text('thinking'), proof: proofOf(block.text('signature')) });
-		else if (type === 'redacted_thinking') thoughts.push(hiddenThought(block.text('data')));
-		else throw unsupported(`${block.at}.type`, `"${type}" is not known here`);
+		else if (type === 'redacted_thinking') {
+			const data = block.text('data');
+			if (!chat.prove(data)) thoughts.push(hiddenThought(data));
+		} else throw unsupported(`${block.at}.type`, `"${type}" is not known here`);
 		block.end();
 	}
 	const said = contentOf(parts);
 	const own = thoughts.length > 0 ? { [THOUGHTS]: thoughts } : {};
 	const message = { role: 'assistant', content: said ?? (calls.length > 0 ? null : ''), ...own };
-	chat.add(calls.length > 0 ? { ...message, tool_calls: calls } : message, origin);
+	chat.add(calls.length > 0 ? { ...message, tool_calls: chat.proven(calls) } : message, origin);
 }
 
 function toolCall(block: Members): Block {

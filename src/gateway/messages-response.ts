@@ -1,8 +1,8 @@
-import { hiddenData, signatureOf, type Thought } from '../base/thought.ts';
+import { functionCall } from '../base/function-call.ts';
+import { type CallProof, hiddenData, sealedCall, signatureOf, type Thought } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { Usage } from '../spec/model.ts';
 import { type Envelope, extras } from './chat-response.ts';
-import { functionCall } from './function-call.ts';
 
 /** A whole answer as a message of Anthropic's; what only Plimsoll knows stands under `plimsoll`. */
 export function messageOf(envelope: Envelope, answer: Answer) {
@@ -11,7 +11,7 @@ export function messageOf(envelope: Envelope, answer: Answer) {
 		content: [
 			...answer.thoughts.map(thinkingBlock),
 			...(answer.text === '' ? [] : [{ type: 'text', text: answer.text }]),
-			...(answer.toolCalls ?? []).map(toolUse),
+			...(answer.toolCalls ?? []).flatMap((call) => toolUse(envelope, call)),
 		],
 		stop_reason: stopReason(answer.finishReason),
 		stop_sequence: null,
@@ -31,19 +31,29 @@ export function thinkingBlock({ text, proof }: Thought) {
 	return { type: 'thinking', thinking: text, signature: signatureOf(proof) ?? '' };
 }
 
-function toolUse(call: unknown) {
-	const { id, name, args } = functionCall(call);
-	return { type: 'tool_use', id, name, input: inputOf(args) };
+function toolUse({ model }: Envelope, call: unknown) {
+	const { id, name, args, extra } = functionCall(call);
+	const use = { type: 'tool_use', id, name, input: inputOf(args) };
+	return extra === null ? [use] : [callProofBlock({ id, extra, by: model }), use];
 }
 
-/** A tool's input is an object; what is none goes on under the name that Anthropic's documents give it. */
+/** What a call's provider wants back with it: clients send hidden thoughts back as they are. */
+export function callProofBlock(proof: CallProof) {
+	return { type: 'redacted_thinking', data: sealedCall(proof) };
+}
+
+/**
+ * A tool's input is an object. Arguments that are none are left in an answer that ended early alone, whose stop reason says so: they go on
+ * under the name that Anthropic's documents give them.
+ */
 function inputOf(text: string): unknown {
 	if (text === '') return {};
 	try {
 		const value: unknown = JSON.parse(text);
-		if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+		if (value === null) return {};
+		if (typeof value === 'object' && !Array.isArray(value)) return value;
 	} catch {
-		// A model may write broken JSON. Whoever runs the tool must see it.
+		// Broken off.
 	}
 	return { INVALID_JSON: text };
 }

@@ -1,12 +1,12 @@
-import { hiddenData, signatureOf } from '../base/thought.ts';
+import { functionCall } from '../base/function-call.ts';
+import { type CallProof, hiddenData, signatureOf } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { CompletionChunk, ThoughtPiece } from '../spec/model.ts';
 import { type Envelope, extras } from './chat-response.ts';
 import type { AnswerEvents } from './converse.ts';
 import { anthropicErrorBody } from './error-response.ts';
-import { functionCall } from './function-call.ts';
-import { messageHead, messageUsage, stopReason, thinkingBlock } from './messages-response.ts';
+import { callProofBlock, messageHead, messageUsage, stopReason, thinkingBlock } from './messages-response.ts';
 import type { Outlet } from './outlet.ts';
 
 /** What waits for its turn may grow to so many characters: no model calls tools at such length. */
@@ -47,6 +47,8 @@ export class MessagesStream implements AnswerEvents {
 	#isOpen = false;
 	#hasStarted = false;
 	#waitingChars = 0;
+	/** Calls whose proofs were told, by their ids. */
+	readonly #proven = new Set<string>();
 
 	constructor(outlet: Outlet, envelope: Envelope) {
 		this.#outlet = outlet;
@@ -99,14 +101,22 @@ export class MessagesStream implements AnswerEvents {
 	}
 
 	#called(piece: unknown, at = 0): void | Promise<void> {
-		const { index: said, id, name, args } = functionCall(piece);
+		const { index: said, id, name, args, extra } = functionCall(piece);
 		const index = said ?? at;
 		const last = this.#blocks.findLast(({ call }) => call?.index === index);
 		// Another id under a number that was given already is another call.
 		const known = id === '' || last?.call?.id === id ? last : undefined;
+		if (extra !== null) this.#prove({ id: id || (last?.call?.id ?? ''), extra, by: this.#envelope.model });
 		const shown = { type: 'tool_use', id, name, input: {} };
 		const block = known ?? this.#add({ call: { index, id, name }, shown, isThought: false, waiting: [] });
 		return args === '' ? undefined : this.#append(block, { type: 'input_json_delta', partial_json: args }, args.length);
+	}
+
+	/** Packages say it with the beginning of a call and with its end. */
+	#prove(proof: CallProof): void {
+		if (this.#proven.has(proof.id)) return;
+		this.#proven.add(proof.id);
+		this.#add({ call: null, shown: callProofBlock(proof), isThought: true, waiting: [] });
 	}
 
 	#add(block: Block): Block {

@@ -48,7 +48,7 @@ export type Echo = Json;
 
 /** A body of the Responses API as the runtime takes it. Throws what the client must change, by the name that it has there. */
 export function readResponsesBody(body: Body): { ask: Omit<ChatRequest, 'sink'>; echo: Echo } {
-	const chat = new TranslatedChat();
+	const chat = new TranslatedChat(body.model);
 	const members = new Members(body, '');
 	for (const name of Object.keys(ResponsesBody.shape)) members.any(name);
 	for (const name of ['store', 'previous_response_id', 'conversation', 'background']) {

@@ -21,7 +21,7 @@ export function addItem(chat: TranslatedChat, raw: unknown, at: string): void {
 			addCall(chat, item);
 			break;
 		case 'reasoning':
-			chat.think(thoughtOf(item));
+			addThought(chat, item);
 			break;
 		case 'function_call_output':
 			chat.add({ role: 'tool', tool_call_id: item.text('call_id'), content: outputOf(item) }, at);
@@ -34,10 +34,15 @@ export function addItem(chat: TranslatedChat, raw: unknown, at: string): void {
 	item.end();
 }
 
-/** A thought that was given out here, to go on from. */
-function thoughtOf(item: Members): Thought {
-	item.any('content');
+/** A thought that was given out here, to go on from, or what came with a call. */
+function addThought(chat: TranslatedChat, item: Members): void {
 	const sealed = item.optionalText('encrypted_content');
+	const thought = thoughtOf(item, sealed);
+	if (sealed === null || !chat.prove(sealed)) chat.think(thought);
+}
+
+function thoughtOf(item: Members, sealed: string | null): Thought {
+	item.any('content');
 	const parts = partsOf(item.any('summary') ?? [], `${item.at}.summary`, (part) => {
 		part.word('type', ['summary_text']);
 		return { text: part.text('text') };
@@ -55,7 +60,7 @@ function messageOf(chat: TranslatedChat, item: Members): ChatMessage {
 
 function addCall(chat: TranslatedChat, item: Members): void {
 	const [id, name, args] = [item.text('call_id'), item.text('name'), item.text('arguments')];
-	const call = { id, type: 'function', function: { name, arguments: args } };
+	const [call] = chat.proven([{ id, type: 'function', function: { name, arguments: args } }]);
 	const { last } = chat;
 	if (last?.role !== 'assistant') {
 		chat.add({ role: 'assistant', content: null, tool_calls: [call] }, item.at);

@@ -1,9 +1,9 @@
-import { sealedOf, type Thought } from '../base/thought.ts';
+import { functionCall } from '../base/function-call.ts';
+import { type CallProof, sealedCall, sealedOf, type Thought } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import type { PlimsollError } from '../spec/errors.ts';
 import type { Usage } from '../spec/model.ts';
 import { type Envelope, extras } from './chat-response.ts';
-import { functionCall } from './function-call.ts';
 import type { Echo } from './responses-body.ts';
 
 /** A call as the Responses API shows it; `id` is that of the item, `call_id` the provider's. */
@@ -20,9 +20,10 @@ type Status = 'in_progress' | 'completed' | 'incomplete';
 export function wholeResponse(envelope: Envelope, echo: Echo, answer: Answer) {
 	const { requestId } = envelope;
 	const { status } = ending(answer.finishReason);
-	const calls = (answer.toolCalls ?? []).map((call, index) => {
-		const { id, name, args } = functionCall(call);
-		return callItem({ id: callItemId(requestId, index), call_id: id, name, arguments: args }, status);
+	const calls = (answer.toolCalls ?? []).flatMap((call, index) => {
+		const { id, name, args, extra } = functionCall(call);
+		const item = callItem({ id: callItemId(requestId, index), call_id: id, name, arguments: args }, status);
+		return extra === null ? [item] : [callProofItem(requestId, { id, extra, by: envelope.model }), item];
 	});
 	// A model that calls tools and says nothing has no message.
 	const isSilent = answer.text === '' && calls.length > 0;
@@ -101,6 +102,16 @@ export function outputText(text: string) {
 export function thoughtItem(id: string, { text, proof }: Thought) {
 	const summary = text === '' ? [] : [{ type: 'summary_text', text }];
 	return { id, type: 'reasoning', summary, encrypted_content: sealedOf(proof) };
+}
+
+/** What a call's provider wants back with it: clients send items of reasoning back as they are. */
+export function callProofItem(requestId: string, proof: CallProof) {
+	return {
+		id: `rs_${requestId}_${proof.id}`.slice(0, 64),
+		type: 'reasoning',
+		summary: [],
+		encrypted_content: sealedCall(proof),
+	};
 }
 
 export function thoughtItemId(requestId: string, index: number): string {

@@ -1,9 +1,10 @@
+import { functionCall } from '../base/function-call.ts';
+import type { CallProof } from '../base/thought.ts';
 import type { Answer } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { CompletionChunk, Thought, ThoughtPiece } from '../spec/model.ts';
 import type { Envelope } from './chat-response.ts';
 import type { AnswerEvents } from './converse.ts';
-import { functionCall } from './function-call.ts';
 import type { Outlet } from './outlet.ts';
 import type { Echo } from './responses-body.ts';
 import {
@@ -11,6 +12,7 @@ import {
 	type CallItem,
 	callItem,
 	callItemId,
+	callProofItem,
 	endedResponse,
 	ending,
 	failedResponse,
@@ -26,6 +28,7 @@ const ARGUMENT_CHARS_MAX = 4_000_000;
 /** An item of the output, at its place in the list. */
 type Item =
 	| { readonly kind: 'message' }
+	| { readonly kind: 'proof'; readonly proof: CallProof }
 	| { readonly kind: 'thought'; readonly id: string; text: string; proof: Thought['proof'] }
 	| { readonly kind: 'call'; readonly index: number; readonly call: Omit<CallItem, 'arguments'>; args: string };
 
@@ -85,6 +88,7 @@ export class ResponsesStream implements AnswerEvents {
 
 	#done(item: Item, { answer, status, at }: { answer: Answer; status: 'completed' | 'incomplete'; at: number }) {
 		if (item.kind === 'message') return this.#spoken(answer.text, status, at);
+		if (item.kind === 'proof') return callProofItem(this.#envelope.requestId, item.proof);
 		return item.kind === 'call' ? this.#complete(item, status, at) : this.#thoughtDone(item, at);
 	}
 
@@ -138,12 +142,13 @@ export class ResponsesStream implements AnswerEvents {
 	}
 
 	#called(piece: unknown, ordinal = 0): void | Promise<void> {
-		const { index: said, id, name, args } = functionCall(piece);
+		const { index: said, id, name, args, extra } = functionCall(piece);
 		const index = said ?? ordinal;
 		const known = this.#items.findLastIndex((item) => item.kind === 'call' && item.index === index);
 		const last = this.#items[known];
 		// Another id under a number that was given already is another call.
 		const isKnown = last?.kind === 'call' && (id === '' || last.call.call_id === id);
+		if (extra !== null) this.#prove(id || (last?.kind === 'call' ? last.call.call_id : ''), extra);
 		const at = isKnown ? known : this.#call({ index, call_id: id, name });
 		const item = this.#items[at];
 		if (args === '' || item?.kind !== 'call') return;
@@ -154,6 +159,16 @@ export class ResponsesStream implements AnswerEvents {
 		item.args += args;
 		const place = { item_id: item.call.id, output_index: at };
 		return this.#write('response.function_call_arguments.delta', { ...place, delta: args });
+	}
+
+	/** Packages say it with the beginning of a call and with its end. */
+	#prove(id: string, extra: CallProof['extra']): void {
+		if (this.#items.some((item) => item.kind === 'proof' && item.proof.id === id)) return;
+		this.#start();
+		const proof = { id, extra, by: this.#envelope.model };
+		const at = this.#items.push({ kind: 'proof', proof }) - 1;
+		const item = callProofItem(this.#envelope.requestId, proof);
+		this.#write('response.output_item.added', { output_index: at, item });
 	}
 
 	#call({ index, ...named }: { index: number; call_id: string; name: string }): number {

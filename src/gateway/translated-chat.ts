@@ -1,3 +1,4 @@
+import { type CallProof, callProofOf } from '../base/thought.ts';
 import type { ShownImage } from '../policy/images.ts';
 import type { ChatRequest, Translation } from '../runtime/request.ts';
 import { type ChatMessage, THOUGHTS, type Thought } from '../spec/model.ts';
@@ -9,6 +10,14 @@ export class TranslatedChat {
 	readonly #hints = new Set<string>();
 	readonly #thoughts: Thought[] = [];
 	readonly #images: ShownImage[] = [];
+	/** By the id of a call. */
+	readonly #proofs = new Map<string, CallProof['extra']>();
+	readonly #model: string;
+
+	/** @param model whom the client asks. */
+	constructor(model: string) {
+		this.#model = model;
+	}
 
 	get last(): ChatMessage | undefined {
 		return this.#messages.at(-1);
@@ -24,6 +33,21 @@ export class TranslatedChat {
 	/** @param at where the client's body has it. */
 	show(at: string, url: string): void {
 		this.#images.push({ at, url });
+	}
+
+	/** Takes what came with a call of a tool, for who gave it out; false for a text that is none of ours. */
+	prove(sealed: string): boolean {
+		const proof = callProofOf(sealed);
+		if (proof?.by === this.#model) this.#proofs.set(proof.id, proof.extra);
+		return proof !== null;
+	}
+
+	/** Calls of a turn with what their provider wants back with them. */
+	proven<C extends { readonly id?: unknown }>(calls: readonly C[]): C[] {
+		return calls.map((call) => {
+			const extra = this.#proofs.get(String(call.id));
+			return extra === undefined ? call : { ...call, extra_content: extra };
+		});
 	}
 
 	/** What the next turn of the assistant began with. */

@@ -1,7 +1,7 @@
 import { parseCitations } from '../base/citation.ts';
+import { repairJson } from '../base/json-repair.ts';
 import type { Contract } from '../contracts/release.ts';
 import type { Guard, GuardContext, RepairedAnswer } from '../spec/guard.ts';
-import { repairJson } from './json-repair.ts';
 import { compileOutputSchema } from './output-schema.ts';
 
 /** Why an answer fails; null when it passes. */

@@ -1,4 +1,4 @@
-import type { Answer } from './answer.ts';
+import type { Answer, ToolCall } from './answer.ts';
 import { type Asked, callable, count, type Json, listOf, mapping, mappings, type OfferedTool, text } from './asked.ts';
 import type { TokenCounts } from './plan.ts';
 import { type Frames, type Refusal, type RefusalReply, retryHeaders, sse, type WireFormat } from './wire-format.ts';
@@ -54,9 +54,16 @@ function partsOf({ thinking, text: said, calls }: Answer): Json[] {
 	return [
 		...(thinking === null ? [] : [{ text: thinking, thought: true }]),
 		...(said === '' && calls.length > 0 ? [] : [{ text: said }]),
-		...calls.map(({ name, id, arguments: json }) => ({ functionCall: { id, name, args: parsed(json) } })),
+		...calls.map((call, at) => callPart(call, thinking !== null && at === 0)),
 	];
 }
+
+/** The first call of a turn brings the signature of the thought that led to it. */
+function callPart({ name, id, arguments: json }: ToolCall, isSigned: boolean): Json {
+	return { functionCall: { id, name, args: parsed(json) }, ...(isSigned && { thoughtSignature: SIGNATURE }) };
+}
+
+const SIGNATURE = Buffer.from('a double signs its thoughts').toString('base64');
 
 /** Broken arguments stay the text that they are. */
 function parsed(json: string): unknown {
@@ -73,7 +80,7 @@ function stream(answer: Answer): Frames {
 	const chunks: Json[][] = [
 		...(thinking === null ? [] : [[{ text: thinking, thought: true }]]),
 		...pieces.map((piece) => [{ text: piece }]),
-		...calls.map(({ name, id, arguments: json }) => [{ functionCall: { id, name, args: parsed(json) } }]),
+		...calls.map((call, at) => [callPart(call, thinking !== null && at === 0)]),
 	];
 	const last = chunks.pop() ?? [{ text: '' }];
 	const list = chunks.map((parts) => sse(response(answer, parts, { finished: false })));

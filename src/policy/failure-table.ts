@@ -64,6 +64,8 @@ export const FAILURES: Readonly<Record<Setback, Meaning>> = {
 	timeout_connect: { ...SILENCE, billed: false },
 	server_error: OUTAGE,
 	nonsense: { ...OUTAGE, code: 'upstream_nonsense' },
+	// What a model writes says nothing about whether its server is well, and was paid for.
+	broken_call: { ...OUTAGE, code: 'upstream_nonsense', verdict: 'answered', billed: true },
 	timeout_first_token: SILENCE,
 	timeout_total: SILENCE,
 	timeout_idle: { ...BROKEN, code: 'upstream_timeout' },

@@ -14,6 +14,7 @@ import { outgoingOf } from './outgoing-stream.ts';
 import type { Lane } from './race.ts';
 import type { AnswerSink } from './request.ts';
 import type { BegunEffect, RequestContext, StepNotes } from './request-context.ts';
+import { CallPieces, saidInCalls, soundCalls } from './tool-calls.ts';
 
 /** What one call to an upstream produced, and what it cost. */
 export interface Produced {
@@ -28,7 +29,8 @@ export interface Failed {
 	readonly error: UpstreamError;
 	readonly answerStarted: boolean;
 	readonly costMicros: number;
-	/** Our own count of what the call used; null when the provider did not begin to work on it. */
+	readonly costSource: 'reported' | 'estimated';
+	/** What the provider said that the call used, or our own count; null when it did not begin to work on it. */
 	readonly usage: Usage | null;
 	/** What went wrong on our side or the client's, to be thrown on once the call is accounted for; null: the upstream failed. */
 	readonly fault: unknown;
@@ -59,6 +61,8 @@ interface AttemptPlan {
 	readonly begun: (tookMs: number) => void;
 }
 
+const NOTHING = { micros: 0, source: 'reported' } as const;
+
 /** Longest a stream's answer may grow, in characters: what does not fit is an upstream gone wrong. */
 const ANSWER_CHARS_MAX = 4_000_000;
 
@@ -66,9 +70,9 @@ const ANSWER_CHARS_MAX = 4_000_000;
 export async function attempt(context: RequestContext, plan: AttemptPlan, notes: StepNotes): Promise<AttemptResult> {
 	const { upstream } = plan.model;
 	const startedMs = context.elapsedMs();
-	const progress = new Progress(context, startedMs);
+	const progress = new Progress(context, startedMs, upstream.name);
 	try {
-		const completion = plan.sink ? await streamTo(context, plan, progress) : await plan.model.complete(plan.request);
+		const completion = plan.sink ? await streamTo(context, plan, progress) : await wholeOf(plan, progress, notes);
 		if (plan.sink === null) context.held?.add(completion.text.length);
 		const usage = completion.usage ?? estimatedUsage(plan, progress.said || saidBy(completion));
 		const { micros, source } = costOf(usage, upstream.price);
@@ -79,13 +83,14 @@ export async function attempt(context: RequestContext, plan: AttemptPlan, notes:
 		const isLost = plan.lane?.lost ?? false;
 		const error = isLost ? hedgedAway(thrown, upstream.name) : asUpstreamError(thrown, upstream.name);
 		if (!error.sent) await plan.effect?.void();
-		const usage = FAILURES[error.kind].billed || progress.said !== '' ? estimatedUsage(plan, progress.said) : null;
-		const micros = usage ? costOf(usage, upstream.price).micros : 0;
+		const isBilled = FAILURES[error.kind].billed || progress.said !== '';
+		const usage = progress.reported ?? (isBilled ? estimatedUsage(plan, progress.said) : null);
+		const { micros, source } = usage ? costOf(usage, upstream.price) : NOTHING;
 		note(notes, progress.end(plan, { outcome: error.kind, error: error.message, completion: null, usage, micros }));
 		// The client's side of a stream failed, and the request is not over: that is no failure of the upstream.
 		const fault = error !== thrown && !isLost && !context.signal.aborted ? thrown : null;
 		const { sent: answerStarted, tookMs } = progress;
-		return { ok: false, error, answerStarted, costMicros: micros, usage, fault, tookMs };
+		return { ok: false, error, answerStarted, costMicros: micros, costSource: source, usage, fault, tookMs };
 	}
 }
 
@@ -119,10 +124,14 @@ class Progress {
 	/** Whether the client has seen a part of the answer. */
 	sent = false;
 	firstTokenMs: number | null = null;
+	/** What the provider said that the call used, however it then ended. */
+	reported: Usage | null = null;
+	readonly calls: CallPieces;
 	readonly #context: RequestContext;
 	readonly #startedMs: number;
 
-	constructor(context: RequestContext, startedMs: number) {
+	constructor(context: RequestContext, startedMs: number, upstream: string) {
+		this.calls = new CallPieces(upstream);
 		this.#context = context;
 		this.#startedMs = startedMs;
 	}
@@ -133,7 +142,12 @@ class Progress {
 
 	/** All that the provider bills. */
 	get said(): string {
-		return this.thoughts + this.text;
+		return this.thoughts + this.text + this.calls.said;
+	}
+
+	/** Pieces of calls of tools, which a client may already act on. */
+	call(pieces: readonly unknown[]): void {
+		this.#context.held?.grow(this.calls.add(pieces));
 	}
 
 	think(text: string): void {
@@ -171,6 +185,16 @@ class Progress {
 	}
 }
 
+/** A whole answer whose calls of tools can be made. */
+async function wholeOf(plan: AttemptPlan, progress: Progress, { detail }: StepNotes): Promise<Completion> {
+	const answered = await plan.model.complete(plan.request);
+	if (answered.toolCalls === null) return answered;
+	progress.reported = answered.usage;
+	const { completion, repaired } = soundCalls(answered, plan.model.upstream.name);
+	if (repaired > 0) detail.repaired_calls = repaired;
+	return completion;
+}
+
 /** Passes a stream on, chunk by chunk, at the client's pace, and returns the whole of it. */
 async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Progress): Promise<Completion> {
 	const sink = plan.sink as AnswerSink;
@@ -184,6 +208,9 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 	for await (const chunk of plan.lane ? plan.lane.gate(chunks) : chunks) {
 		progress.add(chunk.text);
 		if (chunk.thought !== undefined) progress.think(chunk.thought.text);
+		if (chunk.toolCalls !== undefined) progress.call(chunk.toolCalls);
+		progress.reported = chunk.usage ?? progress.reported;
+		if (chunk.finishReason !== null) progress.calls.end(chunk.finishReason);
 		if (!hasBegun && (chunk.text !== '' || chunk.toolCalls !== undefined || chunk.thought !== undefined)) {
 			hasBegun = true;
 			plan.begun(progress.tookMs);
@@ -210,8 +237,8 @@ async function streamTo(context: RequestContext, plan: AttemptPlan, progress: Pr
 	return { ...whole, text: outgoing?.text ?? progress.text, toolCalls: null, served, raw: null };
 }
 
-function saidBy({ thoughts = [], text }: Completion): string {
-	return thoughts.map((thought) => thought.text).join('') + text;
+function saidBy({ thoughts = [], text, toolCalls }: Completion): string {
+	return thoughts.map((thought) => thought.text).join('') + text + saidInCalls(toolCalls);
 }
 
 function estimatedUsage(plan: AttemptPlan, text: string): Usage {

@@ -138,8 +138,7 @@ export class UpstreamCalls {
 		trace.cost_usd_micros += result.costMicros;
 		trace.price_version = upstream.price?.version ?? null;
 		trace.retries = attempts - 1;
-		const isEstimated = result.ok ? result.costSource === 'estimated' : result.costMicros > 0;
-		if (isEstimated) trace.cost_source = 'estimated';
+		if (result.costSource === 'estimated') trace.cost_source = 'estimated';
 	}
 
 	/** What the attempt tells the breaker. */

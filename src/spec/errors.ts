@@ -223,8 +223,10 @@ export const ERRORS = {
 	upstream_nonsense: {
 		category: 'upstream_failed',
 		retryable: true,
-		meaning: 'The upstream answered with something that is not its wire format.',
-		remedy: 'Check base_url: is it an OpenAI-compatible endpoint?',
+		meaning:
+			'The upstream answered with something that is not its wire format, or its model called a tool with arguments that are no JSON object, beyond repair.',
+		remedy:
+			'The message says which. Check base_url: is it an endpoint of this family? A model that cannot write arguments needs a simpler schema, or another model.',
 	},
 	deadline_exceeded: {
 		category: 'deadline_exceeded',

@@ -208,6 +208,7 @@ export type UpstreamFailure =
 	| 'content_filter'
 	| 'cut'
 	| 'nonsense'
+	| 'broken_call'
 	| 'cancelled';
 
 /** Why one attempt at an upstream failed. The kind decides what the runtime may do next. */

@@ -235,10 +235,17 @@ describe('the official @anthropic-ai/sdk', () => {
 		},
 	);
 
-	it('sees the words of a call whose arguments are no JSON', async () => {
+	it('is told of a call whose arguments are no JSON by an error, and of one that broke off at the output limit in its words', async () => {
 		const { client } = await start({ upstream: { plan: { fault: 'broken_tool_arguments' } } });
-		const { content } = await client.messages.create({ model: BARE, ...ASK, tools: TOOLS });
-		expect(content).toMatchObject([{ type: 'tool_use', input: { INVALID_JSON: expect.stringContaining('{') } }]);
+		const ask = { model: BARE, ...ASK, tools: TOOLS };
+		await expect(client.messages.create(ask)).rejects.toMatchObject({ status: 502, message: /no JSON object/ });
+		await expect(client.messages.stream(ask).finalMessage()).rejects.toThrow(/no JSON object/);
+		const cut = { fault: 'broken_tool_arguments', finishReason: 'length' } as const;
+		const limited = (await start({ upstream: { plan: cut } })).client;
+		expect(await limited.messages.create(ask)).toMatchObject({
+			content: [{ type: 'tool_use', input: { INVALID_JSON: expect.stringContaining('{') } }],
+			stop_reason: 'max_tokens',
+		});
 	});
 
 	it('gets a feature’s calls of tools where its contract lets clients bring tools', async () => {

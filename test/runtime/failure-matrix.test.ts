@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { DIFFERENCES, MATRIX } from '../../scripts/reference/failure-matrix.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
+import { functionCall } from '../../src/base/function-call.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { FAILURE_POLICIES, type FailureAction, type FailureSituation } from '../../src/contracts/release.ts';
-import { functionCall } from '../../src/gateway/function-call.ts';
 import { createGuards } from '../../src/guards/guards.ts';
+import type { Plan } from '../../src/mock-upstream/plan.ts';
 import { startUpstreamDouble } from '../../src/mock-upstream/upstream-double.ts';
 import { createModel } from '../../src/models/create-model.ts';
 import type { BreakerTable } from '../../src/policy/breakers.ts';
@@ -70,13 +71,6 @@ const TOOLS = {
 };
 
 const CALLS = ['look_up', 'measure'].map((name) => ({ name, args: '{"key":"load line"}' }));
-
-/** What of badly told calls reaches a client: each call whole, or as broken as its model wrote it. */
-const BAD_CALLS = [
-	['interleaved_tool_calls', CALLS],
-	['duplicate_tool_calls', CALLS],
-	['broken_tool_arguments', [{ name: 'look_up', args: '{"key":"load line' }]],
-] as const;
 
 const isByCohere = (family: Family) => family === 'cohere' || family === 'ai-sdk';
 
@@ -231,18 +225,42 @@ describe.each(Object.keys(FAMILIES) as Family[])('%s', (family) => {
 });
 
 describe.each(Object.keys(FAMILIES) as Family[])('a model of %s that calls tools badly', (family) => {
-	describe.each(MODES)('%s', (mode) => {
-		it.each(BAD_CALLS)('%s', async (fault, found) => {
-			const clock = new VirtualClock();
-			const set = await setUp(family, clock);
-			set.doubles[0]?.next({ fault });
-			const { error, calls } = await ask(set, { clock, mode, model: 'first/default', parameters: TOOLS });
-			// Cohere's package takes calls one after another, and their arguments for JSON: the stream ends with an error.
-			const isRefused = mode === 'stream' && isByCohere(family) && fault !== 'duplicate_tool_calls';
-			expect(error?.code).toBe(isRefused ? 'upstream_nonsense' : undefined);
-			if (!isRefused) expect(calls).toEqual(found);
+	const askBadly = async (mode: (typeof MODES)[number], fault: Plan['fault']) => {
+		const clock = new VirtualClock();
+		const set = await setUp(family, clock);
+		set.doubles[0]?.next({ fault: fault as NonNullable<typeof fault> });
+		const { error, calls } = await ask(set, { clock, mode, model: 'first/default', parameters: TOOLS });
+		const attempts = set.traces.last.steps.flatMap((step) => step.attempts);
+		return { set, calls, code: error?.code, attempts, outcomes: attempts.map(({ outcome }) => outcome) };
+	};
+
+	it.each(MODES)('is understood when their parts come in turns, or under one number (%s)', async (mode) => {
+		for (const fault of ['interleaved_tool_calls', 'duplicate_tool_calls'] as const) {
+			const { set, calls, code } = await askBadly(mode, fault);
+			// Cohere's package takes the parts of calls one call after another, as Cohere sends them: it ends with an error, and no wrong call.
+			const isRefused = mode === 'stream' && isByCohere(family) && fault === 'interleaved_tool_calls';
+			expect(code).toBe(isRefused ? 'upstream_nonsense' : undefined);
+			if (!isRefused) expect(calls).toEqual(CALLS);
 			expect(set.doubles.map(({ requests }) => requests)).toEqual([1, 0]);
-		});
+		}
+	});
+
+	it('is asked once more when arguments are no JSON, and both attempts are paid for', async () => {
+		const { set, code, attempts, outcomes } = await askBadly('plain', 'broken_tool_arguments');
+		expect({ code, outcomes }).toEqual({ code: undefined, outcomes: ['broken_call', 'ok'] });
+		expect(attempts[0]?.error).toMatch(/called the tool look_up with arguments that are no JSON object.*load line/);
+		// What the provider reported, though its answer is of no use.
+		expect(attempts[0]?.cost_usd_micros).toBe(attempts[1]?.cost_usd_micros);
+		expect(set.doubles[0]?.requests).toBe(2);
+		expect(set.traces.last.cost_usd_micros).toBe(2 * (attempts[0]?.cost_usd_micros ?? 0));
+	});
+
+	it('ends a stream with an error when arguments that were sent turn out to be no JSON, and never with its finish reason', async () => {
+		const { set, code, outcomes } = await askBadly('stream', 'broken_tool_arguments');
+		expect(code).toBe('upstream_nonsense');
+		expect(outcomes).toEqual([isByCohere(family) ? 'nonsense' : 'broken_call']);
+		expect(set.traces.last).toMatchObject({ outcome: 'failed', finish_reason: null });
+		expect(set.traces.last.cost_usd_micros).toBeGreaterThan(0);
 	});
 });
 

@@ -9,6 +9,7 @@ import type {
 } from '@ai-sdk/provider';
 import type { Completion, ServedBy, ThoughtPiece, Usage } from '../../spec/model.ts';
 import type { Json } from '../exchange/json.ts';
+import { extraOf } from './call-extra.ts';
 
 /** A tool call, or a piece of one, as a chunk of OpenAI's has it. */
 export interface ToolCallDelta {
@@ -54,7 +55,7 @@ function argumentsOf(input: string): string {
 }
 
 function extraContent(metadata: SharedV4ProviderMetadata | undefined): { extra_content?: SharedV4ProviderMetadata } {
-	return metadata === undefined ? {} : { extra_content: metadata };
+	return metadata === undefined ? {} : { extra_content: extraOf(metadata) };
 }
 
 interface OpenCall {

@@ -12,6 +12,7 @@ import { thoughtsIn } from '../../base/thought.ts';
 import { type ChatMessage, THOUGHTS, type Thought } from '../../spec/model.ts';
 import { isObject, type Json } from '../exchange/json.ts';
 import { UnsupportedError } from '../exchange/unsupported.ts';
+import { optionsOfExtra } from './call-extra.ts';
 
 type InputPart = LanguageModelV4TextPart | LanguageModelV4FilePart;
 
@@ -118,7 +119,7 @@ function toolCall(call: unknown, at: string): LanguageModelV4ToolCallPart {
 	const toolCallId = stringAt(call, 'id', at);
 	const toolName = stringAt(call.function, 'name', `${at}.function`);
 	const input = argumentsOf(call.function.arguments, `${at}.function.arguments`);
-	const extra = isObject(call.extra_content) ? { providerOptions: call.extra_content as SharedV4ProviderOptions } : {};
+	const extra = isObject(call.extra_content) ? { providerOptions: optionsOfExtra(call.extra_content) } : {};
 	return { type: 'tool-call', toolCallId, toolName, input, ...extra, ...optionsOf(call, at) };
 }
 

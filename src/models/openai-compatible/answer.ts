@@ -92,6 +92,16 @@ export function readDelta(event: Json): Delta {
 	return { text: content, thought, toolCalls, generated, finished, finishReason, usage, empty: choices.length === 0 };
 }
 
+/** The JSON text of an event with other calls of choice 0 than it came with. */
+export function withCalls(event: Json, toolCalls: readonly unknown[] | null): string {
+	const choices = (event.choices as readonly Json[]).map((choice) => {
+		const { delta, index = 0 } = choice;
+		const isFirst = index === 0 && isObject(delta) && Array.isArray(delta.tool_calls);
+		return isFirst ? { ...choice, delta: { ...delta, tool_calls: toolCalls } } : choice;
+	});
+	return JSON.stringify({ ...event, choices });
+}
+
 export function readServed(body: Json): ServedBy {
 	return { model: text(body.model), responseId: text(body.id), fingerprint: text(body.system_fingerprint) };
 }

@@ -3,7 +3,8 @@ import type { CompletionChunk, ModelRequest, ServedBy, UpstreamError } from '../
 import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
 import type { Json } from '../exchange/json.ts';
 import type { Wait } from '../exchange/watchdog.ts';
-import { AnswerShapeError, type Delta, parseObject, readDelta, readServed } from './answer.ts';
+import { AnswerShapeError, type Delta, parseObject, readDelta, readServed, withCalls } from './answer.ts';
+import { CallNumbers } from './call-numbers.ts';
 import { SseError, SseParser } from './sse-parser.ts';
 
 /** Chunks that the consumer has not taken: above the first the upstream is paused, below the second it goes on. */
@@ -40,6 +41,7 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	/** Events before the last word that could not be read, so that the answer may have a hole. */
 	#skipped = 0;
 	#callsTools = false;
+	readonly #numbers = new CallNumbers();
 	/** The last event told of a thought. */
 	#thinks = false;
 	#served: ServedBy | null = null;
@@ -240,11 +242,13 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 		this.#close();
 	}
 
-	#onDelta(delta: Delta, event: Json, raw: string): void {
+	#onDelta(delta: Delta, event: Json, said: string): void {
 		const finishReason = this.#finish(delta);
 		const served = finishReason !== null && this.#skipped > 0 ? this.#servedBadly() : this.#serveChange(event);
-		this.#callsTools ||= delta.generated && delta.text === '' && raw.includes('"tool_calls"');
-		const { text, toolCalls, usage } = delta;
+		this.#callsTools ||= delta.generated && delta.text === '' && said.includes('"tool_calls"');
+		const { text, usage } = delta;
+		const toolCalls = delta.toolCalls && this.#numbers.sound(delta.toolCalls);
+		const raw = toolCalls === delta.toolCalls ? said : withCalls(event, toolCalls);
 		const calls = toolCalls === null ? {} : { toolCalls };
 		const thought =
 			delta.thought === '' ? {} : { thought: { begins: !this.#thinks, text: delta.thought, proof: null } };

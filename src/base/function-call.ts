@@ -7,17 +7,20 @@ interface FunctionCall {
 	readonly name: string;
 	/** JSON as the model wrote it, or a piece of it. */
 	readonly args: string;
+	/** What its provider wants back with it; null: nothing. */
+	readonly extra: Readonly<Record<string, unknown>> | null;
 }
 
 /** Providers write calls in many ways: what is missing is empty. */
 export function functionCall(call: unknown): FunctionCall {
-	const { index, id, function: inner } = objectOf(call);
+	const { index, id, function: inner, extra_content: extra } = objectOf(call);
 	const { name, arguments: args } = objectOf(inner);
 	return {
 		index: typeof index === 'number' ? index : null,
 		id: textOf(id),
 		name: textOf(name),
 		args: typeof args === 'object' && args !== null ? JSON.stringify(args) : textOf(args),
+		extra: typeof extra === 'object' && extra !== null ? objectOf(extra) : null,
 	};
 }
 

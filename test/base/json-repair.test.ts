@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { repairJson } from '../../src/base/json-repair.ts';
 import { createGuards } from '../../src/guards/guards.ts';
-import { repairJson } from '../../src/guards/json-repair.ts';
 import { ALONE } from '../support/schema-reading.ts';
 
 describe('an answer that is not JSON', () => {

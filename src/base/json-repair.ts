@@ -1,5 +1,11 @@
 import { jsonrepair } from 'jsonrepair';
-import type { RepairedAnswer } from '../spec/guard.ts';
+
+/** JSON that was made of a text. */
+export interface RepairedJson {
+	readonly text: string;
+	/** What stood around it was taken off, or its syntax was repaired. */
+	readonly how: 'unwrapped' | 'syntax';
+}
 
 /** Longer text is not repaired: the work grows with its square, and this much takes 20 ms at worst. */
 const REPAIR_CHARS_MAX = 16_384;
@@ -8,7 +14,7 @@ const REPAIR_CHARS_MAX = 16_384;
  * JSON from an answer that is not: what stands around it is taken off, and its syntax repaired. Null when there is none, or
  * when the repair would have to guess what is missing: an answer that broke off is not made whole, nor one that elides a part.
  */
-export function repairJson(answer: string): RepairedAnswer | null {
+export function repairJson(answer: string): RepairedJson | null {
 	const text = answer.trim();
 	const fenced = insideFence(text);
 	const core = fenced ?? text;
