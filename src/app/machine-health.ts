@@ -3,7 +3,7 @@ import { formatProblem } from '../spec/problem.ts';
 import { environment } from './environment.ts';
 import { fail, type HealthLine, ok, warn } from './health-line.ts';
 import { loadProject, locateDataDir } from './load-project.ts';
-import { missingPackages } from './missing-packages.ts';
+import { machineProblems } from './machine-problems.ts';
 
 const GIB = 2 ** 30;
 /** Free space below which ingestions and traces are in danger. */
@@ -17,7 +17,7 @@ export async function machineHealth(dir: string): Promise<readonly HealthLine[]>
 
 async function configuration(dir: string): Promise<readonly HealthLine[]> {
 	const loaded = await loadProject(dir, environment());
-	const problems = loaded.ok ? missingPackages(loaded.value) : loaded.problems;
+	const problems = loaded.ok ? await machineProblems(loaded.value) : loaded.problems;
 	const lines = problems.map((problem) =>
 		fail('configuration', formatProblem(problem), 'Mend it; plimsoll check finds every mistake.'),
 	);

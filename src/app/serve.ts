@@ -54,6 +54,7 @@ export async function serve(
 
 	services.authenticator.prepare();
 	services.watchEmbedders();
+	void services.loadRerankers();
 
 	const { server } = project.config;
 	const gateway = gatewayTo(services, server, parts.log);

@@ -15,7 +15,7 @@ import type { Breakers } from '../policy/breakers.ts';
 import { CanaryMonitor } from '../retrieval/canary-monitor.ts';
 import { knownAnswerCheck } from '../retrieval/known-answer-check.ts';
 import { Rerankers } from '../retrieval/rerankers.ts';
-import { createRetrieval } from '../retrieval/retrieval.ts';
+import { createRetrieval, MODEL_FOLDER } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Alerts } from '../spec/alerts.ts';
@@ -62,6 +62,8 @@ export interface Services {
 	readonly project: LoadedProject;
 	/** Measures embedders from now on, in a process that stays. */
 	watchEmbedders(): void;
+	/** Loads the models of re-rankers, before a search asks. Never rejects. */
+	loadRerankers(): Promise<void>;
 	/** Puts a new project in force for new requests. */
 	update(project: LoadedProject): Promise<void>;
 	/** Ends what runs, writes what is buffered, gives the data folder back. */
@@ -89,7 +91,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	let current = project;
 	const { traces, feedback } = await openTraces(() => current, { records, clock, log }, opened);
 	const held = { records, health, alerts: alerts.sink, clock, random, log, project: () => current };
-	const { retrieval, canaries } = await openRetrieval(held, opened);
+	const { retrieval, canaries, ...searching } = await openRetrieval(held, opened);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const newId = createIds(clock, random);
 	const flags = opened.adopt(await openFlags(project, { clock, random, newId, warn }), (all) => all.close());
@@ -159,7 +161,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			canaries.update(next.canaries);
 			current = next;
 		},
-		watchEmbedders: () => retrieval.watchEmbedders(),
+		...searching,
 		close: () => parts.disposeAsync(),
 	};
 }
@@ -243,6 +245,10 @@ async function openRetrieval(
 	const { project, records, health, clock, random, alerts, log } = parts;
 	const { config } = project();
 	const warn = (message: string) => log.warn(message);
+	const rerankers = opened.adopt(
+		new Rerankers({ http, clock, cacheDir: join(config.dataDir, MODEL_FOLDER), warn }),
+		(all) => all.close(),
+	);
 	const knownAnswers = knownAnswerCheck({
 		setOf: (collection) => project().canaries.get(collection) ?? null,
 		baselineOf: (collection) => health.canaryBaseline(collection),
@@ -257,7 +263,7 @@ async function openRetrieval(
 		ids: createIds(clock, random),
 		random,
 		openModel: (embedder) => createEmbeddingModel(embedder, parts),
-		rerankers: new Rerankers({ http, clock }),
+		rerankers,
 		checks: [knownAnswers],
 		warn,
 		alerts,
@@ -267,7 +273,12 @@ async function openRetrieval(
 	const monitor = new CanaryMonitor({ ...retrieval, records: health, alerts, clock, random, warn });
 	const canaries = opened.adopt(monitor, (one) => one.close());
 	canaries.update(project().canaries);
-	return { retrieval, canaries };
+	return {
+		retrieval,
+		canaries,
+		watchEmbedders: () => retrieval.watchEmbedders(),
+		loadRerankers: () => rerankers.load(),
+	};
 }
 
 async function openIndexStore({ indexStore, dataDir }: ProjectConfig): Promise<IndexStore> {

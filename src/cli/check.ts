@@ -26,9 +26,9 @@ async function check({ dir }: ProjectOption, terminal: Terminal): Promise<void> 
 	const root = requireProject(dir);
 	const { loadProject } = await import('../app/load-project.ts');
 	const { environment } = await import('../app/environment.ts');
-	const { missingPackages } = await import('../app/missing-packages.ts');
+	const { machineProblems } = await import('../app/machine-problems.ts');
 	const loaded = await loadProject(root, environment());
-	const problems = loaded.ok ? missingPackages(loaded.value) : loaded.problems;
+	const problems = loaded.ok ? await machineProblems(loaded.value) : loaded.problems;
 	if (!loaded.ok || problems.length > 0) {
 		if (terminal.json) terminal.record({ ok: false, dir: root, problems });
 		else reportProblems(problems, terminal);

@@ -37,7 +37,7 @@ export function collectionOf(name: string, raw: RawCollection, from: CollectionO
 			lexicalTimeoutMs: raw.search.lexical_timeout_ms ?? raw.search.timeout_ms,
 			vectorTimeoutMs: raw.search.vector_timeout_ms ?? raw.search.timeout_ms,
 			diversity: diversityOf(raw.search.diversity),
-			rerank: rerankOf(raw.search.rerank),
+			rerank: rerankOf(raw.search.rerank, from.dir),
 		},
 		generations: { keep: raw.generations.keep },
 		ingestion: ingestionOf(raw),

@@ -1,10 +1,10 @@
-import { isAbsolute, join } from 'node:path';
 import type { EmbeddingPrice } from '../spec/retrieval.ts';
 import { cloudFamilyOf } from './cloud-family.ts';
 import { bedrockUrl, vertexHost, withoutSlash } from './compile-upstream.ts';
 import type { EmbedderConfig, HostedEmbedderConfig } from './embedder.ts';
 import { embedderPreset } from './embedder-presets.ts';
 import type { RawEmbedder } from './embedder-schema.ts';
+import { modelPlace } from './model-place.ts';
 import { usdToMicros } from './money.ts';
 import { breakerOf } from './storm-schema.ts';
 
@@ -16,8 +16,7 @@ export function embedderOf(name: string, raw: RawEmbedder, dir: string): Embedde
 	if (raw.family === 'builtin') return { name, family: raw.family, dimensions: raw.dimensions, aliases };
 	if (raw.family !== 'local') return hostedOf(name, raw);
 	const { dimensions, query_prefix: queryPrefix, document_prefix: documentPrefix } = raw;
-	const isPath = isAbsolute(raw.model) || /^\.\.?[/\\]/.test(raw.model);
-	const model = isPath && !isAbsolute(raw.model) ? join(dir, raw.model) : raw.model;
+	const model = modelPlace(raw.model, dir);
 	return { name, family: raw.family, model, dimensions, queryPrefix, documentPrefix, aliases };
 }
 

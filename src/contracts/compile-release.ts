@@ -156,7 +156,7 @@ function collectionIdentity(collection: CollectionConfig, { dir, embedders }: Pr
 	// How it is ingested, checked and kept shows in its generations, which every trace names; places change no answer.
 	const { generations: _, ingestion: __, canaries: ___, checks: ____, partition: _____, ...searched } = collection;
 	const { access, onIdentityChange, ...rest } = searched;
-	const search = searchIdentity(collection.search);
+	const search = searchIdentity(collection.search, portable);
 	const chunker = chunkerIdentity(collection.chunker);
 	return {
 		...rest,
@@ -201,20 +201,22 @@ function chunkerIdentity({ kind, tokensMax, tokensMin, overlapTokens, rowsMax, h
 }
 
 /** What is younger is left out where it says nothing, so that older releases keep their hashes. */
-function searchIdentity(config: CollectionConfig['search']): object {
+function searchIdentity(config: CollectionConfig['search'], portable: (path: string) => string): object {
 	const { lexicalTimeoutMs, vectorTimeoutMs, diversity, rerank, ...search } = config;
 	return {
 		...search,
 		...(lexicalTimeoutMs !== search.timeoutMs && { lexicalTimeoutMs }),
 		...(vectorTimeoutMs !== search.timeoutMs && { vectorTimeoutMs }),
 		...(diversity.kind !== 'none' && { diversity }),
-		...(rerank && { rerank: rerankIdentity(rerank) }),
+		...(rerank && { rerank: rerankIdentity(rerank, portable) }),
 	};
 }
 
 /** No secret, and no price: traces carry what was paid. */
-function rerankIdentity({ apiKey: _, costMicros: __, ...rerank }: RerankConfig): object {
-	return rerank;
+function rerankIdentity(rerank: RerankConfig, portable: (path: string) => string): object {
+	if (rerank.format === 'local') return { ...rerank, model: portable(rerank.model) };
+	const { apiKey: _, costMicros: __, ...identity } = rerank;
+	return identity;
 }
 
 /** What of an embedder can change an answer. */

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { EMBEDDER_PRESET_NAMES } from './embedder-presets.ts';
-import { integer, MILLISECONDS, SECRET_EXPECTED, TOKENS, text } from './fields.ts';
+import { integer, localModel, MILLISECONDS, SECRET_EXPECTED, TOKENS, text } from './fields.ts';
 import { usdToMicros } from './money.ts';
 import { breaker } from './storm-schema.ts';
 import { apiKey, baseUrl, cloudSecret, providerOptions, region, sdkPackage } from './upstream-schema.ts';
@@ -247,10 +247,7 @@ export const embedder = z
 		aiSdk,
 		z.strictObject({
 			family: z.literal('local').meta({ description: 'An ONNX sentence transformer, in process.' }),
-			model: text(1, 1_000, {
-				description: 'A folder (starting with ./ or / or ../) or a hub id.',
-				examples: ['Xenova/all-MiniLM-L6-v2'],
-			}),
+			model: localModel('Xenova/all-MiniLM-L6-v2'),
 			dimensions,
 			...prefixes,
 			aliases,

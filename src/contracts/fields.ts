@@ -49,6 +49,14 @@ export function text(min: number, max: number, about: About) {
 		.meta({ ...about });
 }
 
+/** A model that is run in this process; `modelPlace` reads it. */
+export function localModel(example: string) {
+	return text(1, 1_000, {
+		description: 'A folder (starting with ./ or / or ../) or a hub id.',
+		examples: [example],
+	});
+}
+
 /** A name that also works as a folder, a label and a part of a URL. */
 export const NAME_PATTERN = /^[a-z][a-z0-9-]{0,63}$/;
 export const NAME_EXPECTED = 'a lower-case name of letters, digits and hyphens, starting with a letter';

@@ -7,7 +7,8 @@ export interface DiversityConfig {
 	readonly pool: number;
 }
 
-export interface RerankConfig {
+/** A cross-encoder behind an endpoint. */
+export interface HostedRerankConfig {
 	readonly format: 'cohere' | 'jina' | 'tei';
 	readonly baseUrl: string;
 	readonly model: string;
@@ -17,6 +18,17 @@ export interface RerankConfig {
 	/** Of one search; null: nothing is billed. */
 	readonly costMicros: number | null;
 }
+
+/** An ONNX cross-encoder in this process. */
+export interface LocalRerankConfig {
+	readonly format: 'local';
+	/** A folder, absolute; or a hub id. */
+	readonly model: string;
+	readonly pool: number;
+	readonly timeoutMs: number;
+}
+
+export type RerankConfig = HostedRerankConfig | LocalRerankConfig;
 
 /** See `partition` of a collection. */
 export interface PartitionConfig {

@@ -3,9 +3,9 @@ import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { HttpClient } from '../base/http.ts';
 import type { BreakerSettings } from '../contracts/breaker-settings.ts';
-import type { RerankConfig } from '../contracts/ranking-config.ts';
+import type { HostedRerankConfig } from '../contracts/ranking-config.ts';
 import { admit, closedBreaker, settle } from '../policy/breaker.ts';
-import type { Reranker } from '../spec/reranker.ts';
+import { RerankError, type Reranker } from '../spec/reranker.ts';
 
 const ANSWER_BYTES_MAX = 1_000_000;
 /** A cross-encoder reads so much of a passage at most, and is not sent more. */
@@ -22,6 +22,16 @@ const BREAKER: BreakerSettings = {
 	probeIntervalMs: 5_000,
 	quotaMsMax: 60_000,
 };
+
+/** Errors of a connection that was never made. */
+const UNSENT = new Set([
+	'ECONNREFUSED',
+	'ENOTFOUND',
+	'EAI_AGAIN',
+	'EHOSTUNREACH',
+	'ENETUNREACH',
+	'UND_ERR_CONNECT_TIMEOUT',
+]);
 
 const scored = z.object({ index: z.int().min(0), score: z.number() });
 const ranked = z.object({ results: z.array(z.object({ index: z.int().min(0), relevance_score: z.number() })) });
@@ -42,7 +52,7 @@ const named = (path: string): Format => ({
 	},
 });
 
-const FORMATS: Readonly<Record<RerankConfig['format'], Format>> = {
+const FORMATS: Readonly<Record<HostedRerankConfig['format'], Format>> = {
 	cohere: named('/rerank'),
 	jina: named('/rerank'),
 	tei: {
@@ -54,18 +64,22 @@ const FORMATS: Readonly<Record<RerankConfig['format'], Format>> = {
 
 /** A cross-encoder behind an endpoint. One attempt within its time-out, and none while its breaker is open. */
 export function createHttpReranker(
-	config: RerankConfig,
+	config: HostedRerankConfig,
 	{ http, clock }: { http: HttpClient; clock: Clock },
 ): Reranker {
 	let breaker = closedBreaker(clock.monotonic());
 	const format = FORMATS[config.format];
 	return {
 		model: config.model,
+		revision: null,
 		costMicros: config.costMicros,
+		load: async () => {},
+		close: async () => {},
 		async score(query, texts, { timeoutMs, signal }) {
 			const startedAt = clock.monotonic();
 			const admission = admit(breaker, BREAKER, startedAt);
-			if (!admission.admitted) throw new Error(`it is left alone for ${Math.ceil(admission.waitMs)} ms after failures`);
+			if (!admission.admitted)
+				throw new RerankError(`it is left alone for ${Math.ceil(admission.waitMs)} ms after failures`);
 			breaker = admission.state;
 			const end = (verdict: 'ok' | 'failed' | 'answered' | 'nothing') => {
 				const now = clock.monotonic();
@@ -80,16 +94,18 @@ export function createHttpReranker(
 				// Who refuses the request is there: only what is wrong with the endpoint counts against it.
 				if (status !== 200) {
 					end(status >= 500 || status === 429 ? 'failed' : 'answered');
-					throw new Answered(`status ${status}`);
+					throw new RerankError(`status ${status}`);
 				}
 				const scores = inOrder(format.read(parseJson(text)), texts.length);
 				end('ok');
 				return scores;
 			} catch (error) {
-				if (error instanceof Answered) throw error;
+				if (error instanceof RerankError) throw error;
 				end(signal?.aborted ? 'nothing' : 'failed');
-				signal?.throwIfAborted();
-				throw deadline.signal.aborted ? deadline.signal.reason : error;
+				const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
+				// Whoever has the request may bill it, whatever came back.
+				const isBilled = !UNSENT.has(String(Object(cause).code));
+				throw new RerankError(cause instanceof Error ? cause.message : String(cause), { isBilled, cause });
 			} finally {
 				deadline.dispose();
 			}
@@ -114,8 +130,6 @@ export function createHttpReranker(
 		return { status: response.statusCode, text: Buffer.concat(parts).toString() };
 	}
 }
-
-class Answered extends Error {}
 
 /** Every text once: an order with holes would put passages last that nobody has judged. */
 function inOrder(results: readonly { index: number; score: number }[] | null, count: number): number[] {

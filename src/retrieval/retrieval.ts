@@ -38,6 +38,8 @@ import type { Check } from './verification.ts';
 /** What retrieval needs of a project. */
 export type RetrievalConfig = Pick<ProjectConfig, 'collections' | 'embedders'>;
 
+/** In the data folder: models from the hub. */
+export const MODEL_FOLDER = 'models';
 /** Of sources behind HTTP, to one origin. */
 const SOURCE_CONNECTIONS_MAX = 8;
 const SOURCE_CONNECT_MS = 10_000;
@@ -78,7 +80,7 @@ export interface Retrieval {
 	readonly index: IndexAdmin;
 	readonly embedders: EmbedderSource;
 	readonly desk: EmbedderDesk;
-	/** Measures embedders from now on, and tells when one no longer fits its index. */
+	/** Measures embedders from now on, and tells when one no longer fits its index.*/
 	watchEmbedders(): void;
 	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
 	open(): Promise<void>;
@@ -97,7 +99,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		clock,
 		random,
 		openModel,
-		cacheDir: path.join(dataDir, 'models'),
+		cacheDir: path.join(dataDir, MODEL_FOLDER),
 		onServed: (embedder) => watch.served(embedder),
 	});
 	const desk = new Desk({ pool: embedders, catalogue, records, measurements, watch: () => watch });
@@ -119,6 +121,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
+		options.rerankers?.update([...config.collections.values()].flatMap(({ search }) => search.rerank ?? []));
 		watch.update();
 	};
 	const retriever = createRetriever({ catalogue, queries, clock, rerankers: options.rerankers });

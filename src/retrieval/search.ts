@@ -133,6 +133,7 @@ export function createRetriever(parts: SearchParts): Retriever {
 			search,
 			timeoutMs: query.timeouts.rerank,
 			signal: query.signal,
+			payer: request.payer,
 		};
 		const { hits, rerank } = await finalRanking(read, ofRanking, parts);
 		const stands = rerank?.failure ? [`the re-ranker failed: ${rerank.failure}`] : [];

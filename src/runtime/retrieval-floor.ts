@@ -60,8 +60,9 @@ export async function findAboveFloor(
 	const search = async (by: FloorStep | null, change: Partial<SearchRequest> = {}) => {
 		const { collection, k, mode } = retrieval;
 		const msMax = endsMs - context.elapsedMs();
+		const { costMicrosMax } = ask.contract.budget;
 		const request = { collection, query: input.question, k, mode, filter: null, where, ...change };
-		const result = await searchWithin(context, request, { ...parts, msMax, notes });
+		const result = await searchWithin(context, request, { ...parts, msMax, costMicrosMax, notes });
 		const hits = aboveFloor(result, by, retrieval);
 		if (by !== null) tried.push(`${by}: ${hits.length}`);
 		if (best === null || hits.length > best.hits.length) best = { result, hits, by };

@@ -180,6 +180,7 @@ export class Runtime {
 					{
 						...this.#parts,
 						msMax: context.deadlineMs,
+						costMicrosMax: null,
 						notes,
 					},
 				);

@@ -1,4 +1,5 @@
 import type { VerificationReport } from './generations.ts';
+import type { Payer, RerankReport } from './reranker.ts';
 
 /** `text` is compared whole, `labels` is a set of texts, `time` is milliseconds since the epoch. */
 export const FIELD_TYPES = ['text', 'number', 'boolean', 'time', 'labels'] as const;
@@ -58,15 +59,6 @@ export interface Hit extends Passage {
 	readonly rerankScore?: number;
 }
 
-/** What asking a re-ranker came to. */
-export interface RerankReport {
-	readonly model: string;
-	readonly ms: number;
-	/** Why the fused order stands; null: it gave an order. */
-	readonly failure: string | null;
-	readonly costMicros: number;
-}
-
 export type SearchMode = 'hybrid' | 'lexical' | 'vector';
 
 /** Who searches, as far as it is proved. */
@@ -93,6 +85,8 @@ export interface SearchRequest {
 	/** Look further: more candidates from each leg, and every vector compared. */
 	readonly widened?: boolean;
 	readonly signal: AbortSignal | null;
+	/** Left out: what costs is paid by the operator. */
+	readonly payer?: Payer;
 }
 
 export interface SearchResult {

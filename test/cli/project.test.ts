@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { json, plimsoll } from '../support/cli-process.ts';
+import { writeTinyModel } from '../support/tiny-model.ts';
 
 async function temporary(): Promise<string> {
 	const dir = await mkdtemp(join(tmpdir(), 'plimsoll-cli-'));
@@ -90,5 +91,28 @@ test('check names a package that an upstream needs and that is not installed, wi
 	const { code, stderr } = await plimsoll(['check'], { cwd });
 	expect(stderr).toContain('upstreams.any/model.family: the package @ai-sdk/nobody is not installed');
 	expect(stderr).toContain('npm install --save-prod --ignore-scripts @ai-sdk/nobody');
+	expect(code).toBe(3);
+});
+
+test('check says what is wrong with the folders of local models, and names the package that reads them', async () => {
+	const cwd = await temporary();
+	await plimsoll(['init'], { cwd });
+	const file = join(cwd, 'plimsoll.yaml');
+	await writeTinyModel(join(cwd, 'models/tiny'), { east: [1, 0, 0] });
+	const written = `embedders:
+  narrow: {family: local, model: ./models/tiny, dimensions: 384}
+collections:
+  reranked:
+    search: {rerank: {format: local, model: ./models/tiny}}
+    sources: {pages: {kind: folder, path: docs}}
+  lost:
+    search: {rerank: {format: local, model: ./models/nowhere}}
+    sources: {pages: {kind: folder, path: docs}}
+`;
+	await writeFile(file, (await readFile(file, 'utf8')).replace('collections:\n', written));
+	const { code, stderr } = await plimsoll(['check'], { cwd });
+	expect(stderr).toMatch(/embedders\.narrow\.model: the model in .*tiny has 3 dimensions, the configuration says 384/);
+	expect(stderr).toMatch(/collections\.reranked\.search\.rerank\.model: .* is a BertModel, and no cross-encoder/);
+	expect(stderr).toMatch(/collections\.lost\.search\.rerank\.model: there is no folder .*nowhere/);
 	expect(code).toBe(3);
 });

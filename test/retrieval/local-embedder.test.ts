@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { createLocalEmbedder } from '../../src/retrieval/embedding/local-embedder.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
 
@@ -35,7 +36,7 @@ const config = (overrides: object = {}) => ({
 
 describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})`, () => {
 	it('is mean-pooled over its tokens, padding left out, and scaled to unit length', async () => {
-		const embedder = await createLocalEmbedder(config(), { cacheDir: root });
+		const embedder = await createLocalEmbedder(config(), { cacheDir: root, clock: systemClock });
 		const { vectors } = await embedder.embed(['east', 'north east', 'up up up up north', 'unknown words'], 'query', {
 			signal: null,
 		});
@@ -50,7 +51,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 	});
 
 	it('embeds more texts than fit one batch, in order', async () => {
-		const embedder = await createLocalEmbedder(config(), { cacheDir: root });
+		const embedder = await createLocalEmbedder(config(), { cacheDir: root, clock: systemClock });
 		const { vectors } = await embedder.embed(
 			Array.from({ length: 40 }, (_, at) => (at % 2 ? 'up' : 'east')),
 			'document',
@@ -61,7 +62,10 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 	});
 
 	it('cuts texts at the model’s length and says so in its identity, which changes with the model’s bytes', async () => {
-		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ' }), { cacheDir: root });
+		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ' }), {
+			cacheDir: root,
+			clock: systemClock,
+		});
 		const {
 			vectors: [cut],
 		} = await embedder.embed([`${'east '.repeat(7)}up up up up up up up`], 'document', { signal: null });
@@ -75,7 +79,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		});
 		const other = path.join(root, 'changed', 'tiny');
 		await writeTinyModel(other, { east: [1, 0, 0], north: [0, 1, 0], up: [0, 0, 1] });
-		const changed = await createLocalEmbedder(config({ model: other }), { cacheDir: root });
+		const changed = await createLocalEmbedder(config({ model: other }), { cacheDir: root, clock: systemClock });
 		expect(changed.identity.revision).not.toBe(embedder.identity.revision);
 		await embedder.close();
 		await changed.close();
@@ -84,6 +88,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 	it('puts its prefixes in front', async () => {
 		const embedder = await createLocalEmbedder(config({ queryPrefix: 'north ', documentPrefix: 'up ' }), {
 			cacheDir: root,
+			clock: systemClock,
 		});
 		const {
 			vectors: [query],
@@ -96,27 +101,36 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 	});
 
 	it('refuses other dimensions than configured, a folder without a model and a model that is none', async () => {
-		await expect(createLocalEmbedder(config({ dimensions: 384 }), { cacheDir: root })).rejects.toMatchObject({
+		await expect(
+			createLocalEmbedder(config({ dimensions: 384 }), { cacheDir: root, clock: systemClock }),
+		).rejects.toMatchObject({
 			code: 'configuration_invalid',
 			message: expect.stringContaining('the configuration says 384 dimensions'),
 		});
-		await expect(createLocalEmbedder(config({ model: root }), { cacheDir: root })).rejects.toMatchObject({
+		await expect(
+			createLocalEmbedder(config({ model: root }), { cacheDir: root, clock: systemClock }),
+		).rejects.toMatchObject({
 			code: 'configuration_invalid',
-			message: expect.stringContaining('must hold tokenizer.json and onnx/model.onnx'),
+			message: expect.stringContaining('lacks tokenizer.json, tokenizer_config.json, config.json, onnx/model.onnx or'),
 		});
 		const broken = path.join(root, 'broken');
 		await writeTinyModel(broken, { east: [1] });
 		await writeFile(path.join(broken, 'onnx', 'model.onnx'), 'not a model');
 		await expect(
-			createLocalEmbedder(config({ model: broken, dimensions: 1 }), { cacheDir: root }),
+			createLocalEmbedder(config({ model: broken, dimensions: 1 }), { cacheDir: root, clock: systemClock }),
 		).rejects.toMatchObject({ code: 'configuration_invalid' });
 	});
 });
 
 describe('without the optional package', () => {
 	it('the error has the command that installs it', async () => {
-		const load = () => Promise.reject(new Error('Cannot find package'));
-		await expect(createLocalEmbedder(config(), { cacheDir: root, load })).rejects.toMatchObject({
+		await expect(
+			createLocalEmbedder(config(), {
+				cacheDir: root,
+				clock: systemClock,
+				packageName: '@huggingface/transformers-absent',
+			}),
+		).rejects.toMatchObject({
 			code: 'dependency_missing',
 			message: expect.stringContaining(`npm install --save-prod --ignore-scripts ${PACKAGE}@`),
 		});

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createHttpClient } from '../../src/base/http.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import type { RerankConfig } from '../../src/contracts/ranking-config.ts';
+import type { HostedRerankConfig, RerankConfig } from '../../src/contracts/ranking-config.ts';
 import { createHttpReranker } from '../../src/retrieval/http-reranker.ts';
 import { Rerankers } from '../../src/retrieval/rerankers.ts';
 import { createRetriever } from '../../src/retrieval/search.ts';
@@ -44,7 +44,7 @@ const answering =
 		response.writeHead(status).end(typeof answer === 'string' ? answer : JSON.stringify(answer));
 	};
 
-let config: RerankConfig;
+let config: HostedRerankConfig;
 beforeAll(async () => {
 	server.listen(0, '127.0.0.1');
 	await once(server, 'listening');
@@ -129,7 +129,11 @@ describe('a search with a re-ranker', () => {
 	const open = (rerank: RerankConfig) =>
 		openFieldIndex(documents, new Map(), {
 			config: { embedder: null, search: { ...SEARCH, rerank } },
-			make: (parts) => createRetriever({ ...parts, rerankers: new Rerankers({ http, clock: parts.clock }) }),
+			make: (parts) =>
+				createRetriever({
+					...parts,
+					rerankers: new Rerankers({ http, clock: parts.clock, cacheDir: '', warn: () => {} }),
+				}),
 		});
 	const ask = { collection: 'docs', query: 'hull', k: 2, mode: null, filter: null, signal: null };
 
@@ -153,6 +157,25 @@ describe('a search with a re-ranker', () => {
 		expect(hits.map(({ documentId }) => documentId)[0]).toBe('d0');
 		expect(degraded).toBe('the re-ranker failed: status 500');
 		expect(rerank?.costMicros).toBe(0);
+		await index.close();
+	});
+
+	it('takes what timed out, or gave no order, for billed', async () => {
+		const index = await open({ ...config, pool: 4 });
+		reply = answering('oops');
+		const { rerank } = await index.retriever.search(ask);
+		expect(rerank).toMatchObject({ failure: 'its answer is no list of scores', costMicros: 2_000 });
+		await index.close();
+	});
+
+	it('is not asked where nobody pays for it', async () => {
+		const index = await open({ ...config, pool: 4 });
+		const payer = { begin: () => Promise.reject(new Error('nothing is left')) };
+		const { hits, rerank, degraded } = await index.retriever.search({ ...ask, payer });
+		expect(hits.map(({ documentId }) => documentId)[0]).toBe('d0');
+		expect(rerank).toMatchObject({ failure: 'nothing is left', costMicros: 0 });
+		expect(degraded).toBe('the re-ranker failed: nothing is left');
+		expect(seen).toEqual([]);
 		await index.close();
 	});
 

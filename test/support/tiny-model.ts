@@ -34,28 +34,57 @@ function value(field: number, name: string, type: number, dimensions: readonly (
 	return message(field, bytes(1, name), message(2, message(1, integer(1, type), message(2, ...shape))));
 }
 
-/** An ONNX model that looks each token up in a table: field numbers as in onnx.proto, operator set 13. */
+/** A NodeProto. `to` is the attribute of Cast. */
+function node(operator: string, inputs: readonly string[], output: string, to?: number): Buffer {
+	const attributes = to === undefined ? [] : [message(5, bytes(1, 'to'), integer(3, to), integer(20, 2))];
+	return message(1, ...inputs.map((name) => bytes(1, name)), bytes(2, output), bytes(4, operator), ...attributes);
+}
+
+/** A TensorProto of the graph. */
+function constant(name: string, type: number, dimensions: readonly number[], raw: ArrayBufferLike): Buffer {
+	const sizes = dimensions.map((size) => integer(1, size));
+	return message(5, ...sizes, integer(2, type), bytes(8, name), bytes(9, new Uint8Array(raw)));
+}
+
+/** A ModelProto: field numbers as in onnx.proto, operator set 13. */
+function modelOf(...graph: readonly Buffer[]): Buffer {
+	return Buffer.concat([
+		integer(1, 8),
+		message(7, bytes(2, 'tiny'), ...graph),
+		message(8, bytes(1, ''), integer(2, 13)),
+	]);
+}
+
+const TOKENS = ['batch', 'tokens'] as const;
+
+/** Looks each token up in a table. */
 function lookupModel(table: readonly (readonly number[])[], dimensions: number): Buffer {
-	const node = message(1, bytes(1, 'table'), bytes(1, 'input_ids'), bytes(2, 'last_hidden_state'), bytes(4, 'Gather'));
-	const raw = new Uint8Array(Float32Array.from(table.flat()).buffer);
-	const weights = message(
-		5,
-		integer(1, table.length),
-		integer(1, dimensions),
-		integer(2, FLOAT),
-		bytes(8, 'table'),
-		bytes(9, raw),
+	return modelOf(
+		node('Gather', ['table', 'input_ids'], 'last_hidden_state'),
+		constant('table', FLOAT, [table.length, dimensions], Float32Array.from(table.flat()).buffer),
+		value(11, 'input_ids', INT64, TOKENS),
+		value(11, 'attention_mask', INT64, TOKENS),
+		value(12, 'last_hidden_state', FLOAT, [...TOKENS, dimensions]),
 	);
-	const graph = message(
-		7,
-		node,
-		bytes(2, 'tiny'),
-		weights,
-		value(11, 'input_ids', INT64, ['batch', 'tokens']),
-		value(11, 'attention_mask', INT64, ['batch', 'tokens']),
-		value(12, 'last_hidden_state', FLOAT, ['batch', 'tokens', dimensions]),
+}
+
+/** The sum of the first text's weights times that of the second's. */
+function pairModel(weights: readonly number[]): Buffer {
+	return modelOf(
+		node('Gather', ['weights', 'input_ids'], 'all'),
+		node('Cast', ['attention_mask'], 'mask', FLOAT),
+		node('Mul', ['all', 'mask'], 'real'),
+		node('Cast', ['token_type_ids'], 'type', FLOAT),
+		node('Mul', ['real', 'type'], 'second'),
+		node('ReduceSum', ['real', 'axis'], 'of_both'),
+		node('ReduceSum', ['second', 'axis'], 'of_second'),
+		node('Sub', ['of_both', 'of_second'], 'of_first'),
+		node('Mul', ['of_first', 'of_second'], 'logits'),
+		constant('weights', FLOAT, [weights.length], Float32Array.from(weights).buffer),
+		constant('axis', INT64, [1], BigInt64Array.of(1n).buffer),
+		...['input_ids', 'attention_mask', 'token_type_ids'].map((name) => value(11, name, INT64, TOKENS)),
+		value(12, 'logits', FLOAT, ['batch', 1]),
 	);
-	return Buffer.concat([integer(1, 8), graph, message(8, bytes(1, ''), integer(2, 13))]);
 }
 
 /** Writes a sentence transformer whose tokens are whole words and whose vector for each word is given. */
@@ -64,9 +93,56 @@ export async function writeTinyModel(
 	words: Readonly<Record<string, readonly number[]>>,
 ): Promise<void> {
 	const dimensions = Object.values(words)[0]?.length ?? 0;
-	const vocabulary = ['[PAD]', '[UNK]', ...Object.keys(words)];
 	const nothing = Array.from({ length: dimensions }, () => 0);
-	const model = lookupModel([nothing, nothing, ...Object.values(words)], dimensions);
+	await write(folder, {
+		special: ['[PAD]', '[UNK]'],
+		words: Object.keys(words),
+		tokensMax: 8,
+		pairs: null,
+		config: { architectures: ['BertModel'], hidden_size: dimensions },
+		model: lookupModel([nothing, nothing, ...Object.values(words)], dimensions),
+	});
+}
+
+/** Writes a cross-encoder whose tokens are whole words: the sum of the query's weights times the sum of the passage's. */
+export async function writeTinyCrossEncoder(
+	folder: string,
+	words: Readonly<Record<string, number>>,
+	{ tokensMax = 16 }: { tokensMax?: number } = {},
+): Promise<void> {
+	const mark = (id: string, type_id: number) => ({ SpecialToken: { id, type_id } });
+	const text = (id: string, type_id: number) => ({ Sequence: { id, type_id } });
+	await write(folder, {
+		special: ['[PAD]', '[UNK]', '[CLS]', '[SEP]'],
+		words: Object.keys(words),
+		tokensMax,
+		pairs: {
+			type: 'TemplateProcessing',
+			single: [mark('[CLS]', 0), text('A', 0), mark('[SEP]', 0)],
+			pair: [mark('[CLS]', 0), text('A', 0), mark('[SEP]', 0), text('B', 1), mark('[SEP]', 1)],
+			special_tokens: Object.fromEntries(
+				[2, 3]
+					.map((id) => [id === 2 ? '[CLS]' : '[SEP]', id] as const)
+					.map(([token, id]) => [token, { id: token, ids: [id], tokens: [token] }]),
+			),
+		},
+		config: { architectures: ['BertForSequenceClassification'], id2label: { 0: 'LABEL_0' } },
+		model: pairModel([0, 0, 0, 0, ...Object.values(words)]),
+	});
+}
+
+async function write(
+	folder: string,
+	of: {
+		special: readonly string[];
+		words: readonly string[];
+		tokensMax: number;
+		/** How two texts become one. */
+		pairs: object | null;
+		config: object;
+		model: Buffer;
+	},
+): Promise<void> {
 	const special = (content: string, id: number) => ({
 		id,
 		content,
@@ -77,25 +153,26 @@ export async function writeTinyModel(
 		special: true,
 	});
 	const files = {
-		'config.json': { model_type: 'bert', architectures: ['BertModel'], hidden_size: dimensions },
+		'config.json': { model_type: 'bert', ...of.config },
 		'tokenizer_config.json': {
 			tokenizer_class: 'BertTokenizer',
-			model_max_length: 8,
+			model_max_length: of.tokensMax,
 			pad_token: '[PAD]',
 			unk_token: '[UNK]',
+			...(of.pairs && { cls_token: '[CLS]', sep_token: '[SEP]' }),
 		},
 		'tokenizer.json': {
 			version: '1.0',
 			truncation: null,
 			padding: null,
-			added_tokens: [special('[PAD]', 0), special('[UNK]', 1)],
+			added_tokens: of.special.map(special),
 			normalizer: { type: 'Lowercase' },
 			pre_tokenizer: { type: 'Whitespace' },
-			post_processor: null,
+			post_processor: of.pairs,
 			decoder: null,
 			model: {
 				type: 'WordLevel',
-				vocab: Object.fromEntries(vocabulary.map((word, id) => [word, id])),
+				vocab: Object.fromEntries([...of.special, ...of.words].map((word, id) => [word, id])),
 				unk_token: '[UNK]',
 			},
 		},
@@ -103,5 +180,5 @@ export async function writeTinyModel(
 	await mkdir(path.join(folder, 'onnx'), { recursive: true });
 	for (const [name, content] of Object.entries(files))
 		await writeFile(path.join(folder, name), JSON.stringify(content));
-	await writeFile(path.join(folder, 'onnx', 'model.onnx'), model);
+	await writeFile(path.join(folder, 'onnx', 'model.onnx'), of.model);
 }

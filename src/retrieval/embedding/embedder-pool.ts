@@ -103,7 +103,7 @@ export class EmbedderPool implements EmbedderSource {
 	async #make(config: EmbedderConfig): Promise<Embedder> {
 		const { clock, random, cacheDir, openModel, onServed } = this.#parts;
 		if (config.family === 'builtin') return createBuiltinEmbedder(config.dimensions);
-		if (config.family === 'local') return createLocalEmbedder(config, { cacheDir });
+		if (config.family === 'local') return createLocalEmbedder(config, { cacheDir, clock });
 		return new HostedEmbedder(config, await openModel(config), {
 			clock,
 			random,
