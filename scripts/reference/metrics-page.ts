@@ -18,7 +18,11 @@ export function metricsPage(): string {
 	for (const [name, row] of Object.entries(METRICS)) {
 		const labels = row.labels.map((label) => `\`${label}\``).join(', ');
 		const note =
-			'ofTenants' in row ? ' Where `telemetry.metric_tenants_max` is set, and to the scope `admin` alone.' : '';
+			'ofTenants' in row
+				? ' Where `telemetry.metric_tenants_max` is set, and to the scope `admin` alone.'
+				: 'ofPartitions' in row
+					? ' To the scope `admin` alone; of each collection `telemetry.metric_partitions_max` have a name.'
+					: '';
 		lines.push(`| \`${name}\` | ${row.kind} | ${labels} | ${cell(row.help)}${note} |`);
 	}
 	lines.push('', '## Buckets', '', 'Both histograms have these upper bounds, in seconds:', '');

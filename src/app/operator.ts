@@ -40,6 +40,8 @@ interface OperatorParts extends IdentityParts {
 	readonly retrieval: {
 		readonly retriever: Retriever;
 		readonly suggestCanaries: Retrieval['suggestCanaries'];
+		readonly ingestions: Retrieval['ingestions'];
+		readonly queryVectors: Retrieval['queryVectors'];
 		readonly ingester: Ingester;
 		readonly index: IndexAdmin;
 		readonly desk: EmbedderDesk;
@@ -80,7 +82,7 @@ export function operatorOf(parts: OperatorParts): Operator {
 					: organisationLimits(table, tenantId);
 			return [...organisations, ...(await limitReport(table, tenants, { state: sharedState, now }))];
 		},
-		metrics: (options) => parts.metrics.page(standingOf(parts), options),
+		metrics: async (options) => parts.metrics.page(await standingOf(parts), options),
 		isTellingOthers: parts.isTellingOthers,
 		describe: () => describe(parts),
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),

@@ -23,6 +23,7 @@ export function settingsNeedingRestart(started: ProjectConfig, next: ProjectConf
 		'identity.session_secret': ({ identity }) => identity.sessionSecret ?? '',
 		'identity.session_life_s': ({ identity }) => identity.sessionLifeMs,
 		'telemetry.retention_days': ({ telemetry }) => telemetry.retentionDays,
+		'telemetry.metric_partitions_max': ({ telemetry }) => telemetry.metricPartitionsMax,
 		'telemetry.metric_tenants_max': ({ telemetry }) => telemetry.metricTenantsMax,
 	};
 	const settings = Object.entries(readOnce);

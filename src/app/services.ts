@@ -87,7 +87,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	const replication = openReplication({ records, clock, log, link });
 	const identity = await openIdentity(project, { records, replication, clock, random, log }, opened);
 	const { keys, users, tokens, sessions, authenticator } = identity;
-	const metrics = new Metrics({ tenantsMax: project.config.telemetry.metricTenantsMax });
+	const metrics = metricsOf(project);
 	let current = project;
 	const { traces, feedback } = await openTraces(() => current, { records, clock, log }, opened);
 	const held = { records, health, alerts: alerts.sink, clock, random, log, project: () => current };
@@ -164,6 +164,10 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 		...searching,
 		close: () => parts.disposeAsync(),
 	};
+}
+
+function metricsOf({ config: { telemetry } }: LoadedProject): Metrics {
+	return new Metrics({ tenantsMax: telemetry.metricTenantsMax, partitionsMax: telemetry.metricPartitionsMax });
 }
 
 /** The data folder, locked, and what is on record in it. */

@@ -150,6 +150,7 @@ function settingsOf(dir: string, value: RawProject) {
 		telemetry: {
 			retentionDays: value.telemetry.retention_days,
 			metricTenantsMax: value.telemetry.metric_tenants_max,
+			metricPartitionsMax: value.telemetry.metric_partitions_max,
 		},
 		feedback: {
 			retentionMs: value.feedback.retention_days * DAY_MS,

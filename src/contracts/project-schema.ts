@@ -79,6 +79,10 @@ export const projectSchema = z
 					description:
 						'How many tenants metrics tell apart, the first that come; all others are one. 0: tenants are in no metric.',
 				}).default(0),
+				metric_partitions_max: integer(0, 1_000, {
+					description:
+						'How many partitions of each collection metrics tell apart, the busiest when somebody looks; all others are one. 0: none is named.',
+				}).default(20),
 			})
 			.prefault({})
 			.meta({ description: 'Traces and metrics.' }),

@@ -46,7 +46,12 @@ export interface ProjectConfig {
 		readonly sessionLifeMs: number;
 	};
 	readonly feedback: FeedbackPolicy;
-	readonly telemetry: { readonly retentionDays: number; readonly metricTenantsMax: number };
+	readonly telemetry: {
+		readonly retentionDays: number;
+		readonly metricTenantsMax: number;
+		/** Of each collection. */
+		readonly metricPartitionsMax: number;
+	};
 	readonly prices: {
 		/** Absolute. */
 		readonly file: string;

@@ -70,7 +70,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 		scope: 'admin',
 		traced: false,
 		summary:
-			'The partitions of a collection that were searched of late, the busiest first: what runs and waits, what was refused, and how long searches take.',
+			'The partitions of a collection that were searched of late, the busiest first: what runs and waits, what was refused, how long searches take, and which are hot.',
 		body: null,
 		handle: showPartitions,
 	},
@@ -191,6 +191,7 @@ function showPartitions({ request, parts }: Exchange): unknown {
 	const partitions = parts.operator.retriever.partitions?.(collection) ?? [];
 	return {
 		collection,
+		hot: partitions.filter(({ hot }) => hot).map(({ partition }) => partition),
 		partitions: partitions.map(({ latencyMsP50, latencyMsP99, ...row }) => ({
 			...row,
 			latency_ms_p50: latencyMsP50,

@@ -19,6 +19,7 @@ import { type RunResult, runIngestion, tableFields } from './ingest-run.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { openLedger } from './ingestion/open-ledger.ts';
 import { allRulesHash, QuarantineLog } from './ingestion/quarantine-log.ts';
+import type { IngestionTally } from './ingestion-tally.ts';
 import { tableFor } from './manifest.ts';
 
 interface Parts {
@@ -32,6 +33,7 @@ interface Parts {
 	readonly warn: (message: string) => void;
 	readonly generations: Generations;
 	readonly queue: CollectionQueue;
+	readonly tally: IngestionTally;
 	readonly ids: (prefix: string) => string;
 	/** For sources behind HTTP. */
 	readonly http: HttpClient;
@@ -66,7 +68,9 @@ export class CollectionIngester implements Ingester {
 	}
 
 	async #recorded(collection: string, options: IngestOptions): Promise<IngestReport> {
-		const { records, clock, ids } = this.#parts;
+		const { records, clock, ids, tally } = this.#parts;
+		const { onProgress = () => {}, fresh = false } = options;
+		const counted = tally.begin(collection, { rebuild: fresh });
 		const running: RunRecord = {
 			id: ids('run'),
 			collection,
@@ -78,14 +82,22 @@ export class CollectionIngester implements Ingester {
 		};
 		try {
 			await records.putRun(running);
-			const report = await this.#run(running.id, collection, options);
+			const report = await this.#run(running.id, collection, {
+				...options,
+				onProgress(progress) {
+					counted.progress(progress);
+					onProgress(progress);
+				},
+			});
 			this.#parts.alerts.resolve(failureKey(collection));
 			const outcome = report.refused ? 'refused' : 'succeeded';
+			counted.end(outcome, report);
 			await records.putRun({ ...running, endedAt: clock.now(), outcome, report });
 			return report;
 		} catch (thrown) {
 			const outcome = options.signal.aborted ? 'cancelled' : 'failed';
 			const error = asPlimsollError(thrown);
+			counted.end(outcome, null);
 			if (outcome === 'failed') this.#alert(collection, error);
 			// A full disk may be what ended the run: what is told is that, not that it cannot be recorded.
 			await records.putRun({ ...running, endedAt: clock.now(), outcome, error: error.message }).catch(() => {});

@@ -8,6 +8,8 @@ const EVERYTHING = '*';
 /** More partitions than this share the places of one. */
 const GATES_MAX = 1_000;
 const OTHERS = '(others)';
+/** Since a search last found all places taken, milliseconds. */
+const HOT_MS = 60_000;
 /** Of one partition, for its figure. */
 const LATENCIES = 512;
 const RETRY_MS = { least: 50, most: 60_000, unknown: 500 };
@@ -91,6 +93,8 @@ class Gate {
 	#lexical = 0;
 	#shed = 0;
 	#degraded = 0;
+	/** When a search last found all places taken, on the monotonic clock. */
+	#fullAt = Number.NEGATIVE_INFINITY;
 
 	constructor(name: string, clock: Clock) {
 		this.#name = name;
@@ -107,6 +111,7 @@ class Gate {
 	): Promise<Passage> {
 		signal?.throwIfAborted();
 		if (this.#running < config.searchesMax) return this.#begin();
+		this.#fullAt = this.#clock.monotonic();
 		if (this.#waiting.length < config.queuedMax && (await this.#wait(msMax, signal))) return this.#started(null);
 		if (config.over === 'lexical' && this.#lexical < config.searchesMax) {
 			this.#lexical++;
@@ -130,6 +135,7 @@ class Gate {
 			degraded: this.#degraded,
 			latencyMsP50: quantile(0.5),
 			latencyMsP99: quantile(0.99),
+			hot: this.#clock.monotonic() - this.#fullAt < HOT_MS,
 		};
 	}
 

@@ -12,7 +12,7 @@ import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
-import type { Ingester, Retriever } from '../spec/retrieval.ts';
+import type { Ingester, IngestionView, Retriever } from '../spec/retrieval.ts';
 import { approximateRecall } from './approximate-recall.ts';
 import { suggestCanaries } from './canary-suggest.ts';
 import { Catalogue } from './catalogue.ts';
@@ -31,6 +31,7 @@ import { Generations } from './generations.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { IndexKeeper } from './index-keeper.ts';
 import { CollectionIngester } from './ingest.ts';
+import { IngestionTally } from './ingestion-tally.ts';
 import type { RerankerSource } from './ranking.ts';
 import { createRetriever } from './search.ts';
 import type { Check } from './verification.ts';
@@ -80,7 +81,11 @@ export interface Retrieval {
 	readonly index: IndexAdmin;
 	readonly embedders: EmbedderSource;
 	readonly desk: EmbedderDesk;
-	/** Measures embedders from now on, and tells when one no longer fits its index.*/
+	/** What ingestions added up to since the start. */
+	ingestions(): readonly IngestionView[];
+	/** The vectors of queries that are remembered. */
+	queryVectors(): QueryVectors['stats'];
+	/** Measures embedders from now on, and tells when one no longer fits its index. */
 	watchEmbedders(): void;
 	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
 	open(): Promise<void>;
@@ -113,10 +118,11 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const verifier = new GenerationVerifier({ store, queries, records, clock, checks });
 	const housekeeping = new Housekeeping({ store, records, catalogue, clock, warn });
 	const queue = new CollectionQueue();
+	const tally = new IngestionTally(clock);
 	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, verifier, housekeeping, queue };
 	const generations = new Generations(parts);
 	const http = createHttpClient({ connectionsMax: SOURCE_CONNECTIONS_MAX, connectMs: SOURCE_CONNECT_MS });
-	const ingester = new CollectionIngester({ ...parts, generations, ids, http });
+	const ingester = new CollectionIngester({ ...parts, generations, ids, http, tally });
 	const index = new IndexKeeper(parts);
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
@@ -132,6 +138,8 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		index,
 		embedders,
 		desk,
+		ingestions: () => tally.view(),
+		queryVectors: () => vectors.stats,
 		watchEmbedders: () => watch.start(),
 		approximateRecall: (collection, canaries, signal) =>
 			approximateRecall({ catalogue, queries }, { collection, canaries, signal }),

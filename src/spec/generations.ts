@@ -59,6 +59,13 @@ export interface GenerationRecord {
 	readonly removedAt: number | null;
 }
 
+/** How many generations of a collection are in a state, those without rows left out. */
+export interface GenerationCount {
+	readonly collection: string;
+	readonly state: GenerationState;
+	readonly generations: number;
+}
+
 /** `promotion`: its checks passed. `overrule`: a person promoted it although one failed. `rollback`: back to one that was live. */
 export const MOVE_KINDS = ['promotion', 'overrule', 'rollback'] as const;
 
@@ -110,6 +117,7 @@ export interface GenerationStore {
 	 * generation is live than the caller believes, or the one to be is gone.
 	 */
 	move(change: PointerChange): Promise<boolean>;
+	counts(): Promise<readonly GenerationCount[]>;
 	/** Newest first. */
 	moves(collection: string, limit: number): Promise<readonly PointerMove[]>;
 }

@@ -130,6 +130,8 @@ export interface PartitionView {
 	/** Of its latest 512 searches, from their place on; null: it had none. */
 	readonly latencyMsP50: number | null;
 	readonly latencyMsP99: number | null;
+	/** A search had to wait, was degraded or was refused in the last minute, because others had all places. */
+	readonly hot: boolean;
 }
 
 export interface CollectionStatus {
@@ -237,6 +239,29 @@ export interface IngestProgress {
 	/** Tokens that were embedded in this run so far, and what they cost; left out without an embedder. */
 	readonly tokens?: number | undefined;
 	readonly costMicros?: number | undefined;
+}
+
+export type RunOutcome = 'succeeded' | 'refused' | 'failed' | 'cancelled';
+
+/** What the ingestions of one collection added up to since the start. */
+export interface IngestionView {
+	readonly collection: string;
+	readonly runs: Readonly<Record<RunOutcome, number>>;
+	/** Of runs that came to an end with a report. */
+	readonly documents: Readonly<Record<'unchanged' | 'written' | 'quarantined' | 'failed' | 'deleted', number>>;
+	/** Written by any run; and of those by rebuilds. */
+	readonly chunks: number;
+	readonly rebuiltChunks: number;
+	/** Tokens and micro-dollars also of runs that failed. */
+	readonly embedding: {
+		readonly answered: number;
+		readonly failed: number;
+		readonly tokens: number;
+		readonly costMicros: number;
+	};
+	readonly seconds: number;
+	/** The run that goes on now, with the documents that it has come past; null: none does. */
+	readonly running: { readonly rebuild: boolean; readonly documents: number } | null;
 }
 
 export interface IngestOptions {

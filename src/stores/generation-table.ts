@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
 	GENERATION_STATES,
+	type GenerationCount,
 	type GenerationRecord,
 	type GenerationStore,
 	MOVE_KINDS,
@@ -50,6 +51,12 @@ const moveRow: z.ZodType<PointerMove> = z.object({
 	to: z.string(),
 	actor: z.string(),
 	why: z.string(),
+});
+
+const countRow: z.ZodType<GenerationCount> = z.object({
+	collection: z.string(),
+	state: z.enum(GENERATION_STATES),
+	generations: count,
 });
 
 /** The generations in the record store's file. */
@@ -110,6 +117,14 @@ export class GenerationTable implements GenerationStore {
 
 	async live(): Promise<readonly GenerationRecord[]> {
 		return this.#all("state = 'live' ORDER BY collection");
+	}
+
+	async counts(): Promise<readonly GenerationCount[]> {
+		return this.#sql.all(
+			countRow,
+			`SELECT collection, state, count(*) AS generations FROM generations WHERE removed_at IS NULL
+			GROUP BY collection, state ORDER BY collection, state`,
+		);
 	}
 
 	async move({ kind, collection, sequence, from, at, actor, why, entry }: PointerChange): Promise<boolean> {

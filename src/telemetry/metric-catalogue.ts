@@ -6,6 +6,8 @@ interface MetricRow {
 	readonly labels: readonly string[];
 	/** Names tenants: shown to the scope admin alone, and only where `telemetry.metric_tenants_max` is set. */
 	readonly ofTenants?: true;
+	/** Names partitions, which can be tenants or what clients filter by: shown to the scope admin alone. */
+	readonly ofPartitions?: true;
 }
 
 /**
@@ -166,6 +168,73 @@ export const METRICS = {
 	},
 	plimsoll_index_documents: { kind: 'gauge', help: 'Documents of the live generation.', labels: ['collection'] },
 	plimsoll_index_chunks: { kind: 'gauge', help: 'Chunks of the live generation.', labels: ['collection'] },
+	plimsoll_index_generations: {
+		kind: 'gauge',
+		help: 'Generations on record that have their rows, by state.',
+		labels: ['collection', 'state'],
+	},
+	plimsoll_ingestion_runs_total: {
+		kind: 'counter',
+		help: 'Ingestions and rebuilds that ended, by outcome.',
+		labels: ['collection', 'outcome'],
+	},
+	plimsoll_ingestion_running: {
+		kind: 'gauge',
+		help: '1 while an ingestion or a rebuild of the collection runs.',
+		labels: ['collection', 'kind'],
+	},
+	plimsoll_ingestion_run_documents: {
+		kind: 'gauge',
+		help: 'Documents that the run which goes on has come past; 0 when none does.',
+		labels: ['collection'],
+	},
+	plimsoll_ingestion_documents_total: {
+		kind: 'counter',
+		help: 'What became of documents in runs that came to an end.',
+		labels: ['collection', 'outcome'],
+	},
+	plimsoll_ingestion_chunks_total: {
+		kind: 'counter',
+		help: 'Chunks that were written to the index.',
+		labels: ['collection'],
+	},
+	plimsoll_rebuild_chunks_total: {
+		kind: 'counter',
+		help: 'Chunks that rebuilds filled new tables with, a part of those written.',
+		labels: ['collection'],
+	},
+	plimsoll_ingestion_embedding_calls_total: {
+		kind: 'counter',
+		help: 'Calls that embedded documents, by whether they were answered.',
+		labels: ['collection', 'outcome'],
+	},
+	plimsoll_ingestion_embedding_tokens_total: {
+		kind: 'counter',
+		help: 'Tokens of documents that were embedded, also by runs that failed.',
+		labels: ['collection'],
+	},
+	plimsoll_ingestion_embedding_cost_usd_total: {
+		kind: 'counter',
+		help: 'What embedding documents cost in dollars, also in runs that failed.',
+		labels: ['collection'],
+	},
+	plimsoll_ingestion_seconds_total: {
+		kind: 'counter',
+		help: 'How long runs took together, from their place in the queue to their end.',
+		labels: ['collection'],
+	},
+	plimsoll_query_vectors_total: {
+		kind: 'counter',
+		help: 'Queries that needed a vector, by whether it was remembered (hit) or had to be made (miss).',
+		labels: ['result'],
+	},
+	plimsoll_query_vectors_kept: { kind: 'gauge', help: 'Vectors of queries that are remembered.', labels: [] },
+	plimsoll_query_vectors_bytes: { kind: 'gauge', help: 'What they take in memory, of 64 MiB.', labels: [] },
+	plimsoll_partitions_hot: {
+		kind: 'gauge',
+		help: 'Partitions in which a search found all places taken in the last minute.',
+		labels: ['collection'],
+	},
 	plimsoll_draining: { kind: 'gauge', help: '1 while the server stops and lets nobody in.', labels: [] },
 	plimsoll_build_info: { kind: 'gauge', help: '1 for the version that runs.', labels: ['version'] },
 	plimsoll_tenant_requests_total: {
@@ -185,6 +254,42 @@ export const METRICS = {
 		help: 'Cost of all attempts in dollars, by tenant.',
 		labels: ['tenant'],
 		ofTenants: true,
+	},
+	plimsoll_partition_searches_running: {
+		kind: 'gauge',
+		help: 'Searches that run in the partition.',
+		labels: ['collection', 'partition'],
+		ofPartitions: true,
+	},
+	plimsoll_partition_searches_queued: {
+		kind: 'gauge',
+		help: 'Searches that wait for a place in the partition.',
+		labels: ['collection', 'partition'],
+		ofPartitions: true,
+	},
+	plimsoll_partition_searches_total: {
+		kind: 'counter',
+		help: 'Searches that ran in the partition.',
+		labels: ['collection', 'partition'],
+		ofPartitions: true,
+	},
+	plimsoll_partition_shed_total: {
+		kind: 'counter',
+		help: 'Searches that were refused because the partition was full.',
+		labels: ['collection', 'partition'],
+		ofPartitions: true,
+	},
+	plimsoll_partition_degraded_total: {
+		kind: 'counter',
+		help: 'Searches that were lexical because the partition was full.',
+		labels: ['collection', 'partition'],
+		ofPartitions: true,
+	},
+	plimsoll_partition_latency_seconds: {
+		kind: 'gauge',
+		help: 'Quantiles of the partition’s latest 512 searches, from their place on; not of those that share a name.',
+		labels: ['collection', 'partition', 'quantile'],
+		ofPartitions: true,
 	},
 } as const satisfies Record<string, MetricRow>;
 

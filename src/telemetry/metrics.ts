@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { RequestTrace, TraceSink } from '../spec/trace.ts';
 import { METRICS, type MetricName, type MetricOf } from './metric-catalogue.ts';
+import { PartitionSamples } from './partition-samples.ts';
 import { RequestMetrics } from './request-metrics.ts';
-import { KEPT, type Standing, samplesOf } from './standing.ts';
+import { KEPT } from './sample.ts';
+import { type Standing, samplesOf } from './standing.ts';
 
 /** Of the page, for its readers. */
 export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -12,14 +14,20 @@ export class Metrics {
 	readonly #all = new Registry();
 	/** Apart, since not everybody who may see the others may see these. */
 	readonly #ofTenants = new Registry();
+	readonly #ofPartitions = new Registry();
 	readonly #counters: Readonly<Record<MetricOf<'counter'>, Counter>>;
 	readonly #gauges: Readonly<Record<MetricOf<'gauge'>, Gauge>>;
 	readonly #requests: RequestMetrics;
 	readonly #hasTenants: boolean;
+	readonly #partitions: PartitionSamples;
 
-	/** @param options.tenantsMax how many tenants are told apart, the first that come; 0: none. */
-	constructor({ tenantsMax }: { readonly tenantsMax: number }) {
+	/**
+	 * @param options.tenantsMax how many tenants are told apart, the first that come; 0: none.
+	 * @param options.partitionsMax the same of the partitions of each collection, the busiest first.
+	 */
+	constructor({ tenantsMax, partitionsMax }: { readonly tenantsMax: number; readonly partitionsMax: number }) {
 		this.#hasTenants = tenantsMax > 0;
+		this.#partitions = new PartitionSamples(partitionsMax);
 		this.#counters = each('counter', (name) => new Counter(this.#settingsOf(name)));
 		this.#gauges = each('gauge', (name) => new Gauge(this.#settingsOf(name)));
 		this.#requests = new RequestMetrics(this.#counters, { registry: this.#all, tenantsMax });
@@ -40,18 +48,20 @@ export class Metrics {
 		};
 	}
 
-	/** The page in Prometheus’ text format. */
+	/** The page in Prometheus’ text format. @param options.withTenants also what names tenants and partitions. */
 	async page(standing: Standing, { withTenants }: { readonly withTenants: boolean }): Promise<string> {
 		this.#requests.handOver();
 		this.#show(standing);
 		const all = `${await this.#all.metrics()}\n${await processRegistry().metrics()}`;
-		return withTenants && this.#hasTenants ? `${all}\n${await this.#ofTenants.metrics()}` : all;
+		if (!withTenants) return all;
+		const named = [this.#ofPartitions, ...(this.#hasTenants ? [this.#ofTenants] : [])];
+		return [all, ...(await Promise.all(named.map((one) => one.metrics())))].join('\n');
 	}
 
 	#show(standing: Standing): void {
 		for (const gauge of Object.values(this.#gauges)) gauge.reset();
 		for (const name of KEPT) this.#counters[name].reset();
-		for (const { name, labels, value } of samplesOf(standing)) {
+		for (const { name, labels, value } of [...samplesOf(standing), ...this.#partitions.of(standing.partitions)]) {
 			if (isGauge(name)) this.#gauges[name].set(labels, value);
 			else this.#counters[name].inc(labels, value);
 		}
@@ -59,7 +69,8 @@ export class Metrics {
 
 	#settingsOf(name: MetricName) {
 		const { help, labels, ...row } = METRICS[name];
-		const registry = 'ofTenants' in row ? this.#ofTenants : this.#all;
+		const named = 'ofTenants' in row ? this.#ofTenants : this.#ofPartitions;
+		const registry = 'ofTenants' in row || 'ofPartitions' in row ? named : this.#all;
 		return { name, help, labelNames: [...labels], registers: [registry] };
 	}
 }

@@ -1,8 +1,10 @@
+import type { GenerationCount } from '../spec/generations.ts';
 import type { Priority } from '../spec/priority.ts';
-import type { CollectionStatus } from '../spec/retrieval.ts';
+import type { CollectionStatus, IngestionView, PartitionView } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { DeliveryCounts } from './alert-webhook.ts';
-import type { MetricOf } from './metric-catalogue.ts';
+import { generationSample, ingestionSamples, type QueryVectorCounts, queryVectorSamples } from './index-samples.ts';
+import type { Sample, StandingMetric } from './sample.ts';
 
 /** How a running Plimsoll stands at this moment: what is asked for when somebody looks, and kept nowhere. */
 export interface Standing {
@@ -25,27 +27,16 @@ export interface Standing {
 		readonly deliveries: ReadonlyMap<string, DeliveryCounts>;
 	};
 	readonly collections: readonly CollectionStatus[];
+	readonly generations: readonly GenerationCount[];
+	readonly ingestions: readonly IngestionView[];
+	readonly queryVectors: QueryVectorCounts;
+	/** By collection, the busiest first. */
+	readonly partitions: ReadonlyMap<string, readonly PartitionView[]>;
 }
-
-/** One value of a metric that is read from how things stand. */
-export interface Sample {
-	readonly name: StandingMetric;
-	readonly labels: Readonly<Record<string, string>>;
-	readonly value: number;
-}
-
-/** Counters that somebody else keeps. */
-export const KEPT = [
-	'plimsoll_shared_state_unsettled_total',
-	'plimsoll_traces_dropped_total',
-	'plimsoll_alert_deliveries_total',
-] as const satisfies readonly MetricOf<'counter'>[];
-type KeptCounter = (typeof KEPT)[number];
-export type StandingMetric = MetricOf<'gauge'> | KeptCounter;
 
 const BREAKER_STATES = ['closed', 'open', 'probing', 'off'];
 
-/** Every sample of a standing. */
+/** Every sample of a standing, but for those of partitions, whose names are bounded over time. */
 export function samplesOf(standing: Standing): readonly Sample[] {
 	const { admission, sharedState, idempotency, tracesDropped } = standing;
 	const one = (name: StandingMetric, value: number): Sample => ({ name, labels: {}, value });
@@ -67,6 +58,9 @@ export function samplesOf(standing: Standing): readonly Sample[] {
 		),
 		...alertSamples(standing.alerts),
 		...standing.collections.flatMap(collectionSamples),
+		...standing.generations.map(generationSample),
+		...standing.ingestions.flatMap(ingestionSamples),
+		...queryVectorSamples(standing.queryVectors),
 		one('plimsoll_draining', Number(standing.draining)),
 		{ name: 'plimsoll_build_info', labels: { version: standing.version }, value: 1 },
 	];

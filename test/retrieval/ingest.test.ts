@@ -491,7 +491,7 @@ describe('a process killed in the middle of a run', () => {
 		});
 		expect(numbered()).toBe(1_400 - 1_024);
 		// The embedder is measured before and after.
-	expect(server.texts.length).toBeLessThan(2 * PROBE_COUNT + (1_400 - 1_024) * 1.02);
+		expect(server.texts.length).toBeLessThan(2 * PROBE_COUNT + (1_400 - 1_024) * 1.02);
 		expect(fixture.retrieval.retriever.status()).toMatchObject([{ documents: 1_400, chunks: 1_400 }]);
 		expect((await fixture.search('number 1399', { k: 1 })).hits[0]?.documentId).toBe('d1399');
 	});

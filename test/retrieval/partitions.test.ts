@@ -57,6 +57,25 @@ describe('a partition', () => {
 		});
 	});
 
+	it('is hot for a minute after a search found all places taken', async () => {
+		const clock = new VirtualClock();
+		const partitions = new Partitions(clock);
+		const hot = () =>
+			partitions
+				.view()
+				.filter((view) => view.hot)
+				.map(({ partition }) => partition);
+		const enter = (name: string) => partitions.enter(name, { ...CONFIG, queuedMax: 0 }, ASK);
+		const passages = [await enter('cold'), await enter('busy'), await enter('busy')];
+		expect(hot()).toEqual([]);
+		await expect(enter('busy')).rejects.toMatchObject({ code: 'partition_busy' });
+		for (const passage of passages) passage.leave();
+		await clock.advance(59_000);
+		expect(hot()).toEqual(['busy']);
+		await clock.advance(1_000);
+		expect(hot()).toEqual([]);
+	});
+
 	it('whatever comes and goes, at most so many run and wait, and everything is given back', async () => {
 		const event = fc.oneof(
 			fc.constant('enter' as const),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { PartitionView } from '../../src/spec/retrieval.ts';
 import type { RequestTrace } from '../../src/spec/trace.ts';
 import { METRICS, SECONDS_BUCKETS } from '../../src/telemetry/metric-catalogue.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
@@ -30,11 +31,43 @@ const STANDING: Standing = {
 		{ collection: 'docs', generation: 'gen_2', documents: 10, chunks: 30 },
 		{ collection: 'tickets', generation: null, documents: 0, chunks: 0 },
 	],
+	generations: [
+		{ collection: 'docs', state: 'live', generations: 1 },
+		{ collection: 'docs', state: 'retired', generations: 2 },
+	],
+	ingestions: [
+		{
+			collection: 'docs',
+			runs: { succeeded: 3, refused: 1, failed: 0, cancelled: 0 },
+			documents: { unchanged: 5, written: 4, quarantined: 2, failed: 1, deleted: 0 },
+			chunks: 12,
+			rebuiltChunks: 7,
+			embedding: { answered: 2, failed: 1, tokens: 900, costMicros: 2_500_000 },
+			seconds: 1.5,
+			running: { rebuild: true, documents: 6 },
+		},
+	],
+	queryVectors: { entries: 3, bytes: 1_000, hits: 8, misses: 2 },
+	partitions: new Map([['docs', [partition('busy', { queued: 3, hot: true }), partition('calm'), partition('third')]]]),
 };
+
+function partition(name: string, fields: Partial<PartitionView> = {}): PartitionView {
+	const idle = {
+		running: 0,
+		queued: 0,
+		searches: 1,
+		shed: 0,
+		degraded: 0,
+		latencyMsP50: 5,
+		latencyMsP99: 20,
+		hot: false,
+	};
+	return { partition: name, ...idle, ...fields };
+}
 
 /** The page after these requests. */
 async function pageAfter(traces: readonly RequestTrace[], tenantsMax = 0): Promise<MetricsPage> {
-	const metrics = new Metrics({ tenantsMax });
+	const metrics = new Metrics({ tenantsMax, partitionsMax: 2 });
 	const kept: RequestTrace[] = [];
 	const sink = metrics.before({ record: (trace) => kept.push(trace), dropped: 0, flush: async () => {} });
 	for (const trace of traces) sink.record(trace);
@@ -185,6 +218,20 @@ describe('how things stand', () => {
 			plimsoll_alerts_open: 2,
 			plimsoll_alert_deliveries_total: 4,
 			plimsoll_draining: 0,
+			plimsoll_index_generations: 3,
+			plimsoll_ingestion_runs_total: 4,
+			plimsoll_ingestion_documents_total: 12,
+			plimsoll_ingestion_chunks_total: 12,
+			plimsoll_rebuild_chunks_total: 7,
+			plimsoll_ingestion_embedding_calls_total: 3,
+			plimsoll_ingestion_embedding_tokens_total: 900,
+			plimsoll_ingestion_embedding_cost_usd_total: 2.5,
+			plimsoll_ingestion_seconds_total: 1.5,
+			plimsoll_ingestion_run_documents: 6,
+			plimsoll_query_vectors_total: 10,
+			plimsoll_query_vectors_kept: 3,
+			plimsoll_query_vectors_bytes: 1_000,
+			plimsoll_partitions_hot: 1,
 		};
 		for (const [name, value] of Object.entries(values)) expect(page.sum(name), name).toBe(value);
 		expect(page.sum('plimsoll_requests_running', { priority: 'interactive' })).toBe(3);
@@ -197,8 +244,38 @@ describe('how things stand', () => {
 		]);
 	});
 
+	it('tells the busiest partitions apart, which keep their names, and adds up the others', async () => {
+		const metrics = new Metrics({ tenantsMax: 0, partitionsMax: 2 });
+		const page = async (views: readonly PartitionView[], withTenants = true) =>
+			new MetricsPage(await metrics.page({ ...STANDING, partitions: new Map([['docs', views]]) }, { withTenants }));
+		const names = (one: MetricsPage) =>
+			one.series('plimsoll_partition_searches_total').map(({ labels, value }) => [labels.partition, value]);
+		const all = [partition('a', { searches: 5 }), partition('b'), partition('c'), partition('d', { shed: 4 })];
+		const first = await page(all);
+		expect(names(first)).toEqual([
+			['a', 5],
+			['b', 1],
+			['(other)', 2],
+		]);
+		expect(first.sum('plimsoll_partition_shed_total', { partition: '(other)' })).toBe(4);
+		expect(first.series('plimsoll_partition_latency_seconds', { partition: 'a', quantile: '0.99' })[0]?.value).toBe(
+			0.02,
+		);
+		expect(first.series('plimsoll_partition_latency_seconds', { partition: '(other)' })).toEqual([]);
+		// Who became busy later shares the name of the others.
+		expect(
+			names(await page(all.toReversed()))
+				.map(([name]) => name)
+				.sort(),
+		).toEqual(['(other)', 'a', 'b']);
+		// Their names may be tenants.
+		const open = await page([partition('acme', { hot: true })], false);
+		expect(open.series('plimsoll_partition_searches_total')).toEqual([]);
+		expect(open.sum('plimsoll_partitions_hot')).toBe(1);
+	});
+
 	it('keeps nothing of what stood before', async () => {
-		const metrics = new Metrics({ tenantsMax: 0 });
+		const metrics = new Metrics({ tenantsMax: 0, partitionsMax: 2 });
 		await metrics.page(STANDING, { withTenants: false });
 		const [docs] = STANDING.collections;
 		const collections = docs ? [{ ...docs, generation: 'gen_3' }] : [];
