@@ -8,6 +8,7 @@ import type { CollectionConfig } from '../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../src/contracts/embedder.ts';
 import { createLocalReranker } from '../src/retrieval/local-reranker.ts';
 import { type Fusion, type LabelledLegs, ranked, tune } from '../src/retrieval/tuning.ts';
+import type { RowRef } from '../src/spec/index-store.ts';
 import type { SearchRequest } from '../src/spec/retrieval.ts';
 import {
 	cacmRanking,
@@ -94,7 +95,7 @@ async function measure(corpus: Corpus, embedder: EmbedderConfig): Promise<boolea
 			vector: vector[at] ?? [],
 			grades: new Map([...relevant].map((document) => [document, 1])),
 		}));
-		const documentOf = (chunk: string) => documentsOf.get(chunk) ?? chunk;
+		const documentOf = (chunk: RowRef) => documentsOf.get(String(chunk)) ?? String(chunk);
 		const reached = table(corpus, legs, documentOf);
 		const recommended = recommend(legs, documentOf);
 		if (values.reranker) await reranked(corpus, { legs, recommended, documentOf, textsOf });
@@ -136,7 +137,7 @@ async function leg(
 			documentsOf.set(chunkId, nameOf(corpus, documentId));
 			if (values.reranker) textsOf.set(chunkId, title === '' ? text : `${title}\n${text}`);
 		}
-		found[at] = hits.map(({ chunkId, score }) => ({ chunkId, row: chunkId, score }));
+		found[at] = hits.map(({ chunkId, score }) => ({ row: chunkId, score }));
 	});
 	const { user, system } = process.cpuUsage(cpu);
 	const { length } = corpus.queries;
@@ -157,7 +158,7 @@ async function eachQuery({ queries }: Pick<Corpus, 'queries'>, run: (query: stri
 	await Promise.all(Array.from({ length: CONCURRENCY }, worker));
 }
 
-function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk: string) => string): boolean {
+function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk: RowRef) => string): boolean {
 	const figuresOf = (fusion: Fusion) =>
 		legs.map((one, at) => queryFigures(corpus.queries[at] as RankingQuery, ranked(one, fusion, documentOf)));
 	const lexical = figuresOf({ kind: 'lexical' });
@@ -186,7 +187,7 @@ function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk
 }
 
 /** What `plimsoll index tune` says. */
-function recommend(legs: readonly LabelledLegs[], documentOf: (chunk: string) => string): Fusion {
+function recommend(legs: readonly LabelledLegs[], documentOf: (chunk: RowRef) => string): Fusion {
 	const { recommended, gain, notWorth } = tune(legs, { k: 10, documentOf, random: seededRandom(SEED) });
 	const says = gain
 		? `hybrid helps, nDCG@10 ${interval(gain, true)} against the better leg`
@@ -225,7 +226,7 @@ async function reranked(
 			const [started, cpu] = [systemClock.monotonic(), process.cpuUsage()];
 			for (const [at, one] of legs.entries()) {
 				const query = corpus.queries[at] as RankingQuery;
-				const chunks = ranked(one, fusion, (chunk) => chunk);
+				const chunks = ranked(one, fusion, String);
 				const first = chunks.slice(0, pool);
 				const texts = first.map((chunk) => textsOf.get(chunk) ?? '');
 				const scores = await reranker.score(query.query, texts, { timeoutMs, signal: null });

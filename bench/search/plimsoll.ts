@@ -77,9 +77,9 @@ export async function recall(reader: IndexReader, queries: readonly BenchQuery[]
 	for (const { vector } of queries) {
 		const ask = { limit: K, filter: filtered ? FILTER : null, timeoutMs: 60_000 };
 		const exact = await reader.vector(vector, { ...ask, exact: true });
-		const near = new Set((await reader.vector(vector, { ...ask, exact: false })).map(({ chunkId }) => chunkId));
+		const near = new Set((await reader.vector(vector, { ...ask, exact: false })).map(({ row }) => row));
 		wanted += exact.length;
-		found += exact.filter(({ chunkId }) => near.has(chunkId)).length;
+		found += exact.filter(({ row }) => near.has(row)).length;
 	}
 	return found / wanted;
 }

@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.ts';
 import { seededRandom } from '../base/random.ts';
 import type { Fusion, LabelledLegs, Tuning } from '../retrieval/tuning.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { RowRef } from '../spec/index-store.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
 import { Progress } from './progress.ts';
@@ -70,7 +71,7 @@ async function runTune(collection: string, options: TuneOptions, terminal: Termi
 			searchLegs(session, { collection, queries, options, terminal, signal: interrupts.signal }),
 		);
 		const { tune } = await import('../retrieval/tuning.ts');
-		const documentOf = (chunk: string) => documents.get(chunk) ?? chunk;
+		const documentOf = (chunk: RowRef) => documents.get(chunk) ?? String(chunk);
 		const tuning = tune(legs, { k: options.k, documentOf, random: seededRandom(options.seed) });
 		const edit = editOf(tuning.recommended);
 		if (options.write) {
@@ -115,10 +116,10 @@ async function searchLegs(
 		terminal: Terminal;
 		signal: AbortSignal;
 	},
-): Promise<{ legs: LabelledLegs[]; documents: ReadonlyMap<string, string> }> {
+): Promise<{ legs: LabelledLegs[]; documents: ReadonlyMap<RowRef, string> }> {
 	const { collection, queries, options, signal } = ask;
 	const progress = new Progress(ask.terminal, systemClock);
-	const documents = new Map<string, string>();
+	const documents = new Map<RowRef, string>();
 	const legs = new Array<LabelledLegs>(queries.length);
 	let next = 0;
 	let done = 0;
@@ -132,7 +133,7 @@ async function searchLegs(
 		if (degraded !== null) throw new PlimsollError('retrieval_failed', `Tuning needs both legs: ${degraded}.`);
 		return hits.map((hit) => {
 			documents.set(hit.chunk, hit.document);
-			return { chunkId: hit.chunk, row: hit.chunk, score: hit[`${mode}_score`] ?? hit.score };
+			return { row: hit.chunk, score: hit[`${mode}_score`] ?? hit.score };
 		});
 	};
 	const worker = async () => {

@@ -27,8 +27,8 @@ export async function approximateRecall(
 		const ask = { limit: NEAREST, filter: null, timeoutMs: config.search.timeoutMs };
 		const exact = await reader.vector(vector, { ...ask, exact: true });
 		if (exact.length === 0) continue;
-		const found = new Set((await reader.vector(vector, { ...ask, exact: false })).map(({ chunkId }) => chunkId));
-		sum += exact.filter(({ chunkId }) => found.has(chunkId)).length / exact.length;
+		const found = new Set((await reader.vector(vector, { ...ask, exact: false })).map(({ row }) => row));
+		sum += exact.filter(({ row }) => found.has(row)).length / exact.length;
 		counted++;
 	}
 	return counted === 0 ? null : sum / counted;

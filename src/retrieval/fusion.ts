@@ -1,10 +1,7 @@
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Candidate, RowRef } from '../spec/index-store.ts';
 
-export interface Fused {
-	readonly chunkId: string;
-	readonly row: RowRef;
-	readonly score: number;
+export interface Fused extends Candidate {
 	readonly lexicalScore: number | null;
 	readonly vectorScore: number | null;
 }
@@ -15,12 +12,13 @@ export interface Legs {
 }
 
 /**
- * One ranking out of the legs that ran, by score, equal scores by chunk id. A single leg keeps its raw scores. Two are fused:
+ * One ranking out of the legs that ran, by score, equal scores by row. A single leg keeps its raw scores. Two are fused:
  *
  * `convex` (Bruch et al., "An analysis of fusion functions for hybrid retrieval", 2023): each leg's scores are min-max
  * normalised over its candidates (all equal, or a single one: 1; not a candidate of that leg: 0) and then mixed by weight.
  *
  * `rrf` (Cormack et al., "Reciprocal rank fusion outperforms Condorcet", 2009): Σ 1 / (rrfK + rank).
+ * Equal scores of a leg have one rank, that of their first.
  */
 export function fuse(
 	legs: Legs,
@@ -36,10 +34,10 @@ export function fuse(
 	const single = !legs.lexical || !legs.vector;
 	const lexicalPart = single ? raw(lexical) : partOf(lexical);
 	const vectorPart = single ? raw(vector) : partOf(vector);
-	const fused = new Map<string, { -readonly [K in keyof Fused]: Fused[K] }>();
-	const entry = ({ chunkId, row }: Candidate) => {
-		const known = fused.get(chunkId) ?? { chunkId, row, score: 0, lexicalScore: null, vectorScore: null };
-		fused.set(chunkId, known);
+	const fused = new Map<RowRef, { -readonly [K in keyof Fused]: Fused[K] }>();
+	const entry = ({ row }: Candidate) => {
+		const known = fused.get(row) ?? { row, score: 0, lexicalScore: null, vectorScore: null };
+		fused.set(row, known);
 		return known;
 	};
 	lexical.forEach((candidate, index) => {
@@ -52,16 +50,19 @@ export function fuse(
 		found.vectorScore = candidate.score;
 		found.score += (single ? 1 : weight.vector) * (vectorPart[index] ?? 0);
 	});
-	return [...fused.values()].sort(byScore);
+	return inOrder([...fused.values()]);
 }
 
-function byScore(a: { score: number; chunkId: string }, b: { score: number; chunkId: string }): number {
-	return b.score - a.score || (a.chunkId < b.chunkId ? -1 : a.chunkId > b.chunkId ? 1 : 0);
+/** Best first, equal scores by row. */
+export function inOrder<C extends Candidate>(candidates: readonly C[]): C[] {
+	return candidates.toSorted((a, b) => b.score - a.score || (a.row < b.row ? -1 : a.row > b.row ? 1 : 0));
 }
 
-/** Best first, equal scores by chunk id. */
-export function inOrder(candidates: readonly Candidate[]): Candidate[] {
-	return [...candidates].sort(byScore);
+/** The first so many of a ranking, and what scores as the last of them does: which of equal ones came first is an engine's own affair. */
+export function firstWithTies<C extends Candidate>(ranked: readonly C[], count: number): readonly C[] {
+	const last = ranked[count - 1]?.score;
+	const end = last === undefined ? -1 : ranked.findIndex(({ score }, at) => at >= count && score !== last);
+	return end === -1 ? ranked : ranked.slice(0, end);
 }
 
 function raw(candidates: readonly Candidate[]): number[] {
@@ -75,5 +76,11 @@ function normalised(ranked: readonly Candidate[]): number[] {
 }
 
 function reciprocalRanks(k: number): (ranked: readonly Candidate[]) => number[] {
-	return (ranked) => ranked.map((_, index) => 1 / (k + index + 1));
+	return (ranked) => {
+		let rank = 0;
+		return ranked.map(({ score }, index) => {
+			if (score !== ranked[index - 1]?.score) rank = index + 1;
+			return 1 / (k + rank);
+		});
+	};
 }

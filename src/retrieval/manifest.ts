@@ -139,6 +139,6 @@ export function fusionDescription(search: CollectionConfig['search']): Manifest[
 	const formula =
 		fusion === 'convex'
 			? 'vectorWeight · norm(vector) + (1 − vectorWeight) · norm(lexical); norm(s) = (s − min) / (max − min) over the candidates of one leg, 1 when all are equal, 0 for a chunk that the leg did not return'
-			: 'Σ over legs: 1 / (rrfK + rank), ranks from 1; a leg that did not return the chunk adds 0';
+			: 'Σ over legs: 1 / (rrfK + rank), ranks from 1, equal scores have the rank of their first; a leg that did not return the chunk adds 0';
 	return { kind: fusion, formula, vectorWeight, rrfK, candidates };
 }

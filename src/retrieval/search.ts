@@ -4,7 +4,7 @@ import type { Candidate, LegRequest } from '../spec/index-store.ts';
 import type { Filter, Hit, Retriever, SearchMode, SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
 import type { QueryEmbedder } from './embedding/query-embedder.ts';
-import { type Fused, fuse, inOrder } from './fusion.ts';
+import { type Fused, firstWithTies, fuse, inOrder } from './fusion.ts';
 import type { LiveIndex } from './live-index.ts';
 import { PartitionGates } from './partition-gates.ts';
 import { finalRanking, poolSize, type RerankerSource } from './ranking.ts';
@@ -13,7 +13,7 @@ import { restrictionOf } from './restriction.ts';
 /** More words than any question has; beyond it a query only costs time. */
 const QUERY_CHARS_MAX = 8_192;
 const K_MAX = 1_000;
-/** Candidates beyond k that a single leg fetches, so that equal scores at the cut are put in order too. */
+/** Candidates beyond the cut that are looked at, so that equal scores there are put in order too. */
 const TIES_MAX = 16;
 /** An index that was found whole is not looked at again for this long, whatever fails meanwhile. */
 const EXAMINE_EVERY_MS = 60_000;
@@ -123,10 +123,11 @@ export function createRetriever(parts: SearchParts): Retriever {
 			throw await examiner.explain(noLeg(request.collection, failures, (lexical ?? vector)?.cause), index, query);
 		}
 		const fused = fuse({ lexical: kept(lexical, mode, query), vector: kept(vector, mode, query) }, search);
-		const pool = fused.slice(0, poolSize(request.k, search));
-		const read = await readHits(parts, index, pool, query).catch(async (error: PlimsollError) => {
-			throw await examiner.explain(error, index, query);
-		});
+		const read = await readHits(parts, index, { fused, pool: poolSize(request.k, search) }, query).catch(
+			async (error: PlimsollError) => {
+				throw await examiner.explain(error, index, query);
+			},
+		);
 		const ofRanking = {
 			k: request.k,
 			query: query.text,
@@ -220,10 +221,10 @@ function limitOf({ k, widened }: SearchRequest, mode: SearchMode, search: Collec
 	return (widened ? limit * WIDENING : limit) + TIES_MAX;
 }
 
-/** Equal scores at a leg's cut are put in order before it: which of them an engine gives first is its own affair. */
+/** What a leg brings into the fusion. */
 function kept(leg: Leg | null, mode: SearchMode, { limit }: Query): readonly Candidate[] | null {
 	if (!leg?.candidates || mode !== 'hybrid') return leg?.candidates ?? null;
-	return inOrder(leg.candidates).slice(0, limit - TIES_MAX);
+	return firstWithTies(inOrder(leg.candidates), limit - TIES_MAX);
 }
 
 /** A leg that would outlast the search is cut short, so that the other one still answers in time. */
@@ -303,23 +304,27 @@ async function runLeg(
 	}
 }
 
+/** The passages of the pool, best first, equal scores by chunk id. */
 async function readHits(
 	{ clock }: { clock: Clock },
 	index: LiveIndex,
-	fused: readonly Fused[],
+	{ fused, pool }: { fused: readonly Fused[]; pool: number },
 	query: Query,
 ): Promise<Hit[]> {
 	const { promise: expired, reject } = Promise.withResolvers<never>();
 	const timeoutMs = query.timeouts.read;
 	const cancelTimer = clock.after(timeoutMs, () => reject(new NoAnswer(timeoutMs)));
 	try {
-		const rows = fused.map(({ row }) => row);
+		const candidates = firstWithTies(fused, pool).slice(0, pool + TIES_MAX);
+		const rows = candidates.map(({ row }) => row);
 		const passages = await Promise.race([index.reader.passages(rows, timeoutMs), expired]);
-		return fused.map(({ chunkId, score, lexicalScore, vectorScore }, at) => {
-			const passage = passages.get(chunkId);
-			if (!passage) throw new Error(`chunk ${chunkId} was found and is not there`);
-			return { ...passage, rank: at + 1, score, lexicalScore, vectorScore };
+		const hits = candidates.map(({ row, ...scores }) => {
+			const passage = passages.get(row);
+			if (!passage) throw new Error(`row ${row} was found and is not there`);
+			return { ...passage, ...scores };
 		});
+		hits.sort((a, b) => b.score - a.score || (a.chunkId < b.chunkId ? -1 : 1));
+		return hits.slice(0, pool).map((hit, at) => ({ ...hit, rank: at + 1 }));
 	} catch (cause) {
 		throw noLeg(index.manifest.collection, [cause instanceof Error ? cause.message : String(cause)], cause);
 	} finally {

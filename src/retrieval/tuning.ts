@@ -1,5 +1,6 @@
 import { bootstrapMean, type Estimate } from '../base/bootstrap.ts';
 import type { Random } from '../base/random.ts';
+import type { RowRef } from '../spec/index-store.ts';
 import { type Fused, fuse, type Legs } from './fusion.ts';
 
 /** A query whose right documents are known, with what each leg found. */
@@ -49,7 +50,7 @@ const FOLDS = 5;
  */
 export function tune(
 	labelled: readonly LabelledLegs[],
-	{ k, documentOf, random }: { k: number; documentOf: (chunkId: string) => string; random: Random },
+	{ k, documentOf, random }: { k: number; documentOf: (row: RowRef) => string; random: Random },
 ): Tuning {
 	const order = shuffled(labelled.length, random);
 	const foldOf = new Map(order.map((query, at) => [query, at % FOLDS]));
@@ -98,13 +99,13 @@ export function tune(
 }
 
 /** Document ids, best first, each once at its best chunk. */
-export function ranked(legs: LabelledLegs, fusion: Fusion, documentOf: (chunkId: string) => string): string[] {
+export function ranked(legs: LabelledLegs, fusion: Fusion, documentOf: (row: RowRef) => string): string[] {
 	const documents = new Set<string>();
-	for (const { chunkId } of fusedBy(legs, fusion)) documents.add(documentOf(chunkId));
+	for (const { row } of fusedBy(legs, fusion)) documents.add(documentOf(row));
 	return [...documents];
 }
 
-function fusedBy({ lexical, vector }: LabelledLegs, fusion: Fusion): readonly Pick<Fused, 'chunkId'>[] {
+function fusedBy({ lexical, vector }: LabelledLegs, fusion: Fusion): readonly Fused[] {
 	const settings = { fusion: 'convex', vectorWeight: 0.5, rrfK: 60 } as const;
 	switch (fusion.kind) {
 		case 'lexical':

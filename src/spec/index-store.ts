@@ -49,9 +49,8 @@ export interface IndexRow extends Passage {
 /** Finds a chunk's row in one version of a table; means something to its engine alone. */
 export type RowRef = bigint | string;
 
-/** One leg's opinion of one chunk. */
+/** One leg's opinion of one chunk. What the chunk is called is read with its passage: reading it here would be most of a leg's cost. */
 export interface Candidate {
-	readonly chunkId: string;
 	readonly row: RowRef;
 	readonly score: number;
 }
@@ -76,8 +75,8 @@ export interface IndexReader {
 	 * @param ask `exact` looks at every vector, also where an index would look at a part of them.
 	 */
 	vector(vector: Float32Array, ask: LegRequest & { readonly exact: boolean }): Promise<Candidate[]>;
-	/** The passages behind rows, by chunk id. */
-	passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>>;
+	/** The passages behind rows, by row. */
+	passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<RowRef, Passage>>;
 	/** The passages of documents, as far as they are among the first `chunks` of theirs; in no order. */
 	openings(
 		documents: readonly DocumentRef[],

@@ -1,10 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from '@lancedb/lancedb';
+import { expect, it } from 'vitest';
 import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { harmDataset } from './harm-dataset.ts';
-import { indexStoreSuite } from './index-store.suite.ts';
+import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
 import { lifecycleSuite } from './lifecycle.suite.ts';
 
 indexStoreSuite('LanceDB', CAPABILITIES['LanceDB in the data folder'], async () => {
@@ -30,4 +32,39 @@ lifecycleSuite('LanceDB', async () => {
 		harm: (table) => harmDataset(join(folder, `${table}.lance`)),
 		end: () => rm(folder, { recursive: true }),
 	};
+});
+
+it('makes one index of the vectors again when many small additions have made it many', {
+	timeout: 60_000,
+}, async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
+	const store = new LanceStore(folder, { vectors: 400, fields: 400 });
+	await store.open();
+	const shape = { ...SHAPE, table: 'parts-a', dimensions: 8 };
+	const make = (at: number) => ({
+		...row(`d${at}`, 'guard'),
+		vector: Float32Array.from({ length: 8 }, (_, index) => (index === at % 8 ? 1 : 0)),
+	});
+	const writer = await store.writer(shape);
+	const raw = await connect(folder);
+	try {
+		const rows = Array.from({ length: 400 }, (_, at) => make(at));
+		await writer.write([], rows);
+		const parts: number[] = [];
+		for (let more = 0; more < 12; more++) {
+			await writer.seal([]);
+			const table = await raw.openTable(shape.table);
+			parts.push((await table.indexStats('vector_idx'))?.numIndices ?? 0);
+			table.close();
+			await writer.write([], [make(400 + more)]);
+		}
+		expect(parts[0]).toBe(1);
+		expect(Math.max(...parts)).toBeGreaterThan(1);
+		expect(Math.max(...parts)).toBeLessThanOrEqual(8);
+	} finally {
+		raw.close();
+		writer.close();
+		store.close();
+		await rm(folder, { recursive: true });
+	}
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.ts';
 import { PostgresStore } from '../../src/index-stores/postgres/store.ts';
 import { type PostgresServer, startPostgres } from '../support/pglite-server.ts';
-import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
+import { chunksOf, indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
 import { lifecycleSuite } from './lifecycle.suite.ts';
 
 const SCHEMA = 'plimsoll_index';
@@ -114,7 +114,7 @@ describe('an index in PostgreSQL', () => {
 			{ field: 'groups', is: 'any_label', values: ['{"a",b}'] } as const,
 		]) {
 			const found = await reader.lexical(evil, { limit: 5, filter, timeoutMs: 5_000 });
-			expect(found.map(({ chunkId }) => chunkId)).toEqual([`${evil}#0`]);
+			expect(await chunksOf(reader, found)).toEqual([`${evil}#0`]);
 		}
 		await expect(
 			reader.lexical('guard', { limit: 5, filter: { field: "p' OR true --", is: 'present' }, timeoutMs: 5_000 }),

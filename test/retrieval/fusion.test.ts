@@ -7,11 +7,11 @@ const CONVEX = { fusion: 'convex', vectorWeight: 0.25, rrfK: 60 } as const;
 const RRF = { fusion: 'rrf', vectorWeight: 0.25, rrfK: 60 } as const;
 
 function leg(scores: Record<string, number>): Candidate[] {
-	return Object.entries(scores).map(([chunkId, score]) => ({ chunkId, row: BigInt(chunkId.charCodeAt(0)), score }));
+	return Object.entries(scores).map(([row, score]) => ({ row, score }));
 }
 
 function scores(fused: ReturnType<typeof fuse>): Record<string, number> {
-	return Object.fromEntries(fused.map(({ chunkId, score }) => [chunkId, Number(score.toFixed(6))]));
+	return Object.fromEntries(fused.map(({ row, score }) => [row, Number(score.toFixed(6))]));
 }
 
 const anyLeg = fc
@@ -25,8 +25,8 @@ describe('convex fusion', () => {
 	it('mixes min-max normalised scores by weight; a chunk that a leg did not return gets 0 from it', () => {
 		const fused = fuse({ lexical: leg({ a: 10, b: 6, c: 2 }), vector: leg({ b: 0.9, d: 0.5 }) }, CONVEX);
 		expect(scores(fused)).toEqual({ a: 0.75, b: 0.625, c: 0, d: 0 });
-		expect(fused[1]).toMatchObject({ chunkId: 'b', lexicalScore: 6, vectorScore: 0.9 });
-		expect(fused.find(({ chunkId }) => chunkId === 'd')).toMatchObject({ lexicalScore: null, vectorScore: 0.5 });
+		expect(fused[1]).toMatchObject({ row: 'b', lexicalScore: 6, vectorScore: 0.9 });
+		expect(fused.find(({ row }) => row === 'd')).toMatchObject({ lexicalScore: null, vectorScore: 0.5 });
 	});
 
 	it('gives 1 for a single hit and for equal scores', () => {
@@ -39,8 +39,8 @@ describe('convex fusion', () => {
 
 	it('takes a weight of 0 as 0 and of 1 as 1', () => {
 		const legs = { lexical: leg({ a: 2, b: 1 }), vector: leg({ b: 0.9, a: 0.1 }) };
-		expect(fuse(legs, { ...CONVEX, vectorWeight: 0 })[0]?.chunkId).toBe('a');
-		expect(fuse(legs, { ...CONVEX, vectorWeight: 1 })[0]?.chunkId).toBe('b');
+		expect(fuse(legs, { ...CONVEX, vectorWeight: 0 })[0]?.row).toBe('a');
+		expect(fuse(legs, { ...CONVEX, vectorWeight: 1 })[0]?.row).toBe('b');
 	});
 });
 
@@ -53,16 +53,15 @@ it('reciprocal rank fusion sums 1 / (k + rank)', () => {
 });
 
 describe.each([CONVEX, RRF])('fusion by $fusion', (search) => {
-	it('ranks each candidate once, by score and then by chunk id, whatever order the legs came in', () => {
+	it('ranks each candidate once, by score and then by row, whatever order the legs came in', () => {
 		fc.assert(
 			fc.property(anyLeg, anyLeg, (lexical, vector) => {
 				const fused = fuse({ lexical, vector }, search);
-				expect(new Set(fused.map(({ chunkId }) => chunkId)).size).toBe(fused.length);
-				expect(fused).toHaveLength(new Set([...lexical, ...vector].map(({ chunkId }) => chunkId)).size);
+				expect(new Set(fused.map(({ row }) => row)).size).toBe(fused.length);
+				expect(fused).toHaveLength(new Set([...lexical, ...vector].map(({ row }) => row)).size);
 				fused.forEach((hit, index) => {
 					const next = fused[index + 1];
-					if (next)
-						expect(hit.score > next.score || (hit.score === next.score && hit.chunkId < next.chunkId)).toBe(true);
+					if (next) expect(hit.score > next.score || (hit.score === next.score && hit.row < next.row)).toBe(true);
 				});
 				expect(fuse({ lexical: lexical.toReversed(), vector: vector.toReversed() }, search)).toEqual(fused);
 			}),

@@ -14,7 +14,7 @@ function planted(
 	const leg = (right: number, strength: number) =>
 		Array.from({ length: DOCUMENTS }, (_, at) => {
 			const id = `d${String(at).padStart(2, '0')}`;
-			return { chunkId: id, row: id, score: random.next() + (at === right ? strength * random.next() : 0) };
+			return { row: id, score: random.next() + (at === right ? strength * random.next() : 0) };
 		});
 	return Array.from({ length: count }, () => {
 		const right = Math.floor(random.next() * DOCUMENTS);
@@ -23,8 +23,7 @@ function planted(
 	});
 }
 
-const run = (legs: LabelledLegs[], seed = 1) =>
-	tune(legs, { k: 10, documentOf: (chunk) => chunk, random: seededRandom(seed) });
+const run = (legs: LabelledLegs[], seed = 1) => tune(legs, { k: 10, documentOf: String, random: seededRandom(seed) });
 
 describe('tuning a fusion', () => {
 	it('recommends hybrid where two legs with faults of their own help each other', () => {

@@ -13,11 +13,12 @@ import type {
 import type { Passage } from '../../spec/retrieval.ts';
 import { INDEX_CACHE_BYTES } from './cache.ts';
 import { documentsOf, summariesOf } from './documents.ts';
+import { partitionsOf } from './indexes.ts';
 import { documentsPredicate, predicate } from './predicate.ts';
-import { flagColumns, passageColumns, toPassage } from './rows.ts';
+import { PASSAGE_COLUMNS, toPassage } from './rows.ts';
 
-/** A large table's vectors lie in about √chunks partitions; one in so many of them is looked at. A table without partitions is scanned whole. */
-const PARTITIONS_PER_PROBE = 4;
+/** So many partitions are all looked at; of more, half. A table without partitions is scanned whole. */
+const PROBES_MIN = 32;
 
 /** Beyond half of the cache one table would push the others out. */
 const PREWARM_BYTES_MAX = INDEX_CACHE_BYTES / 2;
@@ -25,8 +26,6 @@ const PREWARM_BYTES_MAX = INDEX_CACHE_BYTES / 2;
 interface Opened {
 	readonly place: IndexPlace;
 	readonly chunks: number;
-	readonly columns: string[];
-	readonly flags: ReadonlySet<string>;
 }
 
 /** One dataset version. */
@@ -34,34 +33,24 @@ export class LanceReader implements IndexReader {
 	readonly place: IndexPlace;
 	readonly chunks: number;
 	readonly #table: Table;
-	readonly #columns: string[];
-	readonly #flags: ReadonlySet<string>;
 
 	private constructor(table: Table, read: Opened) {
 		this.place = read.place;
 		this.chunks = read.chunks;
 		this.#table = table;
-		this.#columns = read.columns;
-		this.#flags = read.flags;
 	}
 
 	static async open(table: Table, place: IndexPlace): Promise<LanceReader> {
 		await table.checkout(place.version);
 		const chunks = await table.countRows();
-		const schema = await table.schema();
-		const columns = passageColumns(schema);
 		await prewarm(table);
-		await table.query().select(columns).limit(1).toArray();
-		return new LanceReader(table, { place, chunks, columns, flags: flagColumns(schema) });
+		await table.query().select(PASSAGE_COLUMNS).limit(1).toArrow();
+		return new LanceReader(table, { place, chunks });
 	}
 
 	async lexical(query: string, { limit, filter, timeoutMs }: LegRequest): Promise<Candidate[]> {
 		const asked = this.#table.query().fullTextSearch(new MatchQuery(query, 'body'));
-		const found = await restricted(asked, filter)
-			.select(['chunk_id', '_score'])
-			.withRowId()
-			.limit(limit)
-			.toArrow({ timeoutMs });
+		const found = await restricted(asked, filter).select(['_score']).withRowId().limit(limit).toArrow({ timeoutMs });
 		return candidates(found, '_score', (score) => score);
 	}
 
@@ -71,19 +60,16 @@ export class LanceReader implements IndexReader {
 	): Promise<Candidate[]> {
 		const nearest = this.#table.query().nearestTo(vector).column('vector').distanceType('dot');
 		const asked = exact ? nearest.bypassVectorIndex() : nearest.nprobes(this.#probes());
-		const found = await restricted(asked, filter)
-			.select(['chunk_id', '_distance'])
-			.withRowId()
-			.limit(limit)
-			.toArrow({ timeoutMs });
+		const found = await restricted(asked, filter).select(['_distance']).withRowId().limit(limit).toArrow({ timeoutMs });
 		return candidates(found, '_distance', (distance) => 1 - distance);
 	}
 
-	async passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>> {
+	async passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<RowRef, Passage>> {
 		if (rows.length === 0) return new Map();
 		const ids = rows.map((row) => BigInt(row));
-		const found = await this.#table.takeRowIds(ids).select(this.#columns).toArray({ timeoutMs });
-		return new Map(found.map((row) => toPassage(row, this.#flags)).map((passage) => [passage.chunkId, passage]));
+		const found = await this.#table.takeRowIds(ids).select(PASSAGE_COLUMNS).withRowId().toArrow({ timeoutMs });
+		const taken = found.getChild('_rowid');
+		return new Map(passagesOf(found).map((passage, at) => [taken?.get(at) as bigint, passage]));
 	}
 
 	async openings(
@@ -92,8 +78,7 @@ export class LanceReader implements IndexReader {
 	): Promise<Passage[]> {
 		if (documents.length === 0) return [];
 		const where = `(${documentsPredicate(documents)}) AND ordinal < ${chunks}`;
-		const found = await this.#table.query().where(where).select(this.#columns).toArray({ timeoutMs });
-		return found.map((row) => toPassage(row, this.#flags));
+		return passagesOf(await this.#table.query().where(where).select(PASSAGE_COLUMNS).toArrow({ timeoutMs }));
 	}
 
 	documents(): AsyncIterable<IndexedDocument> {
@@ -115,7 +100,7 @@ export class LanceReader implements IndexReader {
 	}
 
 	#probes(): number {
-		return Math.max(20, Math.ceil(Math.sqrt(this.chunks) / PARTITIONS_PER_PROBE));
+		return Math.max(PROBES_MIN, Math.ceil(partitionsOf(this.chunks) / 2));
 	}
 }
 
@@ -135,18 +120,21 @@ function restricted<Q extends { where(predicate: string): Q }>(query: Q, filter:
 
 /** Column by column, because a row object for each candidate is most of what a search costs the event loop. */
 function candidates(found: ArrowTable, scoreColumn: string, toScore: (value: number) => number): Candidate[] {
-	const ids = found.getChild('chunk_id');
 	const rows = found.getChild('_rowid');
 	const scores = found.getChild(scoreColumn);
 	const list: Candidate[] = [];
 	for (let at = 0; at < found.numRows; at++) {
-		const chunkId: unknown = ids?.get(at);
 		const row: unknown = rows?.get(at);
 		const score: unknown = scores?.get(at);
-		if (typeof chunkId !== 'string' || typeof row !== 'bigint' || typeof score !== 'number') {
-			throw new TypeError(`the index answered without chunk_id, _rowid or ${scoreColumn}`);
+		if (typeof row !== 'bigint' || typeof score !== 'number') {
+			throw new TypeError(`the index answered without _rowid or ${scoreColumn}`);
 		}
-		list.push({ chunkId, row, score: toScore(score) });
+		list.push({ row, score: toScore(score) });
 	}
 	return list;
+}
+
+function passagesOf(found: ArrowTable): Passage[] {
+	const [passages, bodies] = PASSAGE_COLUMNS.map((name) => found.getChild(name));
+	return Array.from({ length: found.numRows }, (_, at) => toPassage(passages?.get(at), bodies?.get(at)));
 }

@@ -19,13 +19,12 @@ import {
 import { z } from 'zod';
 import type { IndexRow, TableShape } from '../../spec/index-store.ts';
 import type { FieldType, FieldValue, Passage } from '../../spec/retrieval.ts';
-import { passageOf, passageRow } from '../passage-row.ts';
 
-const TEXT = ['chunk_id', 'source', 'document_id', 'content_hash', 'title', 'heading_path', 'body'] as const;
-const NUMBERS = ['text_at', 'start', 'end', 'ordinal', 'tokens'] as const;
+const TEXT = ['source', 'document_id', 'content_hash', 'passage', 'body'] as const;
+const NUMBERS = ['ordinal', 'tokens'] as const;
 
-/** The columns that make a passage, besides those of its fields. */
-const PASSAGE_COLUMNS = ['chunk_id', 'source', 'document_id', 'title', 'heading_path', 'body', ...NUMBERS];
+/** The columns that make a passage: all but its text in one, since each column that is read for some rows is a read of its own. */
+export const PASSAGE_COLUMNS = ['passage', 'body'];
 
 const FIELD_TYPES: Readonly<Record<FieldType, () => DataType>> = {
 	text: () => new Utf8(),
@@ -39,11 +38,6 @@ const FIELD_TYPES: Readonly<Record<FieldType, () => DataType>> = {
 /** The column of a declared field. */
 export function fieldColumn(field: string): string {
 	return `field_${field}`;
-}
-
-/** The columns of a table that make a passage: what is Plimsoll's own is not shown. */
-export function passageColumns(schema: Schema): string[] {
-	return [...PASSAGE_COLUMNS, ...fieldColumns(schema).filter((name) => !name.startsWith(fieldColumn('_')))];
 }
 
 /** The columns of all fields of a table. */
@@ -74,18 +68,15 @@ export function toArrow(rows: readonly IndexRow[], shape: TableShape): Table {
 			rows.map((row) => pick(row).toWellFormed()),
 			new Utf8(),
 		);
+	// What is Plimsoll's own is not shown.
+	const shown = [...shape.fields.keys()].filter((name) => !name.startsWith('_'));
 	const numbers = (pick: (row: IndexRow) => number) => vectorFromArray(rows.map(pick), new Int32());
 	const columns: Record<string, Vector> = {
-		chunk_id: text((row) => row.chunkId),
 		source: text((row) => row.source),
 		document_id: text((row) => row.documentId),
 		content_hash: text((row) => row.contentHash),
-		title: text((row) => row.title),
-		heading_path: text((row) => JSON.stringify(row.headingPath)),
+		passage: text((row) => stored(row, shown)),
 		body: text((row) => row.body),
-		text_at: numbers((row) => row.textAt),
-		start: numbers((row) => row.start),
-		end: numbers((row) => row.end),
 		ordinal: numbers((row) => row.ordinal),
 		tokens: numbers((row) => row.tokens),
 	};
@@ -116,7 +107,42 @@ function vectorColumn(rows: readonly IndexRow[], dimensions: number): Vector {
 	return new ArrowVector([makeData({ type: vectorType(dimensions), length: rows.length, nullCount: 0, child })]);
 }
 
-const passageSchema = passageRow.extend({ start: z.number(), end: z.number() });
+const passageSchema = z.object({
+	chunkId: z.string(),
+	documentId: z.string(),
+	source: z.string(),
+	title: z.string(),
+	headingPath: z.array(z.string()),
+	/** Where in the body its text begins. */
+	textAt: z.number(),
+	start: z.number(),
+	end: z.number(),
+	ordinal: z.number(),
+	tokens: z.number(),
+	fields: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()])),
+});
+
+/** A passage without its text, as JSON. */
+function stored(row: IndexRow, shown: readonly string[]): string {
+	const passage: z.infer<typeof passageSchema> = {
+		...{ chunkId: row.chunkId, documentId: row.documentId, source: row.source, title: row.title },
+		...{ headingPath: [...row.headingPath], textAt: row.textAt, start: row.start, end: row.end },
+		...{ ordinal: row.ordinal, tokens: row.tokens },
+		fields: Object.fromEntries(shown.map((name) => [name, storedValue(row.fields[name])])),
+	};
+	return JSON.stringify(passage, (_, value: unknown) => (typeof value === 'string' ? value.toWellFormed() : value));
+}
+
+function storedValue(value: FieldValue | undefined): z.infer<typeof passageSchema>['fields'][string] {
+	return value === undefined || typeof value !== 'object' || value === null ? (value ?? null) : [...value];
+}
+
+/** A stored row as a passage. Throws when the table holds something else. */
+export function toPassage(passage: unknown, body: unknown): Passage {
+	const text = z.string().parse(body);
+	const { textAt, ...rest } = passageSchema.parse(JSON.parse(z.string().parse(passage)));
+	return { ...rest, text: text.slice(textAt) };
+}
 
 function isIterable(value: unknown): value is Iterable<unknown> {
 	return typeof value === 'object' && value !== null && Symbol.iterator in value;
@@ -126,12 +152,6 @@ const valueSchema = z.preprocess(
 	(value) => (isIterable(value) ? [...value] : value),
 	z.union([z.string(), z.number(), z.array(z.string()), z.null()]),
 );
-
-/** A stored row as a passage. Throws when the table holds something else. */
-export function toPassage(stored: unknown, flags: ReadonlySet<string>): Passage {
-	const row = passageSchema.parse(stored);
-	return passageOf(row, { start: row.start, end: row.end, fields: fieldsOf(row, flags) });
-}
 
 /** The fields of a stored row. */
 export function fieldsOf(

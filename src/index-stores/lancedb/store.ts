@@ -19,7 +19,7 @@ const TABLES_MAX = 100_000;
 /** Indexes as LanceDB datasets in a folder or a bucket. */
 export class LanceStore implements IndexStore {
 	readonly lexical = LEXICAL;
-	readonly revision = 'lancedb-2';
+	readonly revision = 'lancedb-3';
 	readonly #datasets: Datasets;
 	readonly #from: IndexedFrom;
 	#connection: Connection | null = null;

@@ -92,9 +92,10 @@ export class LanceWriter implements IndexWriter {
 		await this.#assertAlone();
 		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
-			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
 			const cleanupOlderThan = oldestOf(await this.#table.listVersions(), keep);
+			// First, since it would write every new index once more.
 			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan } : {});
+			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
 			return { version: await this.#table.version(), chunks };
 		});
 		if ((await this.#guarded(() => this.#table.countRows())) !== sealed.chunks) throw this.#conflict();

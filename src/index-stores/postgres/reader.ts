@@ -63,10 +63,10 @@ export class PostgresReader implements IndexReader {
 		const asked = `to_bm25query(${schema}.fold(${parameters.add(storable(query))}), '${text}_bm25')`;
 		const restricted = filter === null ? 'true' : predicate(filter, this.#table.columns, parameters);
 		// The operator gives negative scores, and 0 for a chunk without any of the words.
-		const sql = `SELECT row, chunk_id, score FROM (
-				SELECT row, chunk_id, -(body <@> ${asked}) AS score FROM ${text}
+		const sql = `SELECT row, score FROM (
+				SELECT row, -(body <@> ${asked}) AS score FROM ${text}
 				WHERE ${restricted} ORDER BY body <@> ${asked} LIMIT ${parameters.add(limit)}
-			) found WHERE score > 0 ORDER BY score DESC, chunk_id COLLATE "C"`;
+			) found WHERE score > 0 ORDER BY score DESC, row`;
 		return candidates(await this.#database.query(sql, parameters.values, timeoutMs));
 	}
 
@@ -79,10 +79,10 @@ export class PostgresReader implements IndexReader {
 		const living = alive(parameters.add(this.place.version));
 		const restricted = filter === null ? '' : ` AND ${predicate(filter, this.#table.columns, parameters)}`;
 		// No index serves a sum, so that every vector is looked at.
-		const sql = (order: string) => `SELECT row, chunk_id, score FROM (
-				SELECT row, chunk_id, -(${distance}) AS score FROM ${this.#table.rows}
+		const sql = (order: string) => `SELECT row, score FROM (
+				SELECT row, -(${distance}) AS score FROM ${this.#table.rows}
 				WHERE ${living}${restricted} ORDER BY ${order} LIMIT ${parameters.add(limit)}
-			) found ORDER BY score DESC, chunk_id COLLATE "C"`;
+			) found ORDER BY score DESC, row`;
 		if (!exact) {
 			const found = candidates(await this.#database.query(sql(distance), [...parameters.values], timeoutMs));
 			// A graph that few chunks pass the filter of can end before it has found them.
@@ -92,15 +92,15 @@ export class PostgresReader implements IndexReader {
 		return candidates(await this.#database.query(sql(`(${distance}) + 0`), parameters.values, timeoutMs));
 	}
 
-	async passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<string, Passage>> {
+	async passages(rows: readonly RowRef[], timeoutMs: number): Promise<Map<RowRef, Passage>> {
 		if (rows.length === 0) return new Map();
 		const { columns, rows: table } = this.#table;
 		const found = await this.#database.query(
-			`SELECT ${PASSAGE_COLUMNS}${columns.names} FROM ${table} WHERE row = ANY($1::bigint[])`,
+			`SELECT row, ${PASSAGE_COLUMNS}${columns.names} FROM ${table} WHERE row = ANY($1::bigint[])`,
 			[rows.map(String)],
 			timeoutMs,
 		);
-		return new Map(found.map((row) => toPassage(row, columns)).map((passage) => [passage.chunkId, passage]));
+		return new Map(found.map((stored) => [String(stored.row), toPassage(stored, columns)]));
 	}
 
 	async openings(
@@ -155,10 +155,10 @@ export class PostgresReader implements IndexReader {
 }
 
 function candidates(found: readonly Row[]): Candidate[] {
-	return found.map(({ row, chunk_id: chunkId, score }) => {
-		if (typeof row !== 'string' || typeof chunkId !== 'string' || typeof score !== 'number') {
-			throw new TypeError('the index answered without row, chunk_id or score');
+	return found.map(({ row, score }) => {
+		if (typeof row !== 'string' || typeof score !== 'number') {
+			throw new TypeError('the index answered without row or score');
 		}
-		return { chunkId, row, score };
+		return { row, score };
 	});
 }

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { sha256Of } from '../../base/hash.ts';
 import type { ChunkSummary, DocumentRef, IndexedDocument, IndexRow } from '../../spec/index-store.ts';
 import type { FieldValue, Passage } from '../../spec/retrieval.ts';
-import { passageOf, passageRow } from '../passage-row.ts';
 import type { Columns } from './columns.ts';
 import type { Row } from './database.ts';
 import { storable } from './storable.ts';
@@ -73,7 +72,14 @@ export function toDocument(stored: Row): IndexedDocument {
 export const PASSAGE_COLUMNS =
 	'chunk_id, source, document_id, title, heading_path, body, text_at, start_at, end_at, ordinal, tokens';
 
-const passageSchema = passageRow.extend({ start_at: z.number(), end_at: z.number() });
+const passageSchema = z.looseObject({
+	...{ chunk_id: z.string(), source: z.string(), document_id: z.string(), title: z.string() },
+	/** JSON: a list of texts. */
+	heading_path: z.string(),
+	...{ body: z.string(), text_at: z.number(), start_at: z.number(), end_at: z.number() },
+	...{ ordinal: z.number(), tokens: z.number() },
+});
+const pathSchema = z.array(z.string());
 const valueSchema = z.union([z.string(), z.number(), z.boolean(), z.array(z.string()), z.null()]);
 
 /** A stored row as a passage. Throws when the table holds something else. */
@@ -81,7 +87,16 @@ export function toPassage(stored: Row, columns: Columns): Passage {
 	const row = passageSchema.parse(stored);
 	// What is Plimsoll's own is not shown.
 	const shown = columns.list.filter(({ field }) => !field.startsWith('_'));
-	return passageOf(row, { start: row.start_at, end: row.end_at, fields: fieldsOf(row, shown) });
+	return {
+		chunkId: row.chunk_id,
+		documentId: row.document_id,
+		source: row.source,
+		title: row.title,
+		headingPath: pathSchema.parse(JSON.parse(row.heading_path)),
+		text: row.body.slice(row.text_at),
+		...{ start: row.start_at, end: row.end_at, ordinal: row.ordinal, tokens: row.tokens },
+		fields: fieldsOf(row, shown),
+	};
 }
 
 const summarySchema = z.looseObject({ ...documentSchema.shape, ordinal: z.number(), tokens: z.number() });
