@@ -3,8 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { LocalRerankConfig } from '../contracts/ranking-config.ts';
 import { RerankError, type Reranker } from '../spec/reranker.ts';
-import type { OnnxOutput } from './onnx/onnx-protocol.ts';
-import { batchesByLength, ModelRefused, ONNX_INSTALL, ONNX_PACKAGE, OnnxThread } from './onnx/onnx-thread.ts';
+import { ModelRefused, ONNX_INSTALL, ONNX_PACKAGE, OnnxThread } from './onnx/onnx-thread.ts';
 
 export interface LocalRerankerOptions {
 	/** Where models from the hub are kept. */
@@ -50,21 +49,20 @@ export function createLocalReranker(
 		async score(query, texts, { timeoutMs, signal }) {
 			const late = () => new Error(revision === null ? 'its model is being loaded' : `no order within ${timeoutMs} ms`);
 			const deadline = new Deadline(clock, late);
-			// What one batch ends with ends the others too.
+			// What one passage ends with ends the others too.
 			const stop = new AbortController();
 			deadline.set(timeoutMs);
 			void load();
 			try {
 				const merged = AbortSignal.any([deadline.signal, stop.signal, ...(signal ? [signal] : [])]);
-				const scores = new Array<number>(texts.length);
-				await Promise.all(
-					batchesByLength(texts).map(async (batch) => {
-						const input = { texts: batch.map((at) => (texts[at] ?? '').toWellFormed()), query };
-						const output = await thread.run(input, { urgent: true, signal: merged });
-						for (const [row, score] of scoresOf(output, batch.length).entries()) scores[batch[row] ?? 0] = score;
+				return await Promise.all(
+					texts.map(async (text) => {
+						const input = { text: text.toWellFormed(), query };
+						const [score = Number.NaN] = await thread.run(input, { urgent: true, signal: merged });
+						if (!Number.isFinite(score)) throw new Error('a score is not finite');
+						return score;
 					}),
 				);
-				return scores;
 			} catch (cause) {
 				signal?.throwIfAborted();
 				throw new RerankError(reasonOf(cause), { cause });
@@ -74,13 +72,6 @@ export function createLocalReranker(
 			}
 		},
 	};
-}
-
-function scoresOf({ data, dims }: OnnxOutput, count: number): Float32Array {
-	if (dims.length !== 2 || dims[0] !== count || dims[1] !== 1)
-		throw new Error(`the model gives ${dims.join(' × ')} numbers for ${count} passages, and not one for each`);
-	if (!data.every(Number.isFinite)) throw new Error('a score is not finite');
-	return data;
 }
 
 function reasonOf(cause: unknown): string {

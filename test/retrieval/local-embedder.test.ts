@@ -50,7 +50,7 @@ describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})
 		await embedder.close();
 	});
 
-	it('embeds more texts than fit one batch, in order', async () => {
+	it('embeds many texts, in order', async () => {
 		const embedder = await createLocalEmbedder(config(), { cacheDir: root, clock: systemClock });
 		const { vectors } = await embedder.embed(
 			Array.from({ length: 40 }, (_, at) => (at % 2 ? 'up' : 'east')),

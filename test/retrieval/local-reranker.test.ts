@@ -49,7 +49,7 @@ describe.skipIf(!installed)(`an ONNX cross-encoder from a folder (${WHY})`, () =
 		expect(await reranker.score('unknown', passages, ASK)).toEqual([0, 0, 0, 0, 0]);
 	});
 
-	it('scores more passages than fit one batch, short and long ones mixed, each as it would alone', async () => {
+	it('scores many passages, short and long ones mixed, each as it would alone', async () => {
 		const reranker = open();
 		const passages = Array.from({ length: 50 }, (_, at) => 'mast '.repeat((at * 7) % 11));
 		const scores = await reranker.score('hull', passages, ASK);
@@ -104,9 +104,9 @@ describe.skipIf(!installed)(`an ONNX cross-encoder from a folder (${WHY})`, () =
 		const ended = await Promise.allSettled(many);
 		const refused = ended.flatMap((end) => (end.status === 'rejected' ? [String(end.reason)] : []));
 		expect(refused.length).toBeGreaterThan(0);
-		expect(new Set(refused)).toEqual(new Set(['Error: 256 batches of texts wait for the model already']));
+		expect(new Set(refused)).toEqual(new Set(['Error: 1024 texts wait for the model already']));
 		const worked = ended.filter(({ status }) => status === 'fulfilled');
-		expect(worked.length).toBeGreaterThanOrEqual(24);
+		expect(worked.length).toBeGreaterThanOrEqual(6);
 		expect(await reranker.score('hull', ['keel'], ASK)).toEqual([3]);
 	});
 

@@ -4,7 +4,7 @@ import type { LocalEmbedderConfig as Config } from '../../contracts/embedder.ts'
 import type { Embedder, EmbedOptions } from '../../spec/embedding.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { OnnxOutput } from '../onnx/onnx-protocol.ts';
-import { batchesByLength, ModelRefused, ONNX_INSTALL, ONNX_PACKAGE, OnnxThread } from '../onnx/onnx-thread.ts';
+import { ModelRefused, ONNX_INSTALL, ONNX_PACKAGE, OnnxThread } from '../onnx/onnx-thread.ts';
 import { prefixOf } from './text-prefix.ts';
 import { scaled } from './unit-vector.ts';
 
@@ -29,11 +29,10 @@ export async function createLocalEmbedder(
 	const thread = new OnnxThread({ task: 'embed', model, ...options }, clock);
 	const embed: Embedder['embed'] = async (texts, kind, { signal }) => {
 		const prefix = prefixOf(kind, config);
-		const vectors = new Array<Float32Array>(texts.length);
-		for (const batch of batchesByLength(texts)) {
-			const input = { texts: batch.map((at) => (prefix + texts[at]).toWellFormed()), query: null };
-			const output = await thread.run(input, { urgent: kind === 'query', signal });
-			for (const [row, vector] of rows(config, batch.length, output).entries()) vectors[batch[row] ?? 0] = vector;
+		const vectors: Float32Array[] = [];
+		for (const text of texts) {
+			const input = { text: (prefix + text).toWellFormed(), query: null };
+			vectors.push(checked(config, await thread.run(input, { urgent: kind === 'query', signal })));
 		}
 		return { ...scaled(vectors), tokens: null, costMicros: 0 };
 	};
@@ -57,13 +56,10 @@ export async function createLocalEmbedder(
 	}
 }
 
-function rows(config: Config, count: number, { data, dims }: OnnxOutput): Float32Array[] {
-	const [found, dimensions] = dims;
-	if (dims.length !== 2 || found !== count || dimensions !== config.dimensions) {
-		const reason = `the model gives ${dims.join(' × ')} numbers for ${count} texts, the configuration says ${config.dimensions} dimensions`;
-		throw invalid(config, reason, null);
-	}
-	return Array.from({ length: count }, (_, at) => data.subarray(at * dimensions, (at + 1) * dimensions));
+function checked(config: Config, vector: OnnxOutput): Float32Array {
+	if (vector.length === config.dimensions) return vector;
+	const reason = `the model gives ${vector.length} numbers for a text, the configuration says ${config.dimensions} dimensions`;
+	throw invalid(config, reason, null);
 }
 
 function refused(config: Config, cause: unknown): PlimsollError {

@@ -32,9 +32,9 @@ const tensorSchema = z.object({
 	data: z.custom<ArrayLike<number>>((value) => ArrayBuffer.isView(value)),
 	dims: z.array(z.number()),
 });
-const rowsSchema = z.object({
-	input_ids: z.array(z.array(z.number())),
-	token_type_ids: z.array(z.array(z.number())).optional(),
+const encodedSchema = z.object({
+	input_ids: z.array(z.number()),
+	token_type_ids: z.array(z.number()).optional(),
 });
 
 export interface LoadedModel {
@@ -72,7 +72,7 @@ export async function loadModel({ task, model, cacheDir, packageName }: OnnxStar
 	try {
 		const open = task === 'embed' ? openEmbedder : openCrossEncoder;
 		const { tokensMax, run } = await open(library, place, kind.dtype);
-		await run({ texts: ['plimsoll'], query: task === 'rerank' ? 'plimsoll' : null });
+		await run({ text: 'plimsoll', query: task === 'rerank' ? 'plimsoll' : null });
 		return { facts: { ...kind, tokensMax }, run };
 	} catch (cause) {
 		throw new Refused('configuration_invalid', messageOf(cause));
@@ -86,7 +86,7 @@ async function openEmbedder({ pipeline }: Package, place: string, dtype: string)
 	const extract = callable.parse(await pipeline('feature-extraction', place, { dtype, session_options: SESSION }));
 	return {
 		tokensMax: tokensMaxOf(Reflect.get(extract, 'tokenizer')),
-		run: async ({ texts }) => outputOf(await extract(texts, { pooling: 'mean', normalize: false })),
+		run: async ({ text }) => rowOf(await extract(text, { pooling: 'mean', normalize: false })),
 	};
 }
 
@@ -97,31 +97,31 @@ async function openCrossEncoder(library: Package, place: string, dtype: string):
 		await library.AutoModelForSequenceClassification.from_pretrained(place, { dtype, session_options: SESSION }),
 	);
 	const tokensMax = tokensMaxOf(tokenizer);
-	const padId = Number(Reflect.get(tokenizer, 'pad_token_id') ?? 0);
-	const encode = async (texts: readonly string[], pairs: readonly string[] | null) =>
-		rowsSchema.parse(
-			await tokenizer(texts, { text_pair: pairs, padding: false, truncation: false, return_tensor: false }),
+	const encode = async (text: string, pair: string | null) =>
+		encodedSchema.parse(
+			await tokenizer(text, { text_pair: pair, padding: false, truncation: false, return_tensor: false }),
 		);
 	const cutQuery = async (query: string) => {
-		const [tokens] = (await encode([query], null)).input_ids;
-		const room = (tokensMax * QUERY_SHARE) / (tokens?.length ?? 1);
+		const room = (tokensMax * QUERY_SHARE) / (await encode(query, null)).input_ids.length;
 		return room >= 1 ? query : query.slice(0, Math.max(1, Math.floor(query.length * room))).toWellFormed();
 	};
-	const run = async ({ texts, query }: OnnxInput) => {
-		const asked = await cutQuery(query ?? '');
-		const { input_ids: ids, token_type_ids: types } = await encode(Array(texts.length).fill(asked), texts);
-		const rows = ids.map((row) => cutRow(row, tokensMax));
-		const length = Math.max(...rows.map((row) => row.length));
-		const tensor = (of: readonly (readonly number[])[], padding = 0) => {
-			const cells = of.flatMap((row) => [...row, ...Array<number>(length - row.length).fill(padding)]);
-			return new library.Tensor('int64', BigInt64Array.from(cells, BigInt), [of.length, length]);
-		};
+	/** A query comes with many passages, one after the other. */
+	let last = { query: '', cut: '' };
+	const run = async ({ text, query }: OnnxInput) => {
+		if (query !== null && query !== last.query) last = { query, cut: await cutQuery(query) };
+		const { input_ids: ids, token_type_ids: types } = await encode(last.cut, text);
+		const row = cutRow(ids, tokensMax);
+		const tensor = (cells: readonly number[]) =>
+			new library.Tensor('int64', BigInt64Array.from(cells, BigInt), [1, cells.length]);
 		const answer = await classify({
-			input_ids: tensor(rows, padId),
-			attention_mask: tensor(rows.map((row) => row.map(() => 1))),
-			...(types && { token_type_ids: tensor(types.map((row) => row.slice(0, tokensMax))) }),
+			input_ids: tensor(row),
+			attention_mask: tensor(row.map(() => 1)),
+			...(types && { token_type_ids: tensor(types.slice(0, row.length)) }),
 		});
-		return outputOf(z.object({ logits: z.unknown() }).parse(answer).logits);
+		const score = rowOf(z.object({ logits: z.unknown() }).parse(answer).logits);
+		if (score.length !== 1)
+			throw new Error(`it gives ${score.length} numbers for a passage; a cross-encoder gives one score`);
+		return score;
 	};
 	return { tokensMax, run };
 }
@@ -137,9 +137,11 @@ function tokensMaxOf(tokenizer: unknown): number {
 	return typeof limit === 'number' && limit < 1e6 ? limit : TOKENS_DEFAULT;
 }
 
-function outputOf(tensor: unknown): OnnxOutput {
+/** The one row of a tensor. */
+function rowOf(tensor: unknown): OnnxOutput {
 	const { data, dims } = tensorSchema.parse(tensor);
-	return { data: Float32Array.from(data), dims };
+	if (dims.length !== 2 || dims[0] !== 1) throw new Error(`it gives ${dims.join(' × ')} numbers for one text`);
+	return Float32Array.from(data);
 }
 
 export function messageOf(cause: unknown): string {

@@ -1,6 +1,6 @@
 /** What the thread is to load. */
 export interface OnnxStart {
-	/** `embed`: a vector for each text; `rerank`: a score for each text, read together with the query. */
+	/** `embed`: a text’s vector; `rerank`: its score, read together with the query. */
 	readonly task: 'embed' | 'rerank';
 	/** A folder, absolute; or a hub id. */
 	readonly model: string;
@@ -18,17 +18,18 @@ export interface ModelFacts {
 	readonly tokensMax: number;
 }
 
+/**
+ * One text at a time: on a CPU a batch gains nothing, and what a quantised model makes of a text would depend on the company that
+ * it comes in, since the scale of its activations is of the whole batch (cosines of 0.993, measured with all-MiniLM-L6-v2).
+ */
 export interface OnnxInput {
-	readonly texts: readonly string[];
-	/** Of `rerank`; null: each text is read alone. */
+	readonly text: string;
+	/** Of `rerank`; null: the text is read alone. */
 	readonly query: string | null;
 }
 
-/** A table of numbers, one row for each text. */
-export interface OnnxOutput {
-	readonly data: Float32Array;
-	readonly dims: readonly number[];
-}
+/** The vector, or the score alone. */
+export type OnnxOutput = Float32Array;
 
 /** Why a model is not used. */
 export interface OnnxRefusal {

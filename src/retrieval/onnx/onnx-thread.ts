@@ -5,14 +5,11 @@ import type { FromOnnx, ModelFacts, OnnxInput, OnnxOutput, OnnxRefusal, OnnxStar
 export const ONNX_PACKAGE = '@huggingface/transformers';
 /** Its native part comes inside the package; the scripts would only fetch GPU libraries. */
 export const ONNX_INSTALL = `npm install --save-prod --ignore-scripts ${ONNX_PACKAGE}@4.3.1`;
-/** Texts that go through the network at once; more costs memory and gains no speed on a CPU. */
-const BATCH_MAX = 16;
-
-/** Inputs that wait: more are refused at once. */
-const WAITING_MAX = 256;
+/** Texts that wait: more are refused at once. */
+const WAITING_MAX = 1_024;
 /** A model of the hub is downloaded meanwhile. */
 const LOAD_MS_MAX = 600_000;
-/** What one input may take before the thread is given up. */
+/** What one text may take before the thread is given up. */
 const RUN_MS_MAX = 120_000;
 /** How long a model that could not be loaded is not tried again. */
 const RETRY_AFTER_MS = 30_000;
@@ -41,17 +38,9 @@ interface RunOptions {
 
 type Opened = { readonly worker: Worker; readonly facts: Promise<ModelFacts> };
 
-/** Places of texts, in batches of like length: what is shorter is filled up to the longest of its batch. */
-export function batchesByLength(texts: readonly string[]): readonly (readonly number[])[] {
-	const order = texts.map((_, at) => at).sort((a, b) => (texts[a]?.length ?? 0) - (texts[b]?.length ?? 0));
-	return Array.from({ length: Math.ceil(order.length / BATCH_MAX) }, (_, at) =>
-		order.slice(at * BATCH_MAX, (at + 1) * BATCH_MAX),
-	);
-}
-
 /**
- * A model in a thread of its own, since the package computes in the thread that calls it: one input at a time, urgent ones
- * first. A thread that ends or hangs fails the input that it worked at; those behind it go to a new one.
+ * A model in a thread of its own, since the package computes in the thread that calls it: one text at a time, urgent ones
+ * first. A thread that ends or hangs fails the text that it worked at; those behind it go to a new one.
  */
 export class OnnxThread {
 	readonly #start: OnnxStart;
@@ -82,7 +71,7 @@ export class OnnxThread {
 	async run(input: OnnxInput, { urgent, signal }: RunOptions): Promise<OnnxOutput> {
 		signal?.throwIfAborted();
 		if (this.#urgent.length + this.#patient.length >= WAITING_MAX)
-			throw new Error(`${WAITING_MAX} batches of texts wait for the model already`);
+			throw new Error(`${WAITING_MAX} texts wait for the model already`);
 		const { promise, resolve, reject } = Promise.withResolvers<OnnxOutput>();
 		const queue = urgent ? this.#urgent : this.#patient;
 		const job = { input, settle: resolve, fail: reject };

@@ -10,7 +10,7 @@ try {
 	// The other side sends the next input when it has this one's answer.
 	parentPort?.on('message', (input: OnnxInput) => {
 		run(input).then(
-			(output) => tell({ kind: 'answer', output }, [output.data.buffer as ArrayBuffer]),
+			(output) => tell({ kind: 'answer', output }, [output.buffer as ArrayBuffer]),
 			(cause: unknown) => tell({ kind: 'failed', reason: messageOf(cause) }),
 		);
 	});
