@@ -55,7 +55,9 @@ export class OnnxThread {
 	#isClosed = false;
 
 	constructor(start: Omit<OnnxStart, 'packageName'> & { readonly packageName?: string }, clock: Clock) {
-		this.#start = { packageName: ONNX_PACKAGE, ...start };
+		const { task, model, cacheDir, packageName = ONNX_PACKAGE } = start;
+		// Only this is sent to the thread.
+		this.#start = { task, model, cacheDir, packageName };
 		this.#clock = clock;
 	}
 
