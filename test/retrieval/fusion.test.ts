@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fuse } from '../../src/retrieval/fusion.ts';
+import { firstWithTies, fuse } from '../../src/retrieval/fusion.ts';
 import type { Candidate } from '../../src/spec/index-store.ts';
 
 const CONVEX = { fusion: 'convex', vectorWeight: 0.25, rrfK: 60 } as const;
@@ -50,6 +50,22 @@ it('reciprocal rank fusion sums 1 / (k + rank)', () => {
 		a: Number((1 / 61).toFixed(6)),
 		c: Number((1 / 62).toFixed(6)),
 	});
+});
+
+it('reciprocal rank fusion gives equal scores of a leg one rank, whatever order they came in', () => {
+	const once = scores(fuse({ lexical: leg({ a: 9, b: 9, c: 1 }), vector: leg({}) }, RRF));
+	expect(once).toEqual({ a: once.b, b: once.b, c: Number((1 / 63).toFixed(6)) });
+	expect(once.a).toBe(Number((1 / 61).toFixed(6)));
+});
+
+it('a cut takes all that score as the last before it', () => {
+	fc.assert(
+		fc.property(fc.array(fc.integer({ min: 0, max: 4 })), fc.integer({ min: 1, max: 12 }), (drawn, count) => {
+			const ranked = drawn.toSorted((a, b) => b - a).map((score, at) => ({ row: String(at), score }));
+			const least = ranked[count - 1]?.score ?? Number.NEGATIVE_INFINITY;
+			expect(firstWithTies(ranked, count)).toEqual(ranked.filter(({ score }) => score >= least));
+		}),
+	);
 });
 
 describe.each([CONVEX, RRF])('fusion by $fusion', (search) => {
