@@ -58,7 +58,7 @@ export function inOrder<C extends Candidate>(candidates: readonly C[]): C[] {
 	return candidates.toSorted((a, b) => b.score - a.score || (a.row < b.row ? -1 : a.row > b.row ? 1 : 0));
 }
 
-/** The first so many of a ranking, and what scores as the last of them does; at least one: which of equal ones came first is an engine's own affair. */
+/** The first so many of a ranking, one or more, and what scores as the last of them does: which of equal ones came first is an engine's own affair. */
 export function firstWithTies<C extends Candidate>(ranked: readonly C[], count: number): readonly C[] {
 	const last = ranked[count - 1]?.score;
 	const end = last === undefined ? -1 : ranked.findIndex(({ score }, at) => at >= count && score !== last);
