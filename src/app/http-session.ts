@@ -18,6 +18,7 @@ import {
 	suggestionsReply,
 } from './canary-reply.ts';
 import { descriptionReply } from './description-reply.ts';
+import { httpDocuments } from './documents-session.ts';
 import { type EmbedderReply, embedderReply, embeddersReply } from './embedder-reply.ts';
 import { feedbackListReply, feedbackRemovedReply, type TracedReply, tracedReply } from './feedback-reply.ts';
 import {
@@ -86,6 +87,7 @@ const CANARY_MS = 630_000;
 export class HttpSession implements Session {
 	readonly #calls: HttpCalls;
 	readonly index = httpIndex((call, schema) => this.#calls.json(call, schema));
+	readonly documents = httpDocuments((call, schema) => this.#calls.json(call, schema));
 
 	/** Throws `request_invalid` when the address is none. */
 	constructor(url: string, key: string | null) {

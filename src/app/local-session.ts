@@ -34,6 +34,7 @@ import { AlertSink } from '../telemetry/alert-sink.ts';
 import { openTraceReader } from '../telemetry/trace-reader.ts';
 import { orderAlert } from './alert-operator.ts';
 import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
+import { localDocuments } from './documents-session.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
 import { removeFeedback } from './feedback-operator.ts';
 import type { FeedbackReply, TracedReply } from './feedback-reply.ts';
@@ -80,6 +81,7 @@ const TENANT = 'default';
 export class LocalSession implements Session {
 	readonly url = null;
 	readonly index = localIndex(async () => (await this.#open()).operator.index);
+	readonly documents = localDocuments(async () => (await this.#open()).operator.documents);
 	readonly #dir: string;
 	readonly #dataDir: string;
 	readonly #log: Logger;

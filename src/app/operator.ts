@@ -14,6 +14,7 @@ import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
 import type { Caller } from '../spec/identity.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
+import type { PushAdmin } from '../spec/push.ts';
 import type { AuditEntry, RecordStore } from '../spec/records.ts';
 import type { Ingester, Retriever } from '../spec/retrieval.ts';
 import type { SharedState, StateHealth } from '../spec/shared-state.ts';
@@ -24,6 +25,7 @@ import { alertOperator } from './alert-operator.ts';
 import type { OpenAlerts } from './alerts.ts';
 import { canaryOperator } from './canary-operator.ts';
 import { describe } from './describe.ts';
+import { documentOperator } from './document-operator.ts';
 import { feedbackOperator } from './feedback-operator.ts';
 import { flagOperator } from './flag-operator.ts';
 import { isInForce, type KeyAdmin } from './keys.ts';
@@ -44,6 +46,7 @@ interface OperatorParts extends IdentityParts {
 		readonly queryVectors: Retrieval['queryVectors'];
 		readonly ingester: Ingester;
 		readonly index: IndexAdmin;
+		readonly push: PushAdmin;
 		readonly desk: EmbedderDesk;
 	};
 	readonly alerts: OpenAlerts;
@@ -86,6 +89,9 @@ export function operatorOf(parts: OperatorParts): Operator {
 		isTellingOthers: parts.isTellingOthers,
 		describe: () => describe(parts),
 		ingest: (collection, options) => retrieval.ingester.ingest(collection, options),
+		documents: documentOperator({ push: retrieval.push, records: parts.records, clock }, (by) =>
+			actorOf(by, parts.users),
+		),
 		index: indexOperator(retrieval.index, (by) => actorOf(by, parts.users)),
 		readiness: () => {
 			const { ready, ...rest } = readiness(project(), parts.canaries.health(), sharedState.health());

@@ -9,6 +9,7 @@ import type { Scope } from '../spec/records.ts';
 import type { CollectionStatus, IngestOptions, IngestReport, SearchMode } from '../spec/retrieval.ts';
 import type { SettingsKind } from '../spec/tenants.ts';
 import type { CanaryHealthReply, CanaryRunReply, SuggestionsReply } from './canary-reply.ts';
+import type { DocumentsSession } from './documents-session.ts';
 import type { EmbedderReply } from './embedder-reply.ts';
 import type { FeedbackReply, TracedReply } from './feedback-reply.ts';
 import type {
@@ -80,7 +81,8 @@ export interface SessionFlag {
 export type SessionSuggestion = Omit<SuggestionAsk, 'tenant'> & Partial<Pick<SuggestionAsk, 'tenant'>>;
 
 /** An ingestion that somebody watches. */
-export type SessionIngest = Omit<Required<IngestOptions>, 'fresh'> & Pick<IngestOptions, 'fresh'>;
+export type SessionIngest = Omit<Required<IngestOptions>, 'fresh' | 'runId' | 'pushedOnly'> &
+	Pick<IngestOptions, 'fresh'>;
 
 /** What a command can do with a project, by way of its server or in process. Throws PlimsollError. */
 export interface Session {
@@ -94,6 +96,8 @@ export interface Session {
 	ingest(collection: string, options: SessionIngest): Promise<IngestReport>;
 	/** The generations of indexes. */
 	readonly index: IndexSession;
+	/** Documents that are pushed. */
+	readonly documents: DocumentsSession;
 	/** Throws `trace_not_found`. */
 	trace(requestId: string): Promise<TracedReply>;
 	/** Ratings, newest first. */

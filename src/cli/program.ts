@@ -5,6 +5,7 @@ import { addAudit } from './audit.ts';
 import { addCanary } from './canary.ts';
 import { addCheck } from './check.ts';
 import { addDoctor } from './doctor.ts';
+import { addDocuments } from './documents.ts';
 import { addEmbedders } from './embedders.ts';
 import { EXIT_HELP } from './exit-code.ts';
 import { addFeedback } from './feedback.ts';
@@ -55,6 +56,7 @@ Begin with:
 		addStart,
 		addAsk,
 		addIngest,
+		addDocuments,
 		addIndex,
 		addSearch,
 		addTrace,

@@ -185,6 +185,8 @@ function sourceIdentity(source: SourceConfig, portable: (path: string) => string
 			const { accessKeyId: _, secretAccessKey: __, sessionToken: ___, ...identity } = source;
 			return identity;
 		}
+		case 'push':
+			return { kind: source.kind, name: source.name };
 		default:
 			return source;
 	}

@@ -2,6 +2,9 @@ import * as z from 'zod';
 import { documentRules } from './document-schema.ts';
 import { BYTES, integer, MILLISECONDS, SECRET_EXPECTED, text } from './fields.ts';
 
+/** The largest body with documents that is taken. */
+export const PUSH_BODY_BYTES_MAX = 33_554_432;
+
 const path = text(1, 4_000, {
 	description: 'Relative to plimsoll.yaml, or absolute.',
 	examples: ['docs'],
@@ -130,9 +133,31 @@ const s3 = z.strictObject({
 	documents,
 });
 
+const push = z.strictObject({
+	kind: z
+		.literal('push')
+		.meta({ description: 'Documents that are sent to `/admin/collections/{collection}/documents` and stored here.' }),
+	document_bytes_max: integer(1, PUSH_BODY_BYTES_MAX, {
+		description: 'Larger documents are refused.',
+		'x-unit': BYTES,
+	}).default(8_388_608),
+	stored_documents_max: integer(1, 100_000_000, {
+		description: 'What is new beyond so many stored documents is refused.',
+	}).default(1_000_000),
+	stored_bytes_max: integer(1, 1_099_511_627_776, {
+		description: 'What is beyond so many bytes of stored documents together is refused.',
+		'x-unit': BYTES,
+	}).default(1_073_741_824),
+	batch_ms: integer(0, 600_000, {
+		description: 'How long a run waits for further documents after the first one was sent.',
+		'x-unit': MILLISECONDS,
+	}).default(1_000),
+	documents,
+});
+
 /** One source of a collection. */
 export const source = z
-	.discriminatedUnion('kind', [folder, jsonl, csv, postgres, s3])
+	.discriminatedUnion('kind', [folder, jsonl, csv, postgres, s3, push])
 	.meta({ description: 'Where documents come from.' });
 
 /** A source as it is written, with its defaults. */

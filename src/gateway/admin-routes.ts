@@ -7,6 +7,7 @@ import { ADMISSION_ROUTES } from './admission-routes.ts';
 import { ALERT_ROUTES } from './alert-routes.ts';
 import { CANARY_ROUTES } from './canary-routes.ts';
 import { DESCRIPTION_ROUTES } from './description-routes.ts';
+import { DOCUMENT_ROUTES } from './document-routes.ts';
 import { EMBEDDER_ROUTES } from './embedder-routes.ts';
 import { FEEDBACK_ROUTES, feedbackRow } from './feedback-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
@@ -93,6 +94,7 @@ export const ADMIN_ROUTES: readonly Route[] = [
 	...ALERT_ROUTES,
 	...FEEDBACK_ROUTES,
 	...QUARANTINE_ROUTES,
+	...DOCUMENT_ROUTES,
 	...CANARY_ROUTES,
 	...KEY_ROUTES,
 	...UPSTREAM_ROUTES,

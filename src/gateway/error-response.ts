@@ -68,9 +68,12 @@ export function fromFastify(thrown: unknown): PlimsollError | null {
 	const code = typeof thrown === 'object' && thrown !== null && 'code' in thrown ? thrown.code : null;
 	switch (code) {
 		case 'FST_ERR_CTP_BODY_TOO_LARGE':
-			return new PlimsollError('body_too_large', 'The body is larger than server.body_bytes_max.');
+			return new PlimsollError(
+				'body_too_large',
+				'The body is larger than the route takes, which is server.body_bytes_max unless it has a cap of its own.',
+			);
 		case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-			return new PlimsollError('request_invalid', 'The content type must be application/json.');
+			return jsonExpected();
 		case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
 			return new PlimsollError('request_invalid', 'The body is not as long as its content-length says.');
 		case 'FST_ERR_CTP_EMPTY_JSON_BODY':
@@ -84,6 +87,11 @@ export function fromFastify(thrown: unknown): PlimsollError | null {
 		default:
 			return null;
 	}
+}
+
+/** For a body of another type. */
+export function jsonExpected(): PlimsollError {
+	return new PlimsollError('request_invalid', 'The content type must be application/json.');
 }
 
 /** Answers what is not an HTTP request at all, so that no route ever sees it: in our shape, and the socket closes. */

@@ -9,7 +9,16 @@ import { countBody } from './body-bytes.ts';
 import { clientRetries, patienceOf } from './client-patience.ts';
 import { authorizationOf } from './credential.ts';
 import { DATA_ROUTES } from './data-routes.ts';
-import { errorBody, errorBodyFor, fromFastify, NAME_CHARS_MAX, refuseMalformed, sendError } from './error-response.ts';
+import { JsonLines } from './document-body.ts';
+import {
+	errorBody,
+	errorBodyFor,
+	fromFastify,
+	jsonExpected,
+	NAME_CHARS_MAX,
+	refuseMalformed,
+	sendError,
+} from './error-response.ts';
 import { answerOnce, requestIdHeaders, standingHeaders } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
@@ -17,6 +26,8 @@ import type { GatewayParts, Route } from './route.ts';
 import { sessionCookie } from './session-cookie.ts';
 import { SESSION_ROUTES } from './session-routes.ts';
 import { SETTINGS_ROUTES } from './settings-routes.ts';
+
+const LINES = ['application/x-ndjson', 'application/jsonl', 'application/jsonlines'];
 
 export interface GatewayOptions {
 	readonly bodyBytesMax: number;
@@ -85,6 +96,15 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 			done(thrown as Error);
 		}
 	});
+	app.addContentTypeParser(LINES, { parseAs: 'string' }, (request, body, done) => {
+		try {
+			refuseEncoded(request.headers['content-encoding']);
+			const takesLines = 'takesLines' in request.routeOptions.config;
+			done(takesLines ? null : jsonExpected(), new JsonLines(body as string));
+		} catch (thrown) {
+			done(thrown as Error);
+		}
+	});
 	app.setNotFoundHandler((request, reply) => {
 		const asked = `${request.method} ${request.url.slice(0, 200)}`;
 		const error = new PlimsollError('route_not_found', `${asked} is not a route.`);
@@ -106,6 +126,7 @@ function register(
 	app.route({
 		method: route.method,
 		...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
+		...(route.takesLines ? { config: { takesLines: true } } : {}),
 		url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
 		onRequest: async (request, reply) => {
 			if (!route.traced) {

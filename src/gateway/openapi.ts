@@ -86,7 +86,10 @@ function operation(route: Route): Record<string, unknown> {
 	const body = route.body && {
 		requestBody: {
 			required: true,
-			content: { 'application/json': { schema: z.toJSONSchema(route.body, { io: 'input' }) } },
+			content: {
+				'application/json': { schema: z.toJSONSchema(route.body, { io: 'input' }) },
+				...(route.takesLines ? { 'application/x-ndjson': { schema: { type: 'string' } } } : {}),
+			},
 		},
 	};
 	return {

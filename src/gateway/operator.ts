@@ -12,6 +12,7 @@ import type { AuditEntry, KeyRecord, Scope } from '../spec/records.ts';
 import type { Ingester, IngestReport, Retriever } from '../spec/retrieval.ts';
 import type { StateHealth } from '../spec/shared-state.ts';
 import type { TraceReader } from '../spec/trace.ts';
+import type { DocumentOperator } from './document-operator.ts';
 import type { FeedbackOperator } from './feedback-operator.ts';
 import type { IndexOperator } from './index-operator.ts';
 import type { QuarantineOperator } from './quarantine-operator.ts';
@@ -138,6 +139,8 @@ export interface Operator {
 	readonly feedback: FeedbackOperator;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineOperator;
+	/** Documents that are sent. */
+	readonly documents: DocumentOperator;
 	/** The generations of indexes. */
 	readonly index: IndexOperator;
 	/** What this deployment is, to be compared with another one. */

@@ -53,6 +53,8 @@ interface RouteRow {
 	readonly dialect?: 'anthropic';
 	/** Default: server.body_bytes_max. */
 	readonly bodyBytesMax?: number;
+	/** Whether JSON lines are taken as well (`application/x-ndjson`). */
+	readonly takesLines?: true;
 	/** Query parameters with their meaning. */
 	readonly query?: Readonly<Record<string, string>>;
 	/** Headers with their meaning. */

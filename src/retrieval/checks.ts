@@ -63,7 +63,8 @@ const statistics: Check = {
 		const now = parseStatistics(taken);
 		if (!live || !before || !now) return null;
 		const sameCut = canonicalJson(live.index.manifest.chunker) === canonicalJson(index.manifest.chunker);
-		const shifts = compareStatistics(before, now, { checks: config.ingestion.checks, sameCut });
+		const declared = new Set(config.sources.flatMap(({ kind, name }) => (kind === 'push' ? [name] : [])));
+		const shifts = compareStatistics(before, now, { checks: config.ingestion.checks, sameCut, declared });
 		const detail = { shifts: shifts.map(({ source, what, message }) => ({ source, what, message })) };
 		if (shifts.length === 0) return { passed: true, message: 'much like what is live', detail };
 		const found = shifts.map(({ source, message }) => `${source}: ${message}`).join('; ');

@@ -43,6 +43,8 @@ interface Built {
 	readonly terms: readonly SourceTerms[];
 	/** Whether what was found is right, however much it differs from what is live. */
 	readonly accept: boolean;
+	/** Whether earlier generations are to be removed without a trace: then there is a new one, also with equal content. */
+	readonly purging: boolean;
 	/** The generation that was live when the run began; null: none was. */
 	readonly replaces: string | null;
 	readonly signal: AbortSignal;
@@ -97,7 +99,7 @@ export class Generations {
 		const state = catalogue.state(build.collection);
 		const live = state.index?.manifest ?? null;
 		const unsealed = this.#describe(state.config, build, built);
-		if (live && (await isSame(live, unsealed, built.table))) {
+		if (live && !built.purging && (await isSame(live, unsealed, built.table))) {
 			await records.generations.discard(build.collection, build.sequence);
 			await assertConserved(build.collection, built);
 			await this.#follow(live, unsealed);
@@ -127,7 +129,7 @@ export class Generations {
 			entry: null,
 		});
 		this.#parts.alerts.resolve(refusalKey(build.collection));
-		await housekeeping.sweepQuietly(build.collection);
+		if (!built.purging) await housekeeping.sweepQuietly(build.collection);
 		return { generation: verified.generation, promoted: true, refused: null };
 	}
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
-import type { IndexStore } from '../spec/index-store.ts';
+import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Catalogue } from './catalogue.ts';
 import { parseManifest, tablePrefix } from './manifest.ts';
@@ -70,6 +70,25 @@ export class Housekeeping {
 		const removed = await this.sweep(collection);
 		for (const name of await store.tables(tablePrefix(collection))) await this.#compact(collection, name);
 		return removed;
+	}
+
+	/**
+	 * Leaves nothing of a collection but its live generation, not even what a request may still read.
+	 * @param table the live one, whose rows were written anew. Nothing else may build meanwhile.
+	 */
+	async erase(collection: string, table: IndexWriter): Promise<void> {
+		const { store, records, clock } = this.#parts;
+		const all = await records.generations.list(collection, RECORDS_MAX);
+		const live = all.find(({ state }) => state === 'live');
+		for (const record of all) {
+			if (record === live || record.removedAt !== null) continue;
+			if (record.state === 'retired') await records.generations.put({ ...record, removedAt: clock.now() });
+			else await records.generations.discard(collection, record.sequence);
+		}
+		const others = (await store.tables(tablePrefix(collection))).filter((name) => name !== table.table);
+		for (const name of others) await store.drop(name);
+		const version = live?.manifest ? parseManifest(live).version : await table.version();
+		await table.seal([version], { erase: true });
 	}
 
 	async #compact(collection: string, name: string): Promise<void> {

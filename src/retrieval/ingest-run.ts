@@ -1,8 +1,6 @@
-import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
-import { sha256Of } from '../base/hash.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
-import { type DocumentRules, fieldTypes, rulesOf } from '../contracts/document-rules.ts';
+import { fieldTypes, rulesOf } from '../contracts/document-rules.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { DocumentRef, IndexWriter } from '../spec/index-store.ts';
@@ -14,6 +12,7 @@ import type { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import { BatchWriter, type Pending } from './ingestion/batch-writer.ts';
 import type { SourceTerms } from './ingestion/conserve.ts';
 import { Counts } from './ingestion/counts.ts';
+import { contentHash, storable } from './ingestion/document-identity.ts';
 import { type Fit, withEveryField } from './ingestion/fit-document.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { assertPlausible } from './ingestion/plausible.ts';
@@ -22,7 +21,7 @@ import { readAhead } from './ingestion/read-ahead.ts';
 import { SKETCH_FIELD } from './ingestion/sketch.ts';
 import type { ChunkedDocument } from './readers/read-document.ts';
 import { searchableBody } from './searchable-body.ts';
-import type { ListedDocument, OpenSource, SourceDocument, SourceItem } from './source-item.ts';
+import type { FailedItem, OpenSource, SourceDocument, SourceItem } from './source-item.ts';
 import type { SourceAccess } from './sources/access.ts';
 import { openSource } from './sources/source.ts';
 
@@ -53,6 +52,8 @@ export interface RunContext {
 	readonly liveSources: Readonly<Record<string, number>>;
 	/** Whether what is found is taken for right, however much it differs from what is live. */
 	readonly accept: boolean;
+	/** Reads only sources of kind `push`; documents of the others stay as the table holds them. */
+	readonly pushedOnly: boolean;
 	readonly clock: Clock;
 	readonly signal: AbortSignal;
 	readonly onProgress: (progress: IngestProgress) => void;
@@ -100,7 +101,9 @@ class IngestRun {
 		const { access, config, signal, quarantine } = this.#context;
 		// All sources are opened before anything is written: a missing one fails the run while it costs nothing.
 		const sources: [SourceConfig, OpenSource][] = [];
-		for (const source of config.sources) sources.push([source, await openSource(source, access, signal)]);
+		for (const source of config.sources) {
+			if (this.#isRead(source)) sources.push([source, await openSource(source, access, signal)]);
+		}
 		await quarantine.open();
 		try {
 			for (const [source, opened] of sources) await this.#readSource(source.name, opened);
@@ -126,7 +129,12 @@ class IngestRun {
 			ledger.end(slot, ledger.isLive(slot) ? 'deleted' : 'undone');
 			if (ledger.isLive(slot)) this.#countsOf(ledger.sourceOf(slot)).deleted++;
 		}
-		await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
+		if (!this.#context.pushedOnly) {
+			await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
+			return;
+		}
+		const read = config.sources.filter((source) => this.#isRead(source));
+		await quarantine.settlePart(read.map(({ name }) => name));
 	}
 
 	async #readSource(source: string, opened: OpenSource): Promise<void> {
@@ -231,7 +239,7 @@ class IngestRun {
 	}
 
 	/** A document that fails stays as it was last indexed: a file that is unreadable today is not a file that is gone. */
-	#fail(counts: Counts, { document, reason }: { document: string; reason: string }, hash: string | null = null): null {
+	#fail(counts: Counts, { document, reason, isFolder }: FailedItem, hash: string | null = null): null {
 		const { ledger } = this.#context;
 		const { source } = counts;
 		const slot = ledger.slot(source, document);
@@ -244,7 +252,7 @@ class IngestRun {
 		}
 		counts.fail(document, reason);
 		ledger.end(slot, 'failed');
-		if (document.endsWith('/')) this.#closedFolders.push(documentKey(source, document));
+		if (isFolder) this.#closedFolders.push(documentKey(source, document));
 		this.#leaveOut(counts, { slot, document, kind: 'failed', reasons: [reason], hash });
 		return null;
 	}
@@ -286,9 +294,14 @@ class IngestRun {
 	async #unmet(): Promise<DocumentRef[]> {
 		const { table, ledger } = this.#context;
 		const unmet: DocumentRef[] = [];
-		for await (const { source, documentId } of table.documents()) {
+		const unread = new Set(this.#context.config.sources.flatMap((one) => (this.#isRead(one) ? [] : [one.name])));
+		for await (const { source, documentId, contentHash: hash } of table.documents()) {
 			const slot = ledger.slot(source, documentId);
 			if (ledger.isMet(slot)) continue;
+			if (unread.has(source)) {
+				this.#end(this.#countsOf(source), { slot, hash });
+				continue;
+			}
 			const key = documentKey(source, documentId);
 			if (this.#closedFolders.some((folder) => key.startsWith(folder))) {
 				ledger.end(slot, 'failed');
@@ -305,17 +318,21 @@ class IngestRun {
 		const add = (source: string, documents: number) => next.set(source, (next.get(source) ?? 0) + documents);
 		for (let slot = 0; slot < ledger.size; slot++) if (ledger.isWritten(slot)) add(ledger.sourceOf(slot), 1);
 		for (const { source } of [...unmet, ...this.#misfits]) add(source, -1);
-		return config.sources.map(({ name }) => {
-			return { counts: this.#countsOf(name), live: liveSources[name] ?? 0, next: next.get(name) ?? 0 };
+		return config.sources.map(({ name, kind }) => {
+			const [live, left] = [liveSources[name] ?? 0, next.get(name) ?? 0];
+			return { counts: this.#countsOf(name), live, next: left, isDeclared: kind === 'push' };
 		});
 	}
 
 	/** An emptied source is more often a broken mount or a failed checkout than a wish to forget everything. */
 	#assertSourcesAlive(unmet: number): void {
 		const { config, ledger, liveSources } = this.#context;
+		const mounted = new Set(
+			config.sources.flatMap((one) => (one.kind !== 'push' && this.#isRead(one) ? [one.name] : [])),
+		);
 		for (const { source, seen } of this.counts.values()) {
 			const documents = liveSources[source] ?? 0;
-			if (seen > 0 || documents === 0) continue;
+			if (seen > 0 || documents === 0 || !mounted.has(source)) continue;
 			throw new PlimsollError(
 				'source_unusable',
 				`Source ${source} of ${config.name} is empty, and the live index holds ${documents} documents of it. To remove them, remove the source from the collection.`,
@@ -324,6 +341,10 @@ class IngestRun {
 		let written = 0;
 		for (let slot = 0; slot < ledger.size; slot++) if (ledger.isWritten(slot)) written++;
 		if (written > unmet + this.#misfits.length) return;
+		// What was sent is deleted on purpose: nothing is left, and searches must not go on finding it.
+		const isPushed = config.sources.some(({ kind }) => kind === 'push');
+		const others = config.sources.filter(({ kind }) => kind !== 'push').map(({ name }) => this.#countsOf(name));
+		if (isPushed && others.every(({ seen }) => seen === 0)) return;
 		throw new PlimsollError('source_unusable', `${config.name} has nothing to index: ${this.#whyNothing()}.`);
 	}
 
@@ -347,6 +368,10 @@ class IngestRun {
 		return known;
 	}
 
+	#isRead({ kind }: SourceConfig): boolean {
+		return kind === 'push' || !this.#context.pushedOnly;
+	}
+
 	readonly #rulesHashes = new Map<string, string>();
 
 	#rulesHash(source: string): string {
@@ -361,24 +386,7 @@ export function tableFields({ ingestion }: CollectionConfig): ReadonlyMap<string
 	return new Map([...fieldTypes(ingestion), [SKETCH_FIELD, 'text']]);
 }
 
-/** An id as every engine stores it: half a surrogate pair or U+0000 would come back as something else. */
-function storable(id: string): string {
-	return id.toWellFormed().replaceAll('\0', '\uFFFD');
-}
-
 function weigh(item: SourceItem): number {
 	if ('failed' in item) return 0;
 	return 'document' in item ? item.document.bytes.byteLength : UNKNOWN_BYTES;
-}
-
-/**
- * Of what is indexed for a document: what the source gives, and which stated fields are taken. When it was last touched
- * does not count: a fresh checkout changes nothing.
- */
-function contentHash(document: SourceDocument | ListedDocument, rules: DocumentRules): string {
-	const content = 'bytes' in document ? document.bytes : `version ${document.version}`;
-	const { fields, language, url } = document.meta;
-	const taken = Object.entries(rules.fields).map(([name, { from }]) => [name, from]);
-	const parts = [document.format, document.title, content, canonicalJson({ fields, language, url })];
-	return sha256Of(taken.length === 0 ? parts : [...parts, canonicalJson(taken)]).slice(0, 32);
 }

@@ -4,6 +4,7 @@ import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
+import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore, RunRecord } from '../spec/records.ts';
 import type { Ingester, IngestOptions, IngestReport } from '../spec/retrieval.ts';
@@ -15,6 +16,7 @@ import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import type { Generations } from './generations.ts';
+import type { Housekeeping } from './housekeeping.ts';
 import { type RunResult, runIngestion, tableFields } from './ingest-run.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { openLedger } from './ingestion/open-ledger.ts';
@@ -32,6 +34,7 @@ interface Parts {
 	readonly alerts: Alerts;
 	readonly warn: (message: string) => void;
 	readonly generations: Generations;
+	readonly housekeeping: Housekeeping;
 	readonly queue: CollectionQueue;
 	readonly tally: IngestionTally;
 	readonly ids: (prefix: string) => string;
@@ -72,7 +75,7 @@ export class CollectionIngester implements Ingester {
 		const { onProgress = () => {}, fresh = false } = options;
 		const counted = tally.begin(collection, { rebuild: fresh });
 		const running: RunRecord = {
-			id: ids('run'),
+			id: options.runId ?? ids('run'),
 			collection,
 			startedAt: clock.now(),
 			endedAt: null,
@@ -106,30 +109,67 @@ export class CollectionIngester implements Ingester {
 	}
 
 	async #run(runId: string, collection: string, options: IngestOptions): Promise<IngestReport> {
-		const { catalogue, embedders, generations } = this.#parts;
-		const { signal, onProgress = () => {}, fresh = false } = options;
+		const { catalogue, embedders, generations, housekeeping, records } = this.#parts;
+		const { signal, fresh = false } = options;
+		// Before anything is read: what is sent from now on may be missed.
+		const { sequence, purging } = await records.pushed.mark(collection);
+		if (purging) await this.#forget(collection, sequence);
 		const replaces = await generations.liveName(collection);
 		const examined = await catalogue.examine(collection, { thorough: false });
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
 		const space = embedder && (await this.#parts.spaces.register(embedder, signal));
 		const table = await this.#openTable(examined, space, fresh);
-		const build = await generations.begin(collection, table.table, runId);
 		try {
-			const { ledger, run } = await this.#write(runId, { config, table, embedder }, options);
+			const build = await generations.begin(collection, table.table, runId);
+			const report = await this.#build(build, { config, embedder, space, table, purging, replaces }, options);
+			if (report.refused) return report;
+			// What is live stays live, whatever becomes of the rest.
+			if (purging) await housekeeping.erase(collection, table);
+			await records.pushed.settle(collection, { sequence, cleared: purging });
+			return report;
+		} finally {
+			table.close();
+		}
+	}
+
+	/** What the quarantine and earlier runs say of documents that are to leave no trace. */
+	async #forget(collection: string, sequence: number): Promise<void> {
+		const { records } = this.#parts;
+		const purges = Map.groupBy(await records.pushed.purges(collection, sequence), ({ source }) => source);
+		for (const [source, all] of purges) {
+			const ids = all.flatMap(({ id }) => id ?? []);
+			await records.forgetDocuments({ collection, source }, ids.length < all.length ? null : ids);
+		}
+	}
+
+	async #build(
+		build: GenerationRecord,
+		to: {
+			config: CollectionConfig;
+			embedder: Embedder | null;
+			space: NamedSpace | null;
+			table: IndexWriter;
+			purging: boolean;
+			replaces: string | null;
+		},
+		options: IngestOptions,
+	): Promise<IngestReport> {
+		const { generations } = this.#parts;
+		const { signal, onProgress = () => {}, accept = false } = options;
+		const { runId, collection } = build;
+		try {
+			const { ledger, run } = await this.#write(runId, to, options);
 			signal.throwIfAborted();
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
-			const { accept = false } = options;
-			const built = { table, embedder, space, ledger, terms: run.terms, accept, replaces, signal };
-			const conclusion = await generations.conclude(build, built);
+			if (to.purging) await to.table.rewrite();
+			const conclusion = await generations.conclude(build, { ...to, ledger, terms: run.terms, accept, signal });
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
 			return { runId, collection, sources: run.sources, embedding: run.embedding, ...conclusion };
 		} catch (thrown) {
 			// What kept the build from ending is told, not what keeps it from being recorded.
 			await generations.fail(build, asPlimsollError(thrown).message).catch(() => {});
 			throw thrown;
-		} finally {
-			table.close();
 		}
 	}
 
@@ -143,7 +183,7 @@ export class CollectionIngester implements Ingester {
 	async #write(
 		runId: string,
 		to: { config: CollectionConfig; table: IndexWriter; embedder: Embedder | null },
-		{ signal, onProgress = () => {}, accept = false }: IngestOptions,
+		{ signal, onProgress = () => {}, accept = false, pushedOnly = false }: IngestOptions,
 	): Promise<{ ledger: Ledger; run: RunResult }> {
 		const { catalogue, clock, records } = this.#parts;
 		const { config, table } = to;
@@ -153,18 +193,20 @@ export class CollectionIngester implements Ingester {
 		const ledger = await openLedger(table, live, { config: ingestion, now: clock.now() });
 		const last = await records.quarantine.lastRun(collection);
 		const { quarantineMax: max } = ingestion;
+		const recheck = last?.table !== table.table || last.rulesHash !== allRulesHash(ingestion);
 		const reader = new DocumentReader(clock);
 		try {
 			const run = await runIngestion({
 				...to,
-				access: { clock, http: this.#parts.http },
+				access: { clock, http: this.#parts.http, collection, pushed: records.pushed },
 				reader,
 				ledger,
 				budget: new EmbeddingBudget(ingestion.costMicrosMax),
 				quarantine: new QuarantineLog({ store: records.quarantine, clock, collection, runId, max }),
-				recheck: last?.table !== table.table || last.rulesHash !== allRulesHash(ingestion),
+				recheck,
 				liveSources: index?.manifest.sources ?? {},
 				accept,
+				pushedOnly: pushedOnly && live !== null && !recheck,
 				clock,
 				signal,
 				onProgress,

@@ -11,6 +11,7 @@ import type { EmbedderDesk } from '../spec/embedder-desk.ts';
 import type { EmbedderSource, EmbeddingModel } from '../spec/embedding.ts';
 import type { IndexAdmin } from '../spec/index-admin.ts';
 import type { IndexStore } from '../spec/index-store.ts';
+import type { PushAdmin } from '../spec/push.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Ingester, IngestionView, Retriever } from '../spec/retrieval.ts';
 import { approximateRecall } from './approximate-recall.ts';
@@ -32,6 +33,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { IndexKeeper } from './index-keeper.ts';
 import { CollectionIngester } from './ingest.ts';
 import { IngestionTally } from './ingestion-tally.ts';
+import { PushDesk } from './push/push-desk.ts';
 import type { RerankerSource } from './ranking.ts';
 import { createRetriever } from './search.ts';
 import type { Check } from './verification.ts';
@@ -78,6 +80,7 @@ export interface Retrieval {
 	readonly suggestCanaries: (ask: Parameters<typeof suggestCanaries>[1]) => Promise<CanarySuggestions>;
 	readonly retriever: Retriever;
 	readonly ingester: Ingester;
+	readonly push: PushAdmin;
 	readonly index: IndexAdmin;
 	readonly embedders: EmbedderSource;
 	readonly desk: EmbedderDesk;
@@ -123,6 +126,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const generations = new Generations(parts);
 	const http = createHttpClient({ connectionsMax: SOURCE_CONNECTIONS_MAX, connectMs: SOURCE_CONNECT_MS });
 	const ingester = new CollectionIngester({ ...parts, generations, ids, http, tally });
+	const push = new PushDesk({ ...parts, ingester, ids });
 	const index = new IndexKeeper(parts);
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
@@ -135,6 +139,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		retriever,
 		suggestCanaries: (ask) => suggestCanaries({ catalogue, retriever, clock }, ask),
 		ingester,
+		push,
 		index,
 		embedders,
 		desk,
@@ -151,6 +156,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		update,
 		async close() {
 			watch.stop();
+			push.close();
 			await queue.idle();
 			catalogue.close();
 			store.close();

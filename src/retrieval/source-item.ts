@@ -12,6 +12,11 @@ export const CONTENT_TYPES: Readonly<Record<DocumentFormat, string>> = {
 	code: 'text/plain',
 };
 
+/** Whether there is a reader of this name. */
+export function isFormat(name: string): name is DocumentFormat {
+	return Object.hasOwn(CONTENT_TYPES, name);
+}
+
 /** A document as its source holds it: bytes that still have to be read. */
 export interface SourceDocument {
 	readonly id: string;
@@ -39,7 +44,14 @@ export interface ListedDocument extends Omit<SourceDocument, 'bytes'> {
 export type SourceItem =
 	| { readonly document: SourceDocument }
 	| { readonly listed: ListedDocument }
-	| { readonly failed: { readonly document: string; readonly reason: string } };
+	| { readonly failed: FailedItem };
+
+export interface FailedItem {
+	readonly document: string;
+	readonly reason: string;
+	/** It stands for all documents whose ids begin so: they are unknown, not gone. */
+	readonly isFolder?: true;
+}
 
 export interface OpenSource {
 	/** How many items there are; null when only reading to the end can tell. */

@@ -17,6 +17,7 @@ export const AUDIT_ACTIONS = [
 	'generation_promoted',
 	'generation_rolled_back',
 	'feedback_deleted',
+	'documents_purged',
 ] as const;
 
 /** Who changed what. Holds no secret and no user's name. */

@@ -110,9 +110,15 @@ export interface IndexWriter {
 	/**
 	 * Brings the indexes up to date, merges small files, and drops versions.
 	 * @param keep versions that stay readable, and with them all that are newer than the oldest of them.
+	 * @param options `erase` leaves nothing of what was dropped, not even what a broken-off write left behind.
 	 * @returns the version to point at, and its rows.
 	 */
-	seal(keep: readonly number[]): Promise<{ version: number; chunks: number }>;
+	seal(keep: readonly number[], options?: { readonly erase: boolean }): Promise<{ version: number; chunks: number }>;
+	/**
+	 * Writes every row anew and takes the indexes away, which `seal` makes again: what was removed is then in no file of the
+	 * newest version, while older versions stay readable.
+	 */
+	rewrite(): Promise<void>;
 	close(): void;
 }
 

@@ -52,6 +52,10 @@ export interface QuarantineStore {
 	find(id: string): Promise<QuarantineEntry | null>;
 	/** Removes what a whole run of a collection did not meet, and notes what the run left behind. */
 	settle(collection: string, run: WholeRun): Promise<void>;
+	/** Removes what a run did not meet of the sources that it read, when it read not all of them. */
+	settlePart(collection: string, run: { readonly runId: string; readonly sources: readonly string[] }): Promise<void>;
+	/** Removes the entries of documents. @param ids null: all of the source. */
+	forget(place: { readonly collection: string; readonly source: string }, ids: readonly string[] | null): Promise<void>;
 	/** What the last whole run left behind; null before the first. */
 	lastRun(collection: string): Promise<Omit<WholeRun, 'runId'> | null>;
 	/** How many documents are listed, by state, and how many there was no room for. */

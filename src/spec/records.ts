@@ -1,6 +1,7 @@
 import type { AuditEntry } from './audit.ts';
 import type { FeedbackStore } from './feedback.ts';
 import type { GenerationStore } from './generations.ts';
+import type { PushedStore, PushPlace } from './pushed.ts';
 import type { QuarantineStore } from './quarantine.ts';
 import type { IngestReport } from './retrieval.ts';
 import type { Counter } from './shared-state.ts';
@@ -117,6 +118,13 @@ export interface RecordStore {
 	readonly feedback: FeedbackStore;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineStore;
+	/** Documents that were sent. */
+	readonly pushed: PushedStore;
+	/**
+	 * Removes what the quarantine and the reports of runs say of documents, and overwrites where it lay.
+	 * @param ids null: all of the source.
+	 */
+	forgetDocuments(place: PushPlace, ids: readonly string[] | null): Promise<void>;
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;

@@ -269,6 +269,13 @@ export interface IngestOptions {
 	readonly onProgress?: (progress: IngestProgress) => void;
 	/** Takes what the run finds for right, however much it differs from what is live. */
 	readonly accept?: boolean;
+	/** What the run is called; left out: it gets an id. */
+	readonly runId?: string;
+	/**
+	 * Reads only what was sent, where the rest of the collection is as the last run left it: other sources are not asked.
+	 * A run over all of them takes its place after a change of the configuration.
+	 */
+	readonly pushedOnly?: boolean;
 	/** Builds into a new table beside the live one, from nothing, or goes on with such a build that broke off. */
 	readonly fresh?: boolean;
 }

@@ -93,6 +93,31 @@ export class SqliteQuarantine implements QuarantineStore {
 		});
 	}
 
+	async settlePart(
+		collection: string,
+		{ runId, sources }: { runId: string; sources: readonly string[] },
+	): Promise<void> {
+		this.#sql.run(
+			`DELETE FROM quarantine WHERE collection = ? AND run_id <> ? AND source IN (SELECT value FROM json_each(?))`,
+			collection,
+			runId,
+			JSON.stringify(sources),
+		);
+	}
+
+	async forget(
+		{ collection, source }: { collection: string; source: string },
+		ids: readonly string[] | null,
+	): Promise<void> {
+		this.#sql.run(
+			`DELETE FROM quarantine WHERE collection = ?1 AND source = ?2
+			AND (?3 IS NULL OR document IN (SELECT value FROM json_each(?3)))`,
+			collection,
+			source,
+			ids && JSON.stringify(ids),
+		);
+	}
+
 	async lastRun(collection: string): Promise<Omit<WholeRun, 'runId'> | null> {
 		const sql = 'SELECT index_table AS "table", rules_hash AS rulesHash, unlisted FROM ingested WHERE collection = ?';
 		return this.#sql.all(wholeRunRow, sql, collection)[0] ?? null;

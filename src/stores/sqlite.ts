@@ -1,6 +1,8 @@
+import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { mergeKeys, mergeSettings } from '../policy/shared-records.ts';
+import type { PushPlace } from '../spec/pushed.ts';
 import type {
 	Allowance,
 	AuditEntry,
@@ -12,10 +14,12 @@ import type {
 	SpaceRecord,
 } from '../spec/records.ts';
 import type { SettingsRecord } from '../spec/tenants.ts';
+import { withoutDocuments } from './forgotten-documents.ts';
 import { GenerationTable } from './generation-table.ts';
 import { allowanceRow, auditRow, keyRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteFeedback } from './sqlite-feedback.ts';
+import { SqlitePushed } from './sqlite-pushed.ts';
 import { SqliteQuarantine } from './sqlite-quarantine.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
 
@@ -23,6 +27,11 @@ const AUDIT_MS_MAX = 400 * 86_400_000;
 const AUDIT_ROWS_MAX = 100_000;
 /** More spaces than embedders that anyone tries out. */
 const SPACES_MAX = 256;
+/** More runs than any collection has on record. */
+const RUNS_MAX = 1_000_000;
+
+/** Pushed documents lie beside the records: they may be many gigabytes. */
+const PUSHED_FILE = 'pushed.sqlite';
 
 const KEY_COLUMNS =
 	'id, tenant_id AS tenantId, name, scopes, secret_hash AS secretHash, created_at AS createdAt, revoked_at AS revokedAt, features, expires_at AS expiresAt, last_used_at AS lastUsedAt';
@@ -35,7 +44,8 @@ const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedA
  * and the cause.
  */
 export function openSqliteRecords(file: string): RecordStore {
-	return new SqliteRecords(new SqliteStatements(file, RECORD_SCHEMA));
+	const beside = file === ':memory:' ? file : join(dirname(file), PUSHED_FILE);
+	return new SqliteRecords(new SqliteStatements(file, RECORD_SCHEMA), new SqlitePushed(beside));
 }
 
 class SqliteRecords implements RecordStore {
@@ -43,9 +53,13 @@ class SqliteRecords implements RecordStore {
 	readonly #sql: SqliteStatements;
 	readonly quarantine: SqliteQuarantine;
 	readonly feedback: SqliteFeedback;
+	readonly pushed: SqlitePushed;
 
-	constructor(sql: SqliteStatements) {
+	constructor(sql: SqliteStatements, pushed: SqlitePushed) {
 		this.#sql = sql;
+		this.pushed = pushed;
+		// What is deleted is overwritten with zeros.
+		sql.all(z.unknown(), 'PRAGMA secure_delete = ON');
 		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
 		this.quarantine = new SqliteQuarantine(sql);
 		this.feedback = new SqliteFeedback(sql);
@@ -209,6 +223,15 @@ class SqliteRecords implements RecordStore {
 		);
 	}
 
+	async forgetDocuments(place: PushPlace, ids: readonly string[] | null): Promise<void> {
+		await this.quarantine.forget(place, ids);
+		for (const run of await this.listRuns(place.collection, RUNS_MAX)) {
+			const without = withoutDocuments(run, place.source, ids);
+			if (!isDeepStrictEqual(without, run)) await this.putRun(without);
+		}
+		this.#sql.all(z.unknown(), 'PRAGMA wal_checkpoint(TRUNCATE)');
+	}
+
 	async putAllowances(allowances: readonly Allowance[]): Promise<void> {
 		if (allowances.length === 0) return;
 		// One statement, so that it needs no transaction to be all or nothing.
@@ -231,6 +254,7 @@ class SqliteRecords implements RecordStore {
 	}
 
 	async close(): Promise<void> {
+		this.pushed.close();
 		this.#sql.close();
 	}
 

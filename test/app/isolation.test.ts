@@ -27,6 +27,7 @@ interface Row {
 const ASKING = { model: 'ask', messages: [{ role: 'user', content: 'What is a load line?' }] };
 const docs = { collection: () => 'docs' };
 const oneOfDocs = { ...docs, generation: () => 'docs-g99' };
+const oneDocument = { ...docs, document: () => 'acme-1' };
 const tenant = { tenant: () => 'acme' };
 const organisation = { organisation: () => 'acme-holding' };
 const admin = { scope: 'admin', hears: 'scope_missing' } as const;
@@ -95,6 +96,39 @@ const ROWS: Readonly<Record<string, Row>> = {
 		path: { collection: () => 'docs' },
 		body: () => ({}),
 		hears: 200,
+	},
+	'POST /admin/collections/{collection}/documents': {
+		scope: 'ingest',
+		path: docs,
+		body: () => ({ id: 'acme-1', text: 'x' }),
+		hears: 'push_source_unknown',
+	},
+	'GET /admin/collections/{collection}/documents': { scope: 'ingest', path: docs, hears: 'push_source_unknown' },
+	'GET /admin/collections/{collection}/documents/{document}': {
+		scope: 'ingest',
+		path: oneDocument,
+		hears: 'push_source_unknown',
+	},
+	'DELETE /admin/collections/{collection}/documents/{document}': {
+		scope: 'ingest',
+		path: oneDocument,
+		hears: 'push_source_unknown',
+	},
+	'POST /admin/collections/{collection}/documents/delete': {
+		scope: 'ingest',
+		path: docs,
+		body: () => ({ ids: ['acme-1'] }),
+		hears: 'push_source_unknown',
+	},
+	'POST /admin/collections/{collection}/documents/purge': {
+		...admin,
+		path: docs,
+		body: () => ({ ids: ['acme-1'], why: 'x' }),
+	},
+	'GET /admin/collections/{collection}/runs/{run}': {
+		scope: 'ingest',
+		path: { ...docs, run: () => 'run_1' },
+		hears: 'run_not_found',
 	},
 	'GET /admin/collections/{collection}/generations': { scope: 'read', path: docs, hears: 200 },
 	'GET /admin/collections/{collection}/generations/{generation}': {

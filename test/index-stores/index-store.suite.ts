@@ -176,6 +176,25 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			writer.close();
 		});
 
+		it('is the same after its rows were written anew and the versions before it were erased', async () => {
+			const reader = await written([row('a', 'guard'), row('b', 'breaker'), row('c', 'guard')]);
+			const writer = await store.writer(SHAPE);
+			await writer.remove([{ source: 'manual', documentId: 'c' }]);
+			await writer.rewrite();
+			const { version, chunks } = await writer.seal([reader.place.version]);
+			expect(chunks).toBe(2);
+			expect((await chunksOf(reader, await reader.lexical('guard', ASK))).sort()).toEqual(['a#0', 'c#0']);
+			const next = await store.reader({ table: SHAPE.table, version });
+			await writer.seal([version], { erase: true });
+			for (const one of [next, await store.reader({ table: SHAPE.table, version })]) {
+				expect((await chunksOf(one, await one.lexical('guard breaker', ASK))).sort()).toEqual(['a#0', 'b#0']);
+				expect(await one.vector(new Float32Array([1, 0]), { ...ASK, exact: true })).toHaveLength(2);
+			}
+			await store.forgetCaches();
+			await expect(store.reader(reader.place)).rejects.toThrow();
+			writer.close();
+		});
+
 		it('lists, drops and sets tables aside', async () => {
 			await written([row('a', 'guard')]);
 			expect(await store.tables('docs-')).toEqual(['docs-a']);

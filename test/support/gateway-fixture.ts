@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import type { AdmissionConfig, LimitTable, RetrySettings } from '../../src/contracts/project.ts';
+import type { DocumentOperator } from '../../src/gateway/document-operator.ts';
 import { createGateway } from '../../src/gateway/gateway.ts';
 import type { IndexOperator } from '../../src/gateway/index-operator.ts';
 import type { Operator } from '../../src/gateway/operator.ts';
@@ -79,6 +80,7 @@ function operatorOf(traces: TraceList, retriever: Retriever): Operator {
 		describe: async () => ({ version: '0', features: {}, upstreams: {}, embedders: {}, collections: {} }),
 		metrics: async () => '',
 		isTellingOthers: () => false,
+		documents: new Proxy({} as DocumentOperator, { get: () => () => Promise.reject(new Error('no collection')) }),
 		index: new Proxy({} as IndexOperator, { get: () => () => Promise.reject(new Error('no collection')) }),
 		ingest: () => Promise.reject(new Error('no collection')),
 		quarantine: {

@@ -4,10 +4,13 @@ import type { SourceConfig } from '../../src/contracts/collection.ts';
 import type { SourceItem } from '../../src/retrieval/source-item.ts';
 import type { SourceAccess } from '../../src/retrieval/sources/access.ts';
 import { openSource } from '../../src/retrieval/sources/source.ts';
+import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
 export const ACCESS: SourceAccess = {
 	clock: systemClock,
 	http: createHttpClient({ connectionsMax: 4, connectMs: 2_000 }),
+	collection: 'docs',
+	pushed: openSqliteRecords(':memory:').pushed,
 };
 
 /** All that a source yields; what it only lists is loaded. */

@@ -88,19 +88,29 @@ export class LanceWriter implements IndexWriter {
 		return this.#guarded(() => this.#table.version());
 	}
 
-	async seal(keep: readonly number[]): Promise<{ version: number; chunks: number }> {
+	async seal(keep: readonly number[], { erase } = { erase: false }): Promise<{ version: number; chunks: number }> {
 		await this.#assertAlone();
 		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
 			const cleanupOlderThan = oldestOf(await this.#table.listVersions(), keep);
 			// First, since it would write every new index once more.
-			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan } : {});
+			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan, deleteUnverified: erase } : {});
 			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
 			return { version: await this.#table.version(), chunks };
 		});
 		if ((await this.#guarded(() => this.#table.countRows())) !== sealed.chunks) throw this.#conflict();
 		this.#version = sealed.version;
 		return sealed;
+	}
+
+	async rewrite(): Promise<void> {
+		await this.#assertAlone();
+		await this.#guarded(async () => {
+			for (const { name } of await this.#table.listIndices()) await this.#table.dropIndex(name);
+			// An update writes whole rows to new files; a deletion alone leaves their bytes where they are.
+			if ((await this.#table.countRows()) > 0) await this.#table.update({ valuesSql: { source: 'source' } });
+			this.#version = await this.#table.version();
+		});
 	}
 
 	close(): void {

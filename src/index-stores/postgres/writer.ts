@@ -21,6 +21,7 @@ const DOCUMENTS_MAX = 5_000;
 /** From here on a scan of all vectors costs more than the loss of an index that looks at a part of them. */
 const VECTOR_INDEX_ROWS_MIN = 5_000;
 const PAGE_TIMEOUT_MS = 60_000;
+const VACUUM_TIMEOUT_MS = 3_600_000;
 
 /**
  * The newest version of a table. Rows are never changed: each is created at one version and deleted at another, so that
@@ -81,7 +82,7 @@ export class PostgresWriter implements IndexWriter {
 		return this.#version;
 	}
 
-	async seal(keep: readonly number[]): Promise<{ version: number; chunks: number }> {
+	async seal(keep: readonly number[], { erase } = { erase: false }): Promise<{ version: number; chunks: number }> {
 		const version = this.#version;
 		const chunks = await this.#guarded(() =>
 			this.#database.transaction(async (query) => {
@@ -91,8 +92,12 @@ export class PostgresWriter implements IndexWriter {
 		);
 		const oldest = Math.min(version, ...keep);
 		await this.#guarded(() => this.#prune(oldest));
+		if (erase) await this.#guarded(() => this.#database.query(`VACUUM ${this.#stored.rows}`, [], VACUUM_TIMEOUT_MS));
 		return { version, chunks };
 	}
+
+	/** A deleted row is no part of a version; it is taken away when no older version that is kept has it. */
+	async rewrite(): Promise<void> {}
 
 	close(): void {
 		// It holds nothing: connections belong to the pool.

@@ -19,11 +19,16 @@ interface Sides {
  * Compares what is in a new generation with what is live, source by source. A mix has shifted when the difference is both
  * larger than chance explains and large enough to matter; the level of the tests is divided among them (Bonferroni).
  * @param sameCut whether both were cut by the same chunker: else sizes say nothing.
+ * @param declared sources of which somebody says of each document that it is gone: there is no drop.
  */
 export function compareStatistics(
 	before: Statistics,
 	now: Statistics,
-	{ checks, sameCut }: { checks: IngestionChecks; sameCut: boolean },
+	{
+		checks,
+		sameCut,
+		declared = new Set(),
+	}: { checks: IngestionChecks; sameCut: boolean; declared?: ReadonlySet<string> },
 ): Shift[] {
 	const sources = Object.entries(now.sources).flatMap(([source, counts]) => {
 		const live = before.sources[source];
@@ -32,7 +37,7 @@ export function compareStatistics(
 	const alpha = checks.shiftAlpha / Math.max(1, sources.length * 3);
 	return sources.flatMap(({ source, sides }) =>
 		[
-			...drops(sides, checks, sameCut),
+			...(declared.has(source) ? [] : drops(sides, checks, sameCut)),
 			...fieldLosses(sides, checks),
 			...mixShifts(sides, { ...checks, shiftAlpha: alpha }),
 			...(sameCut ? sizeShifts(sides, { ...checks, shiftAlpha: alpha }) : []),

@@ -60,6 +60,13 @@ export class QuarantineLog {
 		if (batch.length > 0) this.#unlisted += await this.#parts.store.put(batch, this.#parts.max);
 	}
 
+	/** The run came to the end of the sources that it read. */
+	async settlePart(sources: readonly string[]): Promise<void> {
+		await this.flush();
+		const { store, collection, runId } = this.#parts;
+		await store.settlePart(collection, { runId, sources });
+	}
+
 	/** The run came to the end of every source: what it did not meet is in quarantine no longer. */
 	async settle(whole: { table: string; rulesHash: string }): Promise<void> {
 		await this.flush();
@@ -68,7 +75,8 @@ export class QuarantineLog {
 	}
 }
 
-function entryId(collection: string, { source, document }: Place): string {
+/** The id of a document's entry. */
+export function entryId(collection: string, { source, document }: Place): string {
 	return `qua_${sha256Of([collection, source, document]).slice(0, 12)}`;
 }
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import type { HttpClient } from '../../base/http.ts';
 import type { SourceConfig } from '../../contracts/collection.ts';
+import type { PushedStore } from '../../spec/pushed.ts';
 
 export type ConfigOf<Kind extends SourceConfig['kind']> = Extract<SourceConfig, { kind: Kind }>;
 
@@ -8,4 +9,7 @@ export type ConfigOf<Kind extends SourceConfig['kind']> = Extract<SourceConfig, 
 export interface SourceAccess {
 	readonly clock: Clock;
 	readonly http: HttpClient;
+	/** Whose sources they are. */
+	readonly collection: string;
+	readonly pushed: PushedStore;
 }

@@ -86,6 +86,7 @@ async function addLink(config: FolderConfig, root: string, id: string, entries: 
 
 async function readEntry(config: FolderConfig, root: string, { id, reason }: Entry): Promise<SourceItem> {
 	const failed = (why: string): SourceItem => ({ failed: { document: id, reason: why } });
+	if (reason && id.endsWith('/')) return { failed: { document: id, reason, isFolder: true } };
 	if (reason) return failed(reason);
 	const format = formatOf(id);
 	if (!format) return failed(`the extension is none of ${EXTENSIONS}`);

@@ -4,6 +4,7 @@ import type { SourceAccess } from './access.ts';
 import { openCsv } from './csv.ts';
 import { openFolder } from './folder.ts';
 import { openJsonl } from './jsonl.ts';
+import { openPush } from './push.ts';
 import { openS3 } from './s3.ts';
 
 /** Lists a source. Throws PlimsollError `source_unusable` when it is missing or unreadable as a whole. */
@@ -22,5 +23,7 @@ export async function openSource(config: SourceConfig, access: SourceAccess, sig
 		}
 		case 's3':
 			return openS3(config, access, signal);
+		case 'push':
+			return openPush(config, access, signal);
 	}
 }

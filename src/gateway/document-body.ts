@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { PlimsollError } from '../spec/errors.ts';
+import type { PushInput, Refused } from '../spec/push.ts';
+import { checkBody, parseJsonBody } from './json-body.ts';
+
+/** Documents of one request. */
+const DOCUMENTS_MAX = 1_000;
+
+const ID = z.string().min(1).max(1_024);
+const FORMATS = ['text', 'markdown', 'html', 'csv', 'code', 'pdf', 'docx'] as const;
+
+const DocumentBody = z.strictObject({
+	id: ID.meta({ description: 'Any characters; a document of an id that is there is replaced.' }),
+	text: z.string().nullish().meta({ description: 'Its text; either this or base64.' }),
+	base64: z.string().nullish().meta({ description: 'Its bytes, for PDF, Word and other encodings than UTF-8.' }),
+	format: z.enum(FORMATS).nullish().meta({ description: 'How it is read (default text).' }),
+	title: z.string().max(1_000).nullish().meta({ description: 'Default: what the document says, else its id.' }),
+	fields: z
+		.record(z.string(), z.unknown())
+		.nullish()
+		.meta({ description: 'What is known of it, as other sources state it.' }),
+});
+const DocumentsBody = z.strictObject({ documents: z.array(DocumentBody).min(1).max(DOCUMENTS_MAX) });
+
+/** One document, or a list of them. A body of JSON lines has one document on each line. */
+export const PushBody = z.union([DocumentBody, DocumentsBody, z.array(DocumentBody).min(1).max(DOCUMENTS_MAX)]);
+
+export const IdsBody = z.strictObject({ ids: z.array(ID).min(1).max(DOCUMENTS_MAX) });
+
+export const PurgeBody = z.strictObject({
+	ids: z.array(ID).min(1).max(DOCUMENTS_MAX).nullish(),
+	all: z.literal(true, 'expected true, or ids in its place').nullish(),
+	why: z.string().trim().min(1).max(500),
+});
+
+/** A body of JSON lines, as it came. */
+export class JsonLines {
+	readonly text: string;
+
+	constructor(text: string) {
+		this.text = text;
+	}
+}
+
+/** The documents of a body, each read for itself: one that is malformed is refused and keeps no other one out. */
+export function readDocuments(body: unknown): {
+	readonly documents: readonly (PushInput | Refused)[];
+	readonly single: boolean;
+} {
+	if (body instanceof JsonLines) return { documents: readLines(body.text), single: false };
+	if (body === undefined) throw empty();
+	const list = Array.isArray(body) ? body : listIn(body);
+	if (list === null) return { documents: [readDocument(body, 'document')], single: true };
+	if (list.length === 0) throw empty();
+	refuseMany(list.length);
+	return { documents: list.map((one, at) => readDocument(one, `documents[${at}]`)), single: false };
+}
+
+/** The ids of an order, and whether it is about all. */
+export function readPurge(body: unknown): { readonly ids: readonly string[] | null; readonly why: string } {
+	const { ids = null, all = null, why } = checkBody(PurgeBody, body);
+	if ((ids === null) !== (all === true)) {
+		throw new PlimsollError(
+			'request_invalid',
+			'ids: expected the ids of documents, or all: true for all of the source.',
+			{
+				param: 'ids',
+			},
+		);
+	}
+	return { ids, why };
+}
+
+function listIn(body: unknown): unknown[] | null {
+	if (typeof body !== 'object' || body === null || !('documents' in body)) return null;
+	const { documents } = checkBody(z.strictObject({ documents: z.array(z.unknown()) }), body);
+	return documents;
+}
+
+function readLines(text: string): (PushInput | Refused)[] {
+	const lines = text.split('\n').flatMap((line, at) => (line.trim() === '' ? [] : [{ line, place: `line ${at + 1}` }]));
+	if (lines.length === 0) throw empty();
+	refuseMany(lines.length);
+	return lines.map(({ line, place }) => {
+		try {
+			return readDocument(parseJsonBody(line), place);
+		} catch (thrown) {
+			return refused(place, thrown);
+		}
+	});
+}
+
+function readDocument(value: unknown, place: string): PushInput | Refused {
+	try {
+		const { id, text = null, base64 = null, format = null, title = null, fields } = checkBody(DocumentBody, value);
+		return { id, text, base64, format, title, fields: fields ?? {} };
+	} catch (thrown) {
+		const id = typeof value === 'object' && value !== null && 'id' in value ? ID.safeParse(value.id) : null;
+		return refused(id?.success ? id.data : place, thrown);
+	}
+}
+
+function refused(id: string, thrown: unknown): Refused {
+	if (!(thrown instanceof PlimsollError)) throw thrown;
+	return { id, code: 'malformed', reason: thrown.message.replace(/\.$/, '') };
+}
+
+function refuseMany(count: number): void {
+	if (count <= DOCUMENTS_MAX) return;
+	throw new PlimsollError(
+		'body_too_large',
+		`${count} documents in one request; send at most ${DOCUMENTS_MAX} at once.`,
+	);
+}
+
+function empty(): PlimsollError {
+	return new PlimsollError(
+		'request_invalid',
+		'The body holds no document; a JSON object, a list of them or lines were expected.',
+	);
+}

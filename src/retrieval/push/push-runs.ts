@@ -1,0 +1,96 @@
+import { type Clock, sleep } from '../../base/clock.ts';
+import { asPlimsollError } from '../../spec/errors.ts';
+import type { Ingester } from '../../spec/retrieval.ts';
+
+/** A run that failed is tried again after so long, twice as long each time. */
+const RETRY_MS = 5_000;
+const RETRY_MS_MAX = 600_000;
+
+/** A run that was asked for. */
+export interface AskedRun {
+	readonly runId: string;
+	/** Why it did not end well; null: it did. Never rejects. */
+	readonly ended: Promise<string | null>;
+}
+
+interface Ask {
+	/** How long the run waits for further documents. */
+	readonly batchMs: number;
+	readonly accept: boolean;
+}
+
+interface Parts {
+	readonly ingester: Ingester;
+	readonly clock: Clock;
+	readonly ids: (prefix: string) => string;
+}
+
+/** Brings what was sent into indexes: one run for all that comes until it begins, and one after another. */
+export class PushRuns {
+	readonly #parts: Parts;
+	readonly #closed = new AbortController();
+	/** Runs that have not begun: whatever is stored before they do is in them. */
+	readonly #asked = new Map<string, AskedRun & { accept: boolean }>();
+	readonly #last = new Map<string, Promise<unknown>>();
+	readonly #failures = new Map<string, number>();
+
+	constructor(parts: Parts) {
+		this.#parts = parts;
+	}
+
+	/** The run that reads all that is stored by now. */
+	ask(collection: string, { batchMs, accept }: Ask): AskedRun {
+		const asked = this.#asked.get(collection);
+		if (asked) {
+			asked.accept ||= accept;
+			return asked;
+		}
+		const { clock, ids } = this.#parts;
+		const before = this.#last.get(collection);
+		const runId = ids('run');
+		const begins = async (): Promise<string | null> => {
+			await sleep(clock, batchMs, this.#closed.signal);
+			await before;
+			this.#asked.delete(collection);
+			return this.#ingest(collection, run);
+		};
+		const ended = begins().catch((thrown: unknown) => asPlimsollError(thrown).message);
+		const run: AskedRun & { accept: boolean } = { runId, ended, accept };
+		this.#asked.set(collection, run);
+		this.#last.set(collection, ended);
+		return run;
+	}
+
+	/** Whether a run of this id waits to begin. */
+	isAsked(collection: string, runId: string): boolean {
+		return this.#asked.get(collection)?.runId === runId;
+	}
+
+	/** Ends what runs; nothing is lost, since the next start reads what is stored. */
+	close(reason: Error): void {
+		this.#closed.abort(reason);
+	}
+
+	async #ingest(collection: string, { runId, accept }: { runId: string; accept: boolean }): Promise<string | null> {
+		const { ingester } = this.#parts;
+		const { signal } = this.#closed;
+		try {
+			const { refused } = await ingester.ingest(collection, { signal, runId, accept, pushedOnly: true });
+			this.#failures.delete(collection);
+			if (refused === null) return null;
+			const failed = refused.verification.checks.filter(({ passed }) => !passed);
+			return `${refused.generation} was refused: ${failed.map(({ check, message }) => `${check}: ${message}`).join('; ')}`;
+		} catch (thrown) {
+			if (!signal.aborted) this.#retry(collection);
+			return asPlimsollError(thrown).message;
+		}
+	}
+
+	#retry(collection: string): void {
+		const failures = this.#failures.get(collection) ?? 0;
+		this.#failures.set(collection, failures + 1);
+		const batchMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** failures);
+		const cancel = this.#parts.clock.after(batchMs, () => this.ask(collection, { batchMs: 0, accept: false }));
+		this.#closed.signal.addEventListener('abort', cancel, { once: true });
+	}
+}

@@ -1,0 +1,244 @@
+import { existsSync } from 'node:fs';
+import { z } from 'zod';
+import type {
+	Purge,
+	PushedDocument,
+	PushedEntry,
+	PushedQuery,
+	PushedStore,
+	PushLimits,
+	PushMark,
+	PushPlace,
+	Stored,
+} from '../spec/pushed.ts';
+import { json } from './json-column.ts';
+import { PUSHED_SCHEMA } from './pushed-schema.ts';
+import { SqliteStatements } from './sqlite-statements.ts';
+
+const COLUMNS = 'collection, source, id, sequence, hash, format, title, meta, tenant, bytes, pushed_at AS pushedAt';
+
+const stated = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number(), z.boolean()]))]);
+const meta = z.object({
+	fields: z.record(z.string(), stated),
+	language: z.string().nullable(),
+	updatedAt: z.number().nullable(),
+	contentType: z.string().nullable(),
+	url: z.string().nullable(),
+	marks: z.array(z.enum(['fields_cut'])),
+});
+const entryRow: z.ZodType<PushedEntry> = z.object({
+	collection: z.string(),
+	source: z.string(),
+	id: z.string(),
+	sequence: z.int(),
+	hash: z.string(),
+	format: z.string(),
+	title: z.string().nullable(),
+	meta: json(meta),
+	tenant: z.string().nullable(),
+	bytes: z.int(),
+	pushedAt: z.int(),
+});
+const knownRow = z.object({ hash: z.string(), tenant: z.string().nullable(), bytes: z.int() });
+const totalRow = z.object({ documents: z.int(), bytes: z.int() });
+const markRow = z.object({ sequence: z.int(), ingested: z.int() });
+const purgeRow = z.object({ source: z.string(), id: z.string().nullable() });
+const bodyRow = z.object({ body: z.instanceof(Uint8Array) });
+
+/** Pushed documents in a SQLite file of their own, which is made when the first call comes. */
+export class SqlitePushed implements PushedStore {
+	readonly #file: string;
+	#opened: SqliteStatements | null = null;
+
+	constructor(file: string) {
+		this.#file = file;
+	}
+
+	async put(place: PushPlace, documents: readonly PushedDocument[], limits: PushLimits): Promise<readonly Stored[]> {
+		return this.#sql.together(() => {
+			const total = this.#total(place);
+			return documents.map((document) => {
+				const known = this.#known(place, document.id);
+				if (known && limits.tenant !== null && known.tenant !== limits.tenant) return 'taken';
+				if (known?.hash === document.hash) return 'unchanged';
+				const documentsAfter = total.documents + (known ? 0 : 1);
+				const bytesAfter = total.bytes + document.body.byteLength - (known?.bytes ?? 0);
+				if (documentsAfter > limits.documentsMax || bytesAfter > limits.bytesMax) return 'full';
+				this.#write(place, document);
+				this.#count(place, { documents: documentsAfter, bytes: bytesAfter });
+				total.documents = documentsAfter;
+				total.bytes = bytesAfter;
+				return known ? 'changed' : 'new';
+			});
+		});
+	}
+
+	async remove(place: PushPlace, ids: readonly string[], tenant: string | null): Promise<readonly boolean[]> {
+		return this.#sql.together(() => {
+			const removed = ids.map((id) => {
+				const known = this.#known(place, id);
+				if (!known || (tenant !== null && known.tenant !== tenant)) return false;
+				this.#drop(place, id, known.bytes);
+				return true;
+			});
+			if (removed.includes(true)) this.#next(place.collection);
+			return removed;
+		});
+	}
+
+	async purge(place: PushPlace, ids: readonly string[] | null): Promise<number> {
+		const { collection, source } = place;
+		const removed = this.#sql.together(() => {
+			const at = this.#next(collection);
+			const note = 'INSERT INTO purges (collection, sequence, source, id) VALUES (?, ?, ?, ?)';
+			if (ids === null) {
+				this.#sql.run(note, collection, at, source, null);
+				this.#count(place, { documents: 0, bytes: 0 });
+				return this.#sql.run('DELETE FROM documents WHERE collection = ? AND source = ?', collection, source);
+			}
+			let count = 0;
+			for (const id of new Set(ids)) {
+				this.#sql.run(note, collection, at, source, id);
+				const known = this.#known(place, id);
+				if (!known) continue;
+				this.#drop(place, id, known.bytes);
+				count++;
+			}
+			return count;
+		});
+		this.#truncateLog();
+		return removed;
+	}
+
+	async list({ collection, source, after, limit, tenant }: PushedQuery): Promise<readonly PushedEntry[]> {
+		return this.#sql.all(
+			entryRow,
+			`SELECT ${COLUMNS} FROM documents WHERE collection = ?1 AND source = ?2 AND id > ?3
+			AND (?4 IS NULL OR tenant = ?4) ORDER BY id LIMIT ?5`,
+			collection,
+			source,
+			after ?? '',
+			tenant,
+			Math.max(0, Math.trunc(limit)),
+		);
+	}
+
+	async find({ collection, source }: PushPlace, id: string): Promise<PushedEntry | null> {
+		const sql = `SELECT ${COLUMNS} FROM documents WHERE collection = ? AND source = ? AND id = ?`;
+		return this.#sql.all(entryRow, sql, collection, source, id)[0] ?? null;
+	}
+
+	async body({ collection, source, id, hash }: PushedEntry): Promise<Uint8Array | null> {
+		const sql = 'SELECT body FROM documents WHERE collection = ? AND source = ? AND id = ? AND hash = ?';
+		return this.#sql.all(bodyRow, sql, collection, source, id, hash)[0]?.body ?? null;
+	}
+
+	async total(place: PushPlace): Promise<{ documents: number; bytes: number }> {
+		return this.#total(place);
+	}
+
+	async mark(collection: string): Promise<PushMark> {
+		// Every run asks, and most projects push nothing.
+		if (!this.#opened && this.#file !== ':memory:' && !existsSync(this.#file)) {
+			return { sequence: 0, ingested: 0, purging: false };
+		}
+		return { ...this.#mark(collection), purging: (await this.purges(collection, Number.MAX_SAFE_INTEGER)).length > 0 };
+	}
+
+	async purges(collection: string, sequence: number): Promise<readonly Purge[]> {
+		const sql = 'SELECT source, id FROM purges WHERE collection = ? AND sequence <= ?';
+		return this.#sql.all(purgeRow, sql, collection, sequence);
+	}
+
+	async settle(collection: string, { sequence, cleared }: { sequence: number; cleared: boolean }): Promise<void> {
+		if (sequence === 0) return;
+		this.#sql.together(() => {
+			this.#sql.run('UPDATE marks SET ingested = max(ingested, ?) WHERE collection = ?', sequence, collection);
+			if (cleared) this.#sql.run('DELETE FROM purges WHERE collection = ? AND sequence <= ?', collection, sequence);
+		});
+		if (cleared) this.#truncateLog();
+	}
+
+	close(): void {
+		this.#opened?.close();
+	}
+
+	get #sql(): SqliteStatements {
+		if (this.#opened) return this.#opened;
+		this.#opened = new SqliteStatements(this.#file, PUSHED_SCHEMA);
+		// What is deleted is overwritten with zeros.
+		this.#opened.all(z.unknown(), 'PRAGMA secure_delete = ON');
+		return this.#opened;
+	}
+
+	/** The log of writes holds what was written before: it is written back and cut off. */
+	#truncateLog(): void {
+		this.#sql.all(z.unknown(), 'PRAGMA wal_checkpoint(TRUNCATE)');
+	}
+
+	#known({ collection, source }: PushPlace, id: string) {
+		const sql = 'SELECT hash, tenant, bytes FROM documents WHERE collection = ? AND source = ? AND id = ?';
+		return this.#sql.all(knownRow, sql, collection, source, id)[0];
+	}
+
+	#total({ collection, source }: PushPlace): z.output<typeof totalRow> {
+		const sql = 'SELECT documents, bytes FROM totals WHERE collection = ? AND source = ?';
+		return this.#sql.all(totalRow, sql, collection, source)[0] ?? { documents: 0, bytes: 0 };
+	}
+
+	#count({ collection, source }: PushPlace, { documents, bytes }: { documents: number; bytes: number }): void {
+		this.#sql.run(
+			`INSERT INTO totals (collection, source, documents, bytes) VALUES (?, ?, ?, ?)
+			ON CONFLICT (collection, source) DO UPDATE SET documents = excluded.documents, bytes = excluded.bytes`,
+			collection,
+			source,
+			documents,
+			bytes,
+		);
+	}
+
+	#mark(collection: string): z.output<typeof markRow> {
+		const sql = 'SELECT sequence, ingested FROM marks WHERE collection = ?';
+		return this.#sql.all(markRow, sql, collection)[0] ?? { sequence: 0, ingested: 0 };
+	}
+
+	/** The number of a change. */
+	#next(collection: string): number {
+		this.#sql.run(
+			`INSERT INTO marks (collection, sequence, ingested) VALUES (?, 1, 0)
+			ON CONFLICT (collection) DO UPDATE SET sequence = sequence + 1`,
+			collection,
+		);
+		return this.#mark(collection).sequence;
+	}
+
+	#drop(place: PushPlace, id: string, bytes: number): void {
+		const total = this.#total(place);
+		const { collection, source } = place;
+		this.#sql.run('DELETE FROM documents WHERE collection = ? AND source = ? AND id = ?', collection, source, id);
+		this.#count(place, { documents: total.documents - 1, bytes: total.bytes - bytes });
+	}
+
+	#write({ collection, source }: PushPlace, document: PushedDocument): void {
+		const { id, hash, format, title, meta: about, tenant, pushedAt, body } = document;
+		this.#sql.run(
+			`INSERT INTO documents (collection, source, id, sequence, hash, format, title, meta, tenant, bytes, pushed_at, body)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (collection, source, id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,
+			format = excluded.format, title = excluded.title, meta = excluded.meta, tenant = excluded.tenant,
+			bytes = excluded.bytes, pushed_at = excluded.pushed_at, body = excluded.body`,
+			collection,
+			source,
+			id,
+			this.#next(collection),
+			hash,
+			format,
+			title,
+			JSON.stringify(about),
+			tenant,
+			body.byteLength,
+			pushedAt,
+			body,
+		);
+	}
+}
