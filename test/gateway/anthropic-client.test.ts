@@ -201,6 +201,19 @@ describe('the official @anthropic-ai/sdk', () => {
 		});
 	});
 
+	it('gets an object of a schema, whole and streamed', async () => {
+		const { client } = await start({ upstream: { plan: {} } });
+		const schema = {
+			...{ type: 'object', properties: { mark: { type: 'string' } }, required: ['mark'] },
+			additionalProperties: false,
+		};
+		const ask = { model: BARE, ...ASK, output_config: { format: { type: 'json_schema' as const, schema } } };
+		for (const { content } of [await client.messages.create(ask), await client.messages.stream(ask).finalMessage()]) {
+			const [block] = content;
+			expect(JSON.parse(block?.type === 'text' ? block.text : '')).toEqual({ mark: expect.any(String) });
+		}
+	});
+
 	it('gets parallel calls of tools, whole and streamed', async () => {
 		const { client } = await start({ upstream: { plan: { text: 'I look.', toolCalls: 2 } } });
 		const ask = { model: BARE, ...ASK, tools: TOOLS };

@@ -205,6 +205,67 @@ describe('the official openai client', () => {
 		expect(JSON.parse(gateway.double.bodies[0] ?? '')).toEqual({ model: 'double-1', stream: false, ...sent });
 	});
 
+	it('gets an object of a schema, whole and streamed, over chat completions and responses', async () => {
+		const { client } = await start({ upstream: { plan: {} } });
+		const schema = {
+			...{ type: 'object', properties: { mark: { type: 'string' } }, required: ['mark'] },
+			additionalProperties: false,
+		};
+		const response_format = {
+			type: 'json_schema' as const,
+			json_schema: { name: 'line', strict: true, schema },
+		};
+		const ask = { model: 'test/primary', ...ASK, response_format };
+		const object = { mark: expect.any(String) };
+		const textsOf = async () => [
+			(await client.chat.completions.create(ask)).choices[0]?.message.content,
+			(await client.chat.completions.stream(ask).finalChatCompletion()).choices[0]?.message.content,
+		];
+		for (const text of await textsOf()) expect(JSON.parse(text ?? '')).toEqual(object);
+		const format = { type: 'json_schema' as const, name: 'line', strict: true, schema };
+		const asked = { model: 'test/primary', input: 'What is a load line?', store: false, text: { format } };
+		expect(JSON.parse((await client.responses.create(asked)).output_text)).toEqual(object);
+		expect(JSON.parse((await client.responses.stream(asked).finalResponse()).output_text)).toEqual(object);
+	});
+
+	it.each(['interleaved_tool_calls', 'duplicate_tool_calls'] as const)(
+		'puts a stream’s %s together as the two calls that they are',
+		async (fault) => {
+			const { client } = await start({ upstream: { plan: { fault } } });
+			const tools = ['weigh', 'measure'].map((name) => ({
+				type: 'function' as const,
+				function: {
+					name,
+					parameters: { type: 'object', properties: { ship: { type: 'string' } }, required: ['ship'] },
+				},
+			}));
+			const runner = client.chat.completions.stream({ model: 'test/primary', ...ASK, tools });
+			const calls = (await runner.finalChatCompletion()).choices[0]?.message.tool_calls ?? [];
+			expect(calls.map((call) => call.type === 'function' && call.function.name)).toEqual(['weigh', 'measure']);
+			for (const call of calls) {
+				expect(JSON.parse(call.type === 'function' ? call.function.arguments : '')).toEqual({
+					ship: expect.any(String),
+				});
+			}
+		},
+	);
+
+	it('is told by an error of a call whose arguments are no JSON, and never by its finish reason', async () => {
+		const { client, gateway } = await start({ upstream: { plan: { fault: 'broken_tool_arguments' } } });
+		const tools = [{ type: 'function' as const, function: { name: 'weigh', parameters: {} } }];
+		const ask = { model: 'test/primary', ...ASK, tools };
+		await expect(client.chat.completions.create(ask)).rejects.toMatchObject({ status: 502, code: 'upstream_nonsense' });
+		expect(gateway.double.requests).toBe(2);
+		let finish: string | null = null;
+		const read = async () => {
+			for await (const { choices } of await client.chat.completions.create({ ...ask, stream: true })) {
+				finish = choices[0]?.finish_reason ?? finish;
+			}
+		};
+		await expect(read()).rejects.toMatchObject({ code: 'upstream_nonsense' });
+		expect(finish).toBeNull();
+	});
+
 	it('streams from a bare upstream, and lists every name in models', async () => {
 		const { client } = await start();
 		let text = '';

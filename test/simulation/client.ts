@@ -75,7 +75,7 @@ export class Client {
 		const ownMs = Math.min(granted, patienceMs ?? granted);
 		// Who repeats a key waits for the first one; and an answer, for a while, to be on record.
 		const dueAt = enteredAt + (wish.key === null ? ownMs : DEADLINE_MS_MAX + KEY_STORE_MS);
-		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, enteredAt, dueAt };
+		const asked: Asked = { n, tenant: tenant.index, replica: replica.id, model: wish.model, enteredAt, dueAt };
 		const context = replica.runtime.open();
 		context.patience = { deadlineMs: patienceMs, beginMs: null };
 		const what = `${wish.model}${wish.isStream ? ', streamed' : ''}${wish.key === null ? '' : `, ${wish.key}`}`;

@@ -70,7 +70,9 @@ export async function askOnce(
 			return { body: reader.body, error: entry.execution.error };
 		}
 		await replica.idempotency.repeat(context, entry, reader);
-		if (reader.isWhole) world.observe({ kind: 'repeated', key, request: asked, body: reader.body });
+		// What failed is not kept, and may be executed anew elsewhere before those who waited for it here are told.
+		if (reader.isWhole && reader.status === 200)
+			world.observe({ kind: 'repeated', key, request: asked, body: reader.body });
 		return { body: reader.body, error: null };
 	} catch (thrown) {
 		const error = asPlimsollError(thrown);

@@ -135,6 +135,24 @@ export const MUTANTS: readonly Mutant[] = [
 		mutation: { traces: (inner) => recording((trace) => inner.record({ ...trace, degraded_reason: 'said secret0' })) },
 	},
 	{
+		name: 'whoever loses a race runs on',
+		breaks: 7,
+		mutation: { model: (inner) => new Deaf(inner) },
+	},
+	{
+		name: 'what lost a race is in no trace',
+		breaks: 7,
+		mutation: { traces: (inner) => recording((trace) => inner.record(withoutLosers(trace))) },
+	},
+	{
+		name: 'what lost a race costs its request nothing',
+		breaks: 2,
+		mutation: {
+			traces: (inner) =>
+				recording((trace) => inner.record({ ...trace, cost_usd_micros: trace.cost_usd_micros - costOfLosers(trace) })),
+		},
+	},
+	{
 		name: 'everyone waits in one line, first come, first served',
 		breaks: 6,
 		isOfCalm: true,
@@ -280,4 +298,60 @@ function mixedUp(inner: TraceSink): TraceSink {
 		inner.record({ ...trace, tenant_id: before ?? trace.tenant_id });
 		before = trace.tenant_id;
 	});
+}
+
+/** Its caller hears that it has lost at once, and its upstream never. */
+class Deaf implements Model {
+	readonly upstream: Model['upstream'];
+	readonly #inner: Model;
+
+	constructor(inner: Model) {
+		this.#inner = inner;
+		this.upstream = inner.upstream;
+	}
+
+	complete(request: ModelRequest): Promise<Completion> {
+		const { signal } = request;
+		const lost = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+		lost.catch(() => {});
+		return Promise.race([lost, this.#inner.complete({ ...request, signal: unlessLost(signal) })]);
+	}
+
+	stream(request: ModelRequest): Promise<AsyncIterable<CompletionChunk>> {
+		return this.#inner.stream({ ...request, signal: unlessLost(request.signal) });
+	}
+
+	close(): Promise<void> {
+		return this.#inner.close();
+	}
+}
+
+function unlessLost(signal: AbortSignal): AbortSignal {
+	const controller = new AbortController();
+	const hear = () => {
+		if (!/another attempt was first/.test(String(signal.reason))) controller.abort(signal.reason);
+	};
+	if (signal.aborted) hear();
+	else signal.addEventListener('abort', hear);
+	return controller.signal;
+}
+
+type AttemptOf = RequestTrace['steps'][number]['attempts'][number];
+
+function hasLost({ error }: AttemptOf): boolean {
+	return error?.startsWith('hedged:') ?? false;
+}
+
+function withoutLosers(trace: RequestTrace): RequestTrace {
+	const steps = trace.steps.map((step) => ({
+		...step,
+		attempts: step.attempts.filter((attempt) => !hasLost(attempt)),
+	}));
+	const cost = trace.cost_usd_micros - costOfLosers(trace);
+	return { ...trace, steps, cost_usd_micros: cost };
+}
+
+function costOfLosers({ steps }: RequestTrace): number {
+	const losers = steps.flatMap(({ attempts }) => attempts).filter(hasLost);
+	return losers.reduce((micros, { cost_usd_micros: cost }) => micros + cost, 0);
 }

@@ -10,6 +10,8 @@ export interface Asked {
 	readonly n: number;
 	readonly tenant: number;
 	readonly replica: string;
+	/** The feature or upstream that it names. */
+	readonly model: string;
 	/** World time, milliseconds. */
 	readonly enteredAt: number;
 	/** When it must have ended. */

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../../src/base/clock.ts';
 
 /** The clock of one process: its wall time is off by some, and its timers end with the process. */
@@ -23,9 +24,11 @@ export class ReplicaClock implements Clock {
 
 	after(ms: number, run: () => void): () => void {
 		if (this.#isStopped) return () => {};
+		// As Node's own timers do: on behalf of whoever set it.
+		const onBehalf = AsyncResource.bind(run);
 		const cancelTimer = this.#world.after(ms, () => {
 			this.#cancels.delete(cancelTimer);
-			run();
+			onBehalf();
 		});
 		this.#cancels.add(cancelTimer);
 		return () => {

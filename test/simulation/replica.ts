@@ -2,6 +2,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { createIds } from '../../src/base/ids.ts';
 import type { LimitTable } from '../../src/contracts/project.ts';
+import type { Hedge } from '../../src/contracts/release.ts';
 import { BearerAuthenticator } from '../../src/identity/authenticator.ts';
 import { Keyring } from '../../src/identity/keyring.ts';
 import type { Feature, Snapshot } from '../../src/runtime/feature.ts';
@@ -19,7 +20,7 @@ import { feature, hit, IMAGES, keyRecord, NO_ALERTS, NO_FEEDBACK } from '../supp
 import type { Dice } from './dice.ts';
 import { asking } from './observation.ts';
 import type { ReplicaClock } from './replica-clock.ts';
-import type { Rules } from './scenario.ts';
+import { COST_CAPS, type Rules } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** The longest deadline of any feature, milliseconds. */
@@ -120,14 +121,15 @@ export function authorizationOf(tenant: number): string {
 }
 
 function snapshotOf(models: readonly Model[], limits: LimitTable, rules: Rules): Snapshot {
-	const features = featuresOf(models);
+	const { hedge, ...ofSnapshot } = rules;
+	const features = featuresOf(models, hedge);
 	return {
 		features: new Map(features.map((one) => [one.release.contract.feature, one])),
 		upstreams: new Map(models.map((model) => [model.upstream.name, model])),
 		switchedOff: new Map(),
 		embedders: new Map(),
 		bare: { deadlineMs: 6_000, attemptsMax: 2, images: IMAGES },
-		...rules,
+		...ofSnapshot,
 		limits,
 		requestMsMax: DEADLINE_MS_MAX,
 	};
@@ -142,8 +144,8 @@ const picky: Guard = {
 	},
 };
 
-/** Features with different promises: a route and retries, a cap on cost with a fixed answer, passages and guards. */
-function featuresOf(models: readonly Model[]): readonly Feature[] {
+/** Features with different promises: a route and retries, a cap on cost with a fixed answer, passages and guards, two calls at once. */
+function featuresOf(models: readonly Model[], hedge: Hedge): readonly Feature[] {
 	const [fast, dear, cheap] = models as [Model, Model, Model];
 	const budget = { tokensOutMax: 60, deadlineMs: DEADLINE_MS_MAX };
 	return [
@@ -151,7 +153,7 @@ function featuresOf(models: readonly Model[]): readonly Feature[] {
 		feature(
 			{
 				feature: 'frugal',
-				budget: { tokensOutMax: 30, deadlineMs: 2_000, costMicrosMax: 600 },
+				budget: { tokensOutMax: 30, deadlineMs: 2_000, costMicrosMax: COST_CAPS.frugal ?? null },
 				onFailure: {
 					upstream_timeout: { action: 'fall_back', answer: 'We are busy.' },
 					budget_exceeded: { action: 'fall_back', answer: 'Not for this price.' },
@@ -168,6 +170,14 @@ function featuresOf(models: readonly Model[]): readonly Feature[] {
 				onFailure: { empty_retrieval: { action: 'degrade' }, invalid_output: { action: 'escalate' } },
 			},
 			{ route: [fast, cheap], escalateTo: dear, guards: [picky] },
+		),
+		feature(
+			{
+				feature: 'hedged',
+				budget: { ...budget, costMicrosMax: COST_CAPS.hedged ?? null },
+				models: { hedge, attemptsMax: 4 },
+			},
+			{ route: [fast, cheap] },
 		),
 	];
 }

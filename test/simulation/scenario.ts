@@ -1,4 +1,5 @@
 import type { LimitTable } from '../../src/contracts/project.ts';
+import type { Hedge } from '../../src/contracts/release.ts';
 import type { Snapshot } from '../../src/runtime/feature.ts';
 import type { Price } from '../../src/spec/model.ts';
 import type { FailsafePolicy } from '../../src/stores/failsafe-state.ts';
@@ -56,7 +57,10 @@ export interface LinkPlan {
 }
 
 /** What plimsoll.yaml says of the server, in the form in which a runtime reads it. */
-export type Rules = Pick<Snapshot, 'admission' | 'retries' | 'breakers'>;
+export type Rules = Pick<Snapshot, 'admission' | 'retries' | 'breakers'> & {
+	/** When the feature “hedged” asks somebody else beside who keeps it waiting. */
+	readonly hedge: Hedge;
+};
 
 /** Everything that is decided before a run begins. */
 export interface Scenario {
@@ -82,7 +86,10 @@ export interface Scenario {
 export const SKEW_MS_MAX = 1_000;
 
 const UPSTREAMS = ['one/fast', 'two/dear', 'three/cheap'];
-export const FEATURES = ['plain', 'frugal', 'grounded'] as const;
+export const FEATURES = ['plain', 'frugal', 'grounded', 'hedged'] as const;
+
+/** What a request of a feature may cost, micro-dollars. Of “hedged” it is enough for two calls, and not always for more. */
+export const COST_CAPS: Readonly<Partial<Record<(typeof FEATURES)[number], number>>> = { frugal: 600, hedged: 700 };
 const NOON = Date.UTC(2026, 10, 25, 12);
 const MONTH_END = Date.UTC(2026, 11, 1);
 
@@ -184,6 +191,7 @@ function drawRules(dice: Dice): Rules {
 			tenantFloor: dice.pick([1, 10]),
 		},
 		breakers: new Map(UPSTREAMS.map((upstream) => [upstream, breaker])),
+		hedge: dice.pick([{ afterMs: 60 }, { afterMs: 400 }, { afterQuantile: 0.8, samplesMin: 10 }]),
 	};
 }
 

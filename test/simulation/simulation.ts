@@ -8,6 +8,7 @@ import { OneKeyOneExecution } from './invariants/3-one-key-one-execution.ts';
 import { RetriesAreBounded } from './invariants/4-retries-are-bounded.ts';
 import { TenantsAreApart } from './invariants/5-tenants-are-apart.ts';
 import { NoTenantIsPushedAside } from './invariants/6-no-tenant-is-pushed-aside.ts';
+import { OneOfTwo } from './invariants/7-one-of-two.ts';
 import type { Checker, Violation } from './observation.ts';
 import { drawScenario, type Scenario, type TenantPlan } from './scenario.ts';
 import { type Counts, count, emptyCounts } from './tally.ts';
@@ -80,6 +81,7 @@ function checkersOf(
 		new OneKeyOneExecution(world, (upstream) => providers.some(({ name, acts }) => acts && name === upstream)),
 		new RetriesAreBounded(world, rules.retries),
 		new TenantsAreApart(world),
+		new OneOfTwo(world),
 		...(isCalm ? [new NoTenantIsPushedAside(world, weightOf)] : []),
 	];
 }

@@ -19,12 +19,13 @@ export class Summary {
 
 	/** @param seconds how long it took. */
 	table(seconds: number): string {
-		const { requests, attempts, outcomes, faults } = this.counts;
+		const { requests, attempts, hedges, outcomes, faults } = this.counts;
 		const ended = Object.values(outcomes).reduce((sum, count) => sum + count, 0);
 		const rows: [string, string][] = [
 			['seeds', number(this.seeds)],
 			['requests', number(requests)],
 			['attempts at upstreams', `${number(attempts)} (${(attempts / Math.max(1, requests)).toFixed(2)} a request)`],
+			['of them hedges', number(hedges)],
 			['events', number(this.events)],
 			['virtual time', `${number(this.virtualMs / 3_600_000, 1)} h`],
 			[

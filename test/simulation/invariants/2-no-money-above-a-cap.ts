@@ -1,7 +1,9 @@
 import type { LimitName, Ticket } from '../../../src/spec/shared-state.ts';
+import type { RequestTrace } from '../../../src/spec/trace.ts';
 import { type Account, Ledger } from '../ledger.ts';
 import { SHARED } from '../link.ts';
 import type { Asked, Bill, Call, Checker, Observation } from '../observation.ts';
+import { COST_CAPS } from '../scenario.ts';
 import type { World } from '../world.ts';
 
 /** Where the checker looks up what it cannot observe. */
@@ -18,6 +20,7 @@ const UNKNOWN = { inputMicrosPerMillion: 30_000_000, outputMicrosPerMillion: 180
 /** What a request holds for a call, and what the provider has charged since. */
 interface Reserved {
 	readonly ticket: Ticket;
+	calls: number;
 	charges: number;
 	tokens: number;
 	micros: number;
@@ -34,7 +37,9 @@ export class NoMoneyAboveACap implements Checker {
 	readonly #ledgers = new Map<string, Ledger>();
 	/** Counters that grew in this event. What an edit lowered below what is in use only must not grow. */
 	readonly #touched = new Map<Account, string>();
-	readonly #reserved = new Map<Asked, Reserved>();
+	readonly #reserved = new Map<Asked, Reserved[]>();
+	/** What each call that runs is paid from. */
+	readonly #paying = new Map<Call, Reserved>();
 	readonly #excused = new Set<Ticket>();
 	/** Tickets of each set of counters that are out, with who holds them. */
 	readonly #out = new Map<Ticket, { readonly counters: string; readonly replica: string }>();
@@ -61,15 +66,10 @@ export class NoMoneyAboveACap implements Checker {
 				this.#excused.add(seen.ticket);
 				return;
 			case 'held':
-				if (seen.by.request !== null) {
-					this.#reserved.set(seen.by.request, {
-						ticket: seen.ticket,
-						charges: 0,
-						tokens: 0,
-						micros: 0,
-						isReported: true,
-					});
-				}
+				if (seen.by.request !== null) this.#hold(seen.by.request, seen.ticket);
+				return;
+			case 'called':
+				this.#call(seen.call);
 				return;
 			case 'given_back':
 				if (seen.by.request !== null) this.#givenBack(seen.by.request, seen.ticket, seen.actual);
@@ -81,11 +81,7 @@ export class NoMoneyAboveACap implements Checker {
 				this.#reserved.delete(seen.request);
 				return;
 			case 'traced':
-				for (const attempt of seen.trace.steps.flatMap(({ attempts }) => attempts)) {
-					if (attempt.outcome === 'ok' && attempt.cost_usd_micros <= 0) {
-						this.#violate(`an answer of ${attempt.upstream} cost nothing in the trace`, seen.request);
-					}
-				}
+				this.#trace(seen.request, seen.trace);
 				return;
 			case 'crashed':
 				this.#crash(seen.replica, seen.counters);
@@ -126,9 +122,10 @@ export class NoMoneyAboveACap implements Checker {
 
 	/** Exactly what the provider charged, where it said so; at least that, where the call was counted by ourselves. */
 	#givenBack(request: Asked, ticket: Ticket, actual: readonly number[]): void {
-		const reserved = this.#reserved.get(request);
-		if (reserved?.ticket !== ticket) return;
-		this.#reserved.delete(request);
+		const all = this.#reserved.get(request) ?? [];
+		const reserved = all.find((one) => one.ticket === ticket);
+		if (reserved === undefined) return;
+		all.splice(all.indexOf(reserved), 1);
 		for (const [at, { limit, amount, scope }] of ticket.claims.entries()) {
 			const charged = chargedFor(limit, reserved);
 			if (charged === null) continue;
@@ -139,9 +136,39 @@ export class NoMoneyAboveACap implements Checker {
 		}
 	}
 
-	#bill({ request, price }: Call, bill: Bill | null): void {
-		const reserved = this.#reserved.get(request);
+	#hold(request: Asked, ticket: Ticket): void {
+		const reserved = this.#reserved.get(request) ?? [];
+		this.#reserved.set(request, reserved);
+		reserved.push({ ticket, calls: 0, charges: 0, tokens: 0, micros: 0, isReported: true });
+	}
+
+	/** A call follows its reservation at once, also where two run beside each other. */
+	#call(call: Call): void {
+		const reserved = this.#reserved.get(call.request) ?? [];
+		const own = reserved.findLast(({ calls }) => calls === 0) ?? reserved.at(-1);
+		if (own === undefined) return;
+		own.calls++;
+		this.#paying.set(call, own);
+	}
+
+	/** A request costs what its attempts cost, whether they were of use or not, and no more than its contract allows. */
+	#trace(request: Asked, { steps, cost_usd_micros: total, feature }: RequestTrace): void {
+		const attempts = steps.flatMap((step) => step.attempts);
+		for (const { outcome, upstream, cost_usd_micros: cost } of attempts) {
+			if (outcome === 'ok' && cost <= 0) this.#violate(`an answer of ${upstream} cost nothing in the trace`, request);
+		}
+		const sum = attempts.reduce((micros, { cost_usd_micros: cost }) => micros + cost, 0);
+		if (sum !== total)
+			this.#violate(`attempts cost ${sum} micro-dollars in the trace, and their request ${total}`, request);
+		const cap = COST_CAPS[feature as keyof typeof COST_CAPS] ?? Number.POSITIVE_INFINITY;
+		if (total > cap) this.#violate(`a request cost ${total} micro-dollars; its contract allows ${cap}`, request);
+	}
+
+	#bill(call: Call, bill: Bill | null): void {
+		const reserved = this.#paying.get(call);
+		this.#paying.delete(call);
 		if (!reserved || bill === null) return;
+		const { price } = call;
 		const { inputMicrosPerMillion, outputMicrosPerMillion } = price ?? UNKNOWN;
 		reserved.charges++;
 		reserved.tokens += bill.tokensIn + bill.tokensOut;
@@ -157,12 +184,13 @@ export class NoMoneyAboveACap implements Checker {
 			this.#excused.add(ticket);
 			// Places of a dead process come back by themselves; its own counters die with it, but for what is on disk.
 			if (out.counters !== ownCounters) continue;
-			const holder = [...this.#reserved.values()].find((reserved) => reserved.ticket === ticket);
+			const holder = [...this.#reserved.values()].flat().find((reserved) => reserved.ticket === ticket);
 			this.#ledger(out.counters).spend(ticket, holder?.micros ?? 0);
 			this.#out.delete(ticket);
 		}
 		if (ownCounters !== null) this.#ledger(ownCounters).forgetAllButMoney();
 		for (const request of this.#reserved.keys()) if (request.replica === replica) this.#reserved.delete(request);
+		for (const call of this.#paying.keys()) if (call.replica === replica) this.#paying.delete(call);
 	}
 
 	#ledger(counters: string): Ledger {

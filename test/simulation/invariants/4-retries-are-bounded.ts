@@ -1,5 +1,5 @@
 import type { RetrySettings } from '../../../src/contracts/project.ts';
-import type { Asked, Checker, Observation } from '../observation.ts';
+import type { Asked, Call, Checker, Observation } from '../observation.ts';
 import type { World } from '../world.ts';
 
 /** What an upstream or a tenant has asked for, in one process. */
@@ -8,7 +8,10 @@ interface Account {
 	attempts: number;
 }
 
-/** 4: attempts at an upstream ≤ requests that asked it × (1 + ratio) + floor, in each process; and so for each tenant. */
+/**
+ * 4: attempts at an upstream ≤ requests that asked it × (1 + ratio) + floor, in each process; and so for each tenant. A call
+ * that is made while another one of its request runs is a hedge, and no first one.
+ */
 export class RetriesAreBounded implements Checker {
 	readonly invariant = 4;
 	readonly promise = 'attempts ≤ requests × (1 + ratio) + floor, at each upstream and of each tenant';
@@ -16,6 +19,7 @@ export class RetriesAreBounded implements Checker {
 	readonly #settings: RetrySettings;
 	readonly #accounts = new Map<string, Account>();
 	readonly #asked = new Map<Asked, Set<string>>();
+	readonly #running = new Set<Call>();
 
 	constructor(world: World, settings: RetrySettings) {
 		this.#world = world;
@@ -24,11 +28,14 @@ export class RetriesAreBounded implements Checker {
 
 	see(seen: Observation): void {
 		if (seen.kind === 'ended') this.#asked.delete(seen.request);
+		if (seen.kind === 'billed') this.#running.delete(seen.call);
 		if (seen.kind !== 'called') return;
 		const { replica, request, upstream } = seen.call;
+		const isHedge = [...this.#running].some((call) => call.request === request);
+		this.#running.add(seen.call);
 		const asked = this.#asked.get(request) ?? new Set();
 		this.#asked.set(request, asked);
-		const isFirst = !asked.has(upstream);
+		const isFirst = !asked.has(upstream) && !isHedge;
 		asked.add(upstream);
 		const { floor, tenantFloor } = this.#settings;
 		this.#count(`${upstream} from ${replica}`, { isFirst, floor, request });
