@@ -18,7 +18,7 @@ export function addMockUpstream(program: Command, terminal: Terminal): void {
 		.command('mock-upstream')
 		.summary('serve a double of OpenAI, Anthropic, Gemini, Cohere and Bedrock that fails as a script says')
 		.description(
-			'Serves the wire formats of OpenAI, Anthropic, Gemini, Cohere and Bedrock on one address, without a model and without a project. A script says what goes wrong and when; the same seed and the same requests give the same answers. Ctrl-C or SIGTERM ends it.',
+			'Serves the wire formats of OpenAI, Anthropic, Gemini, Cohere and Bedrock on one address, without a model and without a project. A script says what goes wrong and when; the same seed and the same requests give the same answers. One request alone asks for a fault by a header, `x-mock-fault: cut`; the manual’s page on mock-upstream has them all. Ctrl-C or SIGTERM ends it.',
 		)
 		.option('--host <address>', 'the address to listen on', '127.0.0.1')
 		.option('--port <number>', 'the port, 0 for a free one', integerBetween(0, 65_535), 4_700)
@@ -28,7 +28,7 @@ export function addMockUpstream(program: Command, terminal: Terminal): void {
 	withJson(command, 'what happens as lines of JSON');
 	example(
 		command,
-		'plimsoll mock-upstream\nplimsoll mock-upstream --port 4700 --script faults.yaml --seed 7\ncurl 127.0.0.1:4700/mock/stats',
+		'plimsoll mock-upstream\nplimsoll mock-upstream --port 4700 --script faults.yaml --seed 7\ncurl 127.0.0.1:4700/mock/stats\ncurl 127.0.0.1:4700/v1/chat/completions -H \'x-mock-fault: rate_limited\' -d \'{"model": "mock-1", "messages": [{"role": "user", "content": "Hi"}]}\'',
 	);
 }
 
@@ -95,20 +95,20 @@ function greet({ host, port, file, seed, rules }: Greeting, terminal: Terminal):
 	terminal.line(`${label('counts')} GET ${url}/mock/stats, /mock/requests; POST ${url}/mock/reset`);
 	terminal.line();
 	terminal.line(terminal.paint('bold', 'In plimsoll.yaml:'));
-	for (const line of upstreamEntry(`${url}/v1`)) terminal.line(line);
+	for (const line of upstreamEntries(url)) terminal.line(line);
 	terminal.line();
 	terminal.line(terminal.paint('dim', 'Ctrl-C stops.'));
 }
 
-/** What points a project at the double. */
-function upstreamEntry(baseUrl: string): readonly string[] {
+/** What points a project at the double, by the family that it is to stand for. */
+function upstreamEntries(url: string): readonly string[] {
+	const price = 'price: {version: mock, input_usd_per_million: 1, output_usd_per_million: 4}';
+	const vendor = 'api_key: {env: MOCK_KEY}, private_addresses: allow';
 	return [
-		'upstreams:',
-		'  mock/default:',
-		'    family: openai-compatible',
-		`    base_url: ${baseUrl}`,
-		'    model: mock-1',
-		'    price: {version: mock, input_usd_per_million: 1, output_usd_per_million: 4}',
+		'upstreams:   # MOCK_KEY may be any word: nobody looks at it.',
+		`  mock/openai: {family: openai-compatible, base_url: ${url}/v1, model: mock-1, ${price}}`,
+		`  mock/anthropic: {family: anthropic, base_url: ${url}/v1, model: mock-1, ${vendor}, ${price}}`,
+		`  mock/gemini: {family: google, base_url: ${url}/v1beta, model: mock-1, ${vendor}, ${price}}`,
 	];
 }
 

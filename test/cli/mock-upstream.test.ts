@@ -30,6 +30,18 @@ async function blocks(language: string): Promise<string[]> {
 	return [...fences].map(([, indent = '', body = '']) => body.replaceAll(new RegExp(`^${indent}`, 'gm'), ''));
 }
 
+test('what it says to write into plimsoll.yaml is a project that has nothing wrong, and that it answers', async () => {
+	const double = start();
+	const [, upstreams = ''] = await double.saw(/(upstreams:[\s\S]*?)\s+Ctrl-C stops/);
+	const project = join(cwd, 'printed');
+	await createProject(project);
+	const written = await readFile(join(project, 'plimsoll.yaml'), 'utf8');
+	await writeFile(join(project, 'plimsoll.yaml'), written.replace('upstreams:', upstreams));
+	const checked = await plimsoll(['check', '--json'], { cwd: project, env: { MOCK_KEY: 'any' } });
+	expect(checked).toMatchObject({ code: 0 });
+	for (const name of ['mock/openai', 'mock/anthropic', 'mock/gemini']) expect(upstreams).toContain(name);
+});
+
 describe('the guide', () => {
 	test('has only scripts that run', async () => {
 		const scripts = await blocks('yaml');

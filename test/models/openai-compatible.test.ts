@@ -122,6 +122,23 @@ describe('a healthy upstream', () => {
 		for (const chunk of chunks) expect(JSON.parse(chunk.raw ?? '')).toMatchObject({ object: 'chat.completion.chunk' });
 	});
 
+	it('tells of the limits that it has left and of its region, plain and streamed, for the trace', async () => {
+		const headers = {
+			'x-ratelimit-remaining-requests': '59',
+			'x-ratelimit-reset-tokens': '6m0s',
+			'x-ms-region': 'Sweden Central',
+			'x-other': '1',
+		};
+		const { model } = await start({ plan: { headers } });
+		const details = {
+			...{ 'x-ratelimit-remaining-requests': '59', 'x-ratelimit-reset-tokens': '6m0s' },
+			region: 'Sweden Central',
+		};
+		expect((await model.complete(request())).served.details).toEqual(details);
+		const served = (await collect(await model.stream(request()))).flatMap((chunk) => chunk.served ?? []);
+		expect(served.map((one) => one.details)).toEqual([details]);
+	});
+
 	it('gets parameters as they are, and model, messages and stream as we say', async () => {
 		const { double, model } = await start();
 		const parameters = {

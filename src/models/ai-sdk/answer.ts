@@ -9,6 +9,7 @@ import type {
 } from '@ai-sdk/provider';
 import type { Completion, ServedBy, ThoughtPiece, Usage } from '../../spec/model.ts';
 import type { Json } from '../exchange/json.ts';
+import { detailsOf } from '../exchange/served-details.ts';
 import { extraOf } from './call-extra.ts';
 
 /** A tool call, or a piece of one, as a chunk of OpenAI's has it. */
@@ -172,9 +173,6 @@ function count(value: number | undefined): number | null {
 	return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : null;
 }
 
-/** The limits that a provider reports in its headers, under the names that it gives them. */
-const RATE_LIMIT = /^(?:x-|anthropic-)?ratelimit-/;
-
 /** Who served an answer, from all that the package and the provider's own JSON say of it. */
 export function servedBy(said: {
 	readonly id: string | undefined;
@@ -186,11 +184,8 @@ export function servedBy(said: {
 	readonly warnings: readonly SharedV4Warning[];
 }): ServedBy {
 	const { raw, headers, region } = said;
-	const details: Record<string, string> = {};
+	const details = { ...detailsOf(headers) };
 	if (region !== null) details.region = region;
-	for (const [name, value] of Object.entries(headers)) {
-		if (RATE_LIMIT.test(name) && typeof value === 'string') details[name] = value;
-	}
 	const ignored = said.warnings.map(nameOfWarning).filter((name) => name !== null);
 	if (ignored.length > 0) details.ignored = ignored.join('; ');
 	return {

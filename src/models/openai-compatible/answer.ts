@@ -1,5 +1,7 @@
 import type { Completion, ServedBy, Usage } from '../../spec/model.ts';
+import type { ResponseHeaders } from '../exchange/failure.ts';
 import { isObject, type Json } from '../exchange/json.ts';
+import { detailsOf } from '../exchange/served-details.ts';
 
 /** The body has valid JSON, or none, but not the shape of OpenAI's chat completions. */
 export class AnswerShapeError extends Error {
@@ -19,7 +21,7 @@ export function parseObject(text: string): Json {
 }
 
 /** A whole answer from the body of a 200. Throws AnswerShapeError; what it does not read stays in `raw`. */
-export function readCompletion(body: Json, raw: string): Completion {
+export function readCompletion(body: Json, raw: string, headers: ResponseHeaders = {}): Completion {
 	const choice = firstChoice(body);
 	if (choice === null) throw new AnswerShapeError(`expected choices with at least one entry, got ${quote(raw)}`);
 	const message = choice.message;
@@ -34,7 +36,7 @@ export function readCompletion(body: Json, raw: string): Completion {
 		finishReason,
 		toolCalls: Array.isArray(message.tool_calls) && message.tool_calls.length > 0 ? message.tool_calls : null,
 		usage: readUsage(body.usage, body.service_tier),
-		served: readServed(body),
+		served: readServed(body, headers),
 		confidence: null,
 		raw,
 	};
@@ -102,8 +104,14 @@ export function withCalls(event: Json, toolCalls: readonly unknown[] | null): st
 	return JSON.stringify({ ...event, choices });
 }
 
-export function readServed(body: Json): ServedBy {
-	return { model: text(body.model), responseId: text(body.id), fingerprint: text(body.system_fingerprint) };
+export function readServed(body: Json, headers: ResponseHeaders): ServedBy {
+	const details = detailsOf(headers);
+	return {
+		model: text(body.model),
+		responseId: text(body.id),
+		fingerprint: text(body.system_fingerprint),
+		...(details !== null && { details }),
+	};
 }
 
 /**

@@ -1,13 +1,14 @@
 import type { Dispatcher } from 'undici';
 import type { UpstreamError } from '../../spec/model.ts';
 import { Attempt, type AttemptOptions } from '../exchange/attempt.ts';
+import type { ResponseHeaders } from '../exchange/failure.ts';
 import type { Json } from '../exchange/json.ts';
 import { AnswerShapeError, parseObject } from './answer.ts';
 
 /** How the body of a 200 is understood. */
 interface Reading<T> {
 	/** Throws AnswerShapeError. */
-	readonly read: (body: Json, raw: string) => T;
+	readonly read: (body: Json, raw: string, headers: ResponseHeaders) => T;
 	/** With its article. */
 	readonly what: string;
 	/** Left out: JSON alone. Throws AnswerShapeError. */
@@ -48,7 +49,7 @@ export class PlainAttempt<T> extends Attempt {
 				this.failWith(this.failures.fromErrorObject(body.error));
 				return;
 			}
-			const answer = read(body, raw);
+			const answer = read(body, raw, this.headers);
 			this.finish();
 			this.#resolve(answer);
 		} catch (error) {

@@ -273,19 +273,21 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 
 	/** With the number of events that were left out, for the trace. */
 	#servedBadly(): ServedBy {
-		const known = this.#served ?? { model: null, responseId: null, fingerprint: null };
-		return { ...known, details: { skipped_events: String(this.#skipped) } };
+		const known: ServedBy = this.#served ?? { model: null, responseId: null, fingerprint: null };
+		return { ...known, details: { ...known.details, skipped_events: String(this.#skipped) } };
 	}
 
 	/** What the event says about who serves, when that is news. */
 	#serveChange(event: Json): ServedBy | null {
 		const known = this.#served;
 		if (known && event.id === known.responseId && event.model === known.model && !event.system_fingerprint) return null;
-		const said = readServed(event);
+		const said = readServed(event, known === null ? this.headers : {});
+		const details = known?.details ?? said.details;
 		const served = {
 			model: said.model ?? known?.model ?? null,
 			responseId: said.responseId ?? known?.responseId ?? null,
 			fingerprint: said.fingerprint ?? known?.fingerprint ?? null,
+			...(details && { details }),
 		};
 		const same =
 			served.model === (known?.model ?? null) &&
