@@ -140,7 +140,9 @@ function inlineOf(url: string): Inline | null {
 	if (head === null || !/;base64$/i.test(head[2] ?? '')) return null;
 	const base64 = url.slice(comma + 1);
 	const isWhole = base64.length > 0 && base64.length % 4 !== 1;
-	return isWhole ? { mediaType: (head[1] ?? '').toLowerCase(), base64 } : null;
+	const said = (head[1] ?? '').toLowerCase();
+	// No registered type, and a common name for one.
+	return isWhole ? { mediaType: said === 'image/jpg' ? 'image/jpeg' : said, base64 } : null;
 }
 
 function headerOf(inline: Inline | null): ImageHeader | null {

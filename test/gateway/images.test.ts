@@ -97,7 +97,7 @@ describe.each(SURFACES)('an image over %s', (surface) => {
 	it('is let through within its bounds, whatever its kind', async () => {
 		const started = await start();
 		const { png, gif, jpeg, webpLossy } = IMAGES_37_BY_21;
-		const kinds = { png, gif, jpeg, webp: webpLossy };
+		const kinds = { png, gif, jpeg, jpg: jpeg, webp: webpLossy };
 		await show(
 			started,
 			surface,

@@ -50,7 +50,7 @@ export class Client {
 	ask(): void {
 		const { dice, tenant, upstreams, world } = this.#parts;
 		const wish: Wish = {
-			model: dice.chance(0.15) ? dice.pick(upstreams) : dice.pick(FEATURES),
+			model: dice.chance(0.25) ? dice.pick(upstreams) : dice.pick(FEATURES),
 			isStream: dice.chance(0.5),
 			user: dice.chance(0.7) ? `user${dice.whole(1, USERS)}` : null,
 			key: tenant.manner !== 'calm' && dice.chance(0.3) ? `wish ${++this.#keys}` : null,

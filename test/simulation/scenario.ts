@@ -209,7 +209,7 @@ function drawProviders(dice: Dice, spanMs: number): readonly ProviderPlan[] {
 	return UPSTREAMS.map((name, at) => ({
 		name,
 		price: prices[at] ?? null,
-		acts: name === 'two/dear' && dice.chance(0.5),
+		acts: name === 'two/dear' && dice.chance(0.8),
 		medianMs: dice.between(40, 600),
 		mishaps: dice.pick([0, 0.01, 0.05]),
 		episodes: Array.from({ length: dice.whole(0, 3) }, () => episode(dice, dice.pick(TROUBLES), spanMs)),
