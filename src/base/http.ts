@@ -61,15 +61,18 @@ interface HttpOptions {
 	readonly connectMs: number;
 	/** True: a request to an address that is not public fails with PrivateAddressError, whatever name leads to it. */
 	readonly publicOnly?: boolean;
+	/** True: the same for link-local addresses and others where a cloud tells a machine its secrets, and only for these. */
+	readonly withoutMetadata?: boolean;
 }
 
 export function createHttpClient(options: HttpOptions): HttpClient {
-	const agent = new Agent(settings(options));
+	const { publicOnly = false, withoutMetadata = false } = options;
+	const agent = new Agent(settings(options, withoutMetadata ? upstreamLookup : undefined));
 	return {
 		request: ({ url, method, headers, body, signal }) => {
 			const { origin, pathname, search, hostname } = checked(url);
 			// What is an address already is not looked up.
-			if (options.publicOnly && isPrivateAddress(hostname)) {
+			if ((publicOnly && isPrivateAddress(hostname)) || (withoutMetadata && isMetadataHost(hostname))) {
 				return Promise.reject(new PrivateAddressError(hostname, hostname));
 			}
 			const sent = agent.request({ origin, path: pathname + search, method, headers, body, signal });

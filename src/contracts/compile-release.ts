@@ -185,6 +185,10 @@ function sourceIdentity(source: SourceConfig, portable: (path: string) => string
 			const { accessKeyId: _, secretAccessKey: __, sessionToken: ___, ...identity } = source;
 			return identity;
 		}
+		case 'sitemap': {
+			const { authorization: _, ...identity } = source;
+			return identity;
+		}
 		case 'push':
 			return { kind: source.kind, name: source.name };
 		default:

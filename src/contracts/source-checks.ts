@@ -16,7 +16,7 @@ const ADDRESSES: Readonly<
 	postgres: { field: 'url', schemes: /^postgres(ql)?:$/, example: 'postgres://reader@db.internal/shop' },
 	s3: { field: 'endpoint', schemes: /^https?:$/, example: 'https://s3.eu-central-1.amazonaws.com' },
 };
-const SECRETS = ['secret_access_key', 'session_token'];
+const SECRETS = ['secret_access_key', 'session_token', 'authorization'];
 
 /** What a schema cannot say about the sources of a collection. */
 export function sourceProblems(checking: Checking, collection: string, raw: unknown): Problem[] {

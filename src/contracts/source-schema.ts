@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { documentRules } from './document-schema.ts';
-import { BYTES, integer, MILLISECONDS, SECRET_EXPECTED, text } from './fields.ts';
+import { BYTES, decimal, integer, MILLISECONDS, SECRET_EXPECTED, text } from './fields.ts';
 
 /** The largest body with documents that is taken. */
 export const PUSH_BODY_BYTES_MAX = 33_554_432;
@@ -133,6 +133,70 @@ const s3 = z.strictObject({
 	documents,
 });
 
+const webAddress = z
+	.string()
+	.max(2_000)
+	.regex(/^https?:\/\/[^\s/@?#]+(?:[/?]\S*)?$/i)
+	.meta({ 'x-expected': 'an http or https address without credentials' });
+const webPlace = z
+	.string()
+	.max(2_000)
+	.regex(/^(?:\*\.)?[^\s/@?#:*]+(?::\d{1,5})?(?:\/\S*)?$/)
+	.meta({ 'x-expected': 'a host such as docs.example.com or *.example.com, with a glob of paths or without' });
+
+const sitemap = z.strictObject({
+	kind: z.literal('sitemap').meta({ description: 'The pages of a web site, as its sitemaps list them.' }),
+	urls: z
+		.array(webAddress)
+		.min(1)
+		.max(100)
+		.meta({
+			description: 'Addresses of sitemaps or of sitemap indexes.',
+			examples: [['https://docs.example.com/sitemap.xml']],
+		}),
+	allow: z
+		.array(webPlace)
+		.max(256)
+		.meta({
+			description:
+				'The only hosts that are asked, each with the paths below it as a glob where not all are; a port other than the usual one is named. Empty: the hosts of `urls`.',
+			examples: [['docs.example.com/guide/**', '*.example.org']],
+		})
+		.default([]),
+	include: globs('Which pages, as globs of their paths without the first slash.').default(['**']),
+	exclude: globs('Which of them not.').default([]),
+	authorization: secret('The header `authorization`, for the origins of `urls` alone.').nullable().default(null),
+	user_agent: text(1, 200, {
+		description: 'What the site is told who asks; robots.txt is read for the name before its first slash.',
+	}).default('plimsoll'),
+	private_addresses: z
+		.enum(['refuse', 'allow'])
+		.meta({
+			description:
+				'Whether names may lead into a private network or to this machine, as an intranet needs. Link-local addresses, where clouds keep secrets, are never asked.',
+		})
+		.default('refuse'),
+	trust_lastmod: z
+		.boolean()
+		.meta({
+			description: 'Whether a page whose `lastmod` in the sitemap is the same as last time is not asked for at all.',
+		})
+		.default(false),
+	pages_max: integer(1, 1_000_000, { description: 'A site that lists more cannot be used.' }).default(10_000),
+	page_bytes_max: documentBytesMax('pages').default(8_388_608),
+	depth_max: integer(0, 10, { description: 'How deep sitemap indexes may be nested.' }).default(3),
+	concurrency_max: integer(1, 16, { description: 'Requests at once.' }).default(4),
+	requests_per_second: decimal(0.01, 1_000, {
+		description: 'The most requests; a `Crawl-delay` of robots.txt asks for fewer, up to one in 30 seconds.',
+	}).default(5),
+	request_timeout_ms: requestTimeout.default(30_000),
+	total_time_ms: integer(1_000, 86_400_000, {
+		description: 'Reading the whole site, with the time that its pages take to be written.',
+		'x-unit': MILLISECONDS,
+	}).default(3_600_000),
+	documents,
+});
+
 const push = z.strictObject({
 	kind: z
 		.literal('push')
@@ -157,7 +221,7 @@ const push = z.strictObject({
 
 /** One source of a collection. */
 export const source = z
-	.discriminatedUnion('kind', [folder, jsonl, csv, postgres, s3, push])
+	.discriminatedUnion('kind', [folder, jsonl, csv, postgres, s3, sitemap, push])
 	.meta({ description: 'Where documents come from.' });
 
 /** A source as it is written, with its defaults. */

@@ -23,6 +23,7 @@ import { openLedger } from './ingestion/open-ledger.ts';
 import { allRulesHash, QuarantineLog } from './ingestion/quarantine-log.ts';
 import type { IngestionTally } from './ingestion-tally.ts';
 import { tableFor } from './manifest.ts';
+import type { SourceAccess } from './sources/access.ts';
 
 interface Parts {
 	readonly store: IndexStore;
@@ -40,6 +41,8 @@ interface Parts {
 	readonly ids: (prefix: string) => string;
 	/** For sources behind HTTP. */
 	readonly http: HttpClient;
+	/** For web sites. */
+	readonly web: SourceAccess['web'];
 }
 
 /** Builds generations, one run at a time for each collection. */
@@ -198,7 +201,14 @@ export class CollectionIngester implements Ingester {
 		try {
 			const run = await runIngestion({
 				...to,
-				access: { clock, http: this.#parts.http, collection, pushed: records.pushed },
+				access: {
+					clock,
+					http: this.#parts.http,
+					web: this.#parts.web,
+					collection,
+					pushed: records.pushed,
+					pages: records.pages,
+				},
 				reader,
 				ledger,
 				budget: new EmbeddingBudget(ingestion.costMicrosMax),

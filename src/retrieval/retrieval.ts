@@ -124,8 +124,8 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const tally = new IngestionTally(clock);
 	const parts = { store, catalogue, embedders, spaces, records, clock, alerts, warn, verifier, housekeeping, queue };
 	const generations = new Generations(parts);
-	const http = createHttpClient({ connectionsMax: SOURCE_CONNECTIONS_MAX, connectMs: SOURCE_CONNECT_MS });
-	const ingester = new CollectionIngester({ ...parts, generations, ids, http, tally });
+	const clients = sourceClients();
+	const ingester = new CollectionIngester({ ...parts, generations, ids, ...clients, tally });
 	const push = new PushDesk({ ...parts, ingester, ids });
 	const index = new IndexKeeper(parts);
 	const update = async (config: RetrievalConfig) => {
@@ -161,7 +161,17 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 			catalogue.close();
 			store.close();
 			await embedders.close();
-			await http.close();
+			await Promise.all([clients.http, clients.web.refuse, clients.web.allow].map((client) => client.close()));
 		},
 	};
+}
+
+/** What sources behind HTTP are asked with: stores that a person named, and web sites. */
+function sourceClients() {
+	const connections = { connectionsMax: SOURCE_CONNECTIONS_MAX, connectMs: SOURCE_CONNECT_MS };
+	const web = {
+		refuse: createHttpClient({ ...connections, publicOnly: true }),
+		allow: createHttpClient({ ...connections, withoutMetadata: true }),
+	};
+	return { http: createHttpClient(connections), web };
 }

@@ -1,6 +1,7 @@
 import type { AuditEntry } from './audit.ts';
 import type { FeedbackStore } from './feedback.ts';
 import type { GenerationStore } from './generations.ts';
+import type { PageStore } from './pages.ts';
 import type { PushedStore, PushPlace } from './pushed.ts';
 import type { QuarantineStore } from './quarantine.ts';
 import type { IngestReport } from './retrieval.ts';
@@ -118,6 +119,8 @@ export interface RecordStore {
 	readonly feedback: FeedbackStore;
 	/** Documents that did not come in. */
 	readonly quarantine: QuarantineStore;
+	/** Pages of web sites that were read. */
+	readonly pages: PageStore;
 	/** Documents that were sent. */
 	readonly pushed: PushedStore;
 	/**

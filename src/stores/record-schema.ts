@@ -183,5 +183,18 @@ export const RECORD_SCHEMA: SqliteSchema = {
 		CREATE INDEX feedback_by_tenant ON feedback (tenant_id, seq DESC);
 		CREATE INDEX feedback_by_time ON feedback (at);
 		CREATE INDEX feedback_by_collection ON feedback (tenant_id, collection, seq DESC) WHERE question IS NOT NULL;`,
+		`CREATE TABLE pages (
+			collection TEXT NOT NULL,
+			source TEXT NOT NULL,
+			url TEXT NOT NULL,
+			final_url TEXT NOT NULL,
+			etag TEXT,
+			modified TEXT,
+			lastmod TEXT,
+			version TEXT NOT NULL,
+			format TEXT NOT NULL,
+			seen_at INTEGER NOT NULL,
+			PRIMARY KEY (collection, source, url)
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

@@ -19,6 +19,7 @@ import { GenerationTable } from './generation-table.ts';
 import { allowanceRow, auditRow, keyRow, runRow, settingsRow, spaceRow } from './record-rows.ts';
 import { RECORD_SCHEMA } from './record-schema.ts';
 import { SqliteFeedback } from './sqlite-feedback.ts';
+import { SqlitePages } from './sqlite-pages.ts';
 import { SqlitePushed } from './sqlite-pushed.ts';
 import { SqliteQuarantine } from './sqlite-quarantine.ts';
 import { SqliteStatements } from './sqlite-statements.ts';
@@ -54,6 +55,7 @@ class SqliteRecords implements RecordStore {
 	readonly quarantine: SqliteQuarantine;
 	readonly feedback: SqliteFeedback;
 	readonly pushed: SqlitePushed;
+	readonly pages: SqlitePages;
 
 	constructor(sql: SqliteStatements, pushed: SqlitePushed) {
 		this.#sql = sql;
@@ -62,6 +64,7 @@ class SqliteRecords implements RecordStore {
 		sql.all(z.unknown(), 'PRAGMA secure_delete = ON');
 		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
 		this.quarantine = new SqliteQuarantine(sql);
+		this.pages = new SqlitePages(sql);
 		this.feedback = new SqliteFeedback(sql);
 	}
 

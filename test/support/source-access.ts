@@ -6,11 +6,18 @@ import type { SourceAccess } from '../../src/retrieval/sources/access.ts';
 import { openSource } from '../../src/retrieval/sources/source.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
+const RECORDS = openSqliteRecords(':memory:');
+
 export const ACCESS: SourceAccess = {
 	clock: systemClock,
 	http: createHttpClient({ connectionsMax: 4, connectMs: 2_000 }),
+	web: {
+		refuse: createHttpClient({ connectionsMax: 4, connectMs: 2_000, publicOnly: true }),
+		allow: createHttpClient({ connectionsMax: 4, connectMs: 2_000, withoutMetadata: true }),
+	},
 	collection: 'docs',
-	pushed: openSqliteRecords(':memory:').pushed,
+	pushed: RECORDS.pushed,
+	pages: RECORDS.pages,
 };
 
 /** All that a source yields; what it only lists is loaded. */

@@ -1,11 +1,18 @@
 import { type Clock, sleep } from '../../base/clock.ts';
 import type { HttpClient } from '../../base/http.ts';
+import { PrivateAddressError } from '../../base/private-address.ts';
 
 export interface Fetched {
 	readonly status: number;
 	/** Names in lower case; of repeated ones the first. */
 	readonly headers: Readonly<Record<string, string>>;
 	readonly bytes: Uint8Array;
+}
+
+/** Why there is no answer. `isRefusal`: another try would end alike. */
+export interface Unfetched {
+	readonly reason: string;
+	readonly isRefusal: boolean;
 }
 
 interface FetchOptions {
@@ -27,25 +34,18 @@ const PAUSE_MS_MAX = 30_000;
  * One GET with a cap on time and bytes. Busy and failing servers are asked up to three times, and given the time that they
  * ask for, up to 30 s. Gives a reason when there is no answer; an answer of any status is one. Rejects only when the signal aborts.
  */
-export async function fetchBounded(options: FetchOptions): Promise<Fetched | { readonly reason: string }> {
+export async function fetchBounded(options: FetchOptions): Promise<Fetched | Unfetched> {
 	const { clock, signal } = options;
 	for (let attempt = 1; ; attempt++) {
 		const result = await once(options);
-		const busy = 'reason' in result ? result.again : result.status === 429 || result.status >= 500;
+		const busy = 'reason' in result ? !result.isRefusal : result.status === 429 || result.status >= 500;
 		if (!busy || attempt === TRIES) return result;
 		const asked = 'headers' in result ? Number(result.headers['retry-after']) * 1_000 : 0;
 		await sleep(clock, Math.min(PAUSE_MS_MAX, Math.max(asked || 0, PAUSE_MS * 2 ** (attempt - 1))), signal);
 	}
 }
 
-async function once({
-	http,
-	clock,
-	send,
-	bytesMax,
-	timeoutMs,
-	signal,
-}: FetchOptions): Promise<Fetched | { reason: string; again: boolean }> {
+async function once({ http, clock, send, bytesMax, timeoutMs, signal }: FetchOptions): Promise<Fetched | Unfetched> {
 	signal.throwIfAborted();
 	const ends = new AbortController();
 	const cancel = clock.after(timeoutMs, () => ends.abort(new Error(`no answer within ${timeoutMs} ms`)));
@@ -58,7 +58,7 @@ async function once({
 		for await (const part of response.body) {
 			length += part.length;
 			// Leaving the loop ends the connection.
-			if (length > bytesMax) return { reason: `larger than ${bytesMax} bytes`, again: false };
+			if (length > bytesMax) return { reason: `larger than ${bytesMax} bytes`, isRefusal: true };
 			parts.push(part);
 		}
 		const names = Object.entries(response.headers).map(([name, value]) => [
@@ -69,7 +69,10 @@ async function once({
 	} catch (cause) {
 		signal.throwIfAborted();
 		const why = ends.signal.aborted ? ends.signal.reason : cause;
-		return { reason: why instanceof Error ? why.message || why.name : String(why), again: true };
+		return {
+			reason: why instanceof Error ? why.message || why.name : String(why),
+			isRefusal: why instanceof PrivateAddressError,
+		};
 	} finally {
 		cancel();
 	}

@@ -23,6 +23,10 @@ export async function openSource(config: SourceConfig, access: SourceAccess, sig
 		}
 		case 's3':
 			return openS3(config, access, signal);
+		case 'sitemap': {
+			const { openSitemap } = await import('./sitemap/sitemap.ts');
+			return openSitemap(config, access, signal);
+		}
 		case 'push':
 			return openPush(config, access, signal);
 	}
