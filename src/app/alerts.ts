@@ -4,27 +4,30 @@ import type { Clock } from '../base/clock.ts';
 import { createHttpClient } from '../base/http.ts';
 import { createIds } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
-import type { ProjectConfig } from '../contracts/project.ts';
-import type { AlertRecord } from '../spec/alerts.ts';
+import type { AlertRecord, AlertSubject } from '../spec/alerts.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
 import { AlertSink } from '../telemetry/alert-sink.ts';
 import { AlertWebhook, type DeliveryCounts } from '../telemetry/alert-webhook.ts';
+import type { LoadedProject } from './load-project.ts';
 
 const CONNECTIONS = { connectionsMax: 2, connectMs: 5_000 };
+
+/** What alerts are about, and who is told. */
+type AlertProject = Pick<LoadedProject, 'config' | 'releases'>;
 
 /** Alerts with everyone who is told of them. */
 export interface OpenAlerts {
 	readonly sink: AlertSink;
 	/** What became of deliveries since the start or the last change of the webhooks, by webhook. */
 	readonly deliveries: ReadonlyMap<string, DeliveryCounts>;
-	/** Puts other webhooks in force. */
-	update(config: ProjectConfig): Promise<void>;
+	/** Puts other webhooks in force, and ends alerts about what the project has no more. */
+	update(project: AlertProject): Promise<void>;
 	close(): Promise<void>;
 }
 
 /** Opens the alerts that the records hold. Throws `storage_failed`. */
 export async function openAlerts(
-	config: ProjectConfig,
+	project: AlertProject,
 	parts: { records: HealthRecords; clock: Clock; random: Random; log: Logger },
 ): Promise<OpenAlerts> {
 	const { records, clock, random, log } = parts;
@@ -41,7 +44,8 @@ export async function openAlerts(
 		await Promise.all(webhooks.map((webhook) => webhook.close()));
 	};
 	opened.defer(closeWebhooks);
-	const update = async ({ alerts }: ProjectConfig) => {
+	const update = async (next: AlertProject) => {
+		const { alerts } = next.config;
 		await closeWebhooks();
 		webhooks = alerts.webhooks.map(
 			(webhook) =>
@@ -60,8 +64,9 @@ export async function openAlerts(
 				for (const webhook of webhooks) webhook.offer(alert);
 			},
 		});
+		sink.resolveAbout((subject) => isGone(subject, next));
 	};
-	await update(config);
+	await update(project);
 	const all = opened.move();
 	return {
 		sink,
@@ -71,6 +76,12 @@ export async function openAlerts(
 		update,
 		close: () => all.disposeAsync(),
 	};
+}
+
+function isGone(subject: AlertSubject, { config, releases }: AlertProject): boolean {
+	if ('collection' in subject) return !config.collections.has(subject.collection);
+	if ('embedder' in subject) return !config.embedders.has(subject.embedder);
+	return !releases.has(subject.feature);
 }
 
 function tellLog(log: Logger, alert: AlertRecord): void {

@@ -88,7 +88,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<InProcessR
 	if (!loaded.ok) throw configurationError(loaded.problems);
 	const log = options.log ?? pino({ level: 'warn' }, pino.destination({ dest: 2, sync: true }));
 	const services = await openServices(loaded.value, log);
-	services.watchEmbedders();
+	services.watch();
 	void services.loadRerankers();
 	return overServices(services, options.tenant ?? 'default');
 }

@@ -53,7 +53,7 @@ export async function serve(
 	const developmentKey = await services.keys.developmentKey(project.config.dataDir);
 
 	services.authenticator.prepare();
-	services.watchEmbedders();
+	services.watch();
 	void services.loadRerankers();
 
 	const { server } = project.config;

@@ -60,8 +60,8 @@ export interface Services {
 	readonly canaries: CanaryMonitor;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
-	/** Measures embedders from now on, in a process that stays. */
-	watchEmbedders(): void;
+	/** Looks after embedders and indexes from now on, in a process that stays. */
+	watch(): void;
 	/** Loads the models of re-rankers, before a search asks. Never rejects. */
 	loadRerankers(): Promise<void>;
 	/** Puts a new project in force for new requests. */
@@ -157,7 +157,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			runtime.replace(createSnapshot(next, models, { limits: tenants.table, flags }));
 			tokens.update(next.config.identity.jwt);
 			tokens.prepare();
-			await alerts.update(next.config);
+			await alerts.update(next);
 			canaries.update(next.canaries);
 			current = next;
 		},
@@ -172,16 +172,16 @@ function metricsOf({ config: { telemetry } }: LoadedProject): Metrics {
 
 /** The data folder, locked, and what is on record in it. */
 async function openRecords(
-	{ config }: LoadedProject,
+	project: LoadedProject,
 	parts: { clock: Clock; random: Random; log: Logger },
 	opened: AsyncDisposableStack,
 ) {
-	const { dataDir } = config;
+	const { dataDir } = project.config;
 	const file = join(dataDir, RECORD_FILE);
 	const dataFolder = opened.adopt(lockDataFolder(dataDir), (folder) => folder.release());
 	const records = opened.adopt(openSqliteRecords(file), (store) => store.close());
 	const health = opened.adopt(openSqliteHealth(file), (store) => store.close());
-	const alerts = opened.adopt(await openAlerts(config, { records: health, ...parts }), (all) => all.close());
+	const alerts = opened.adopt(await openAlerts(project, { records: health, ...parts }), (all) => all.close());
 	return { dataFolder, records, health, alerts };
 }
 
@@ -280,7 +280,7 @@ async function openRetrieval(
 	return {
 		retrieval,
 		canaries,
-		watchEmbedders: () => retrieval.watchEmbedders(),
+		watch: () => retrieval.watch(),
 		loadRerankers: () => rerankers.load(),
 	};
 }

@@ -31,6 +31,7 @@ export function collectionProblems(
 		problems.push(problemAt(document, [...path, 'search', 'vector_weight'], what));
 	}
 	problems.push(...chunkerProblems(document, [...path, 'chunker'], valueAt(raw, ['chunker'])));
+	problems.push(...documentProblems(document, path, raw));
 	return problems;
 }
 
@@ -64,5 +65,5 @@ function chunkerProblems(document: YamlDocument, path: readonly string[], raw: u
 		};
 		problems.push(problemAt(document, [...path, field], what));
 	}
-	return [...problems, ...documentProblems(document, path, raw)];
+	return problems;
 }

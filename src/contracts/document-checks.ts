@@ -1,5 +1,6 @@
 import { readInstant } from '../base/instant.ts';
 import type { Problem } from '../spec/problem.ts';
+import type { FieldType } from '../spec/retrieval.ts';
 import { dangling } from './dangling.ts';
 import { BUILT_IN_FIELDS } from './document-rules.ts';
 import { usdToMicros } from './money.ts';
@@ -32,7 +33,35 @@ export function documentProblems(document: YamlDocument, path: FieldPath, raw: u
 			}
 		}
 	}
-	return [...problems, ...costProblems(document, path, raw)];
+	const declared = new Map(Object.entries<unknown>(BUILT_IN_FIELDS));
+	for (const [name, { type }] of types) declared.set(name, type);
+	return [...problems, ...useProblems({ document, path, raw }, declared), ...costProblems(document, path, raw)];
+}
+
+/** Where a collection names a field, and of which type that must be; null: of any. */
+const FIELD_USES: readonly { readonly at: FieldPath; readonly type: FieldType | null }[] = [
+	{ at: ['access', 'tenant_field'], type: 'text' },
+	{ at: ['access', 'acl_field'], type: 'labels' },
+	{ at: ['partition', 'by'], type: null },
+];
+
+/** A field that no document can have would let nobody find anything, or keep nobody apart. */
+function useProblems(
+	{ document, path, raw }: { document: YamlDocument; path: FieldPath; raw: unknown },
+	declared: ReadonlyMap<string, unknown>,
+): Problem[] {
+	return FIELD_USES.flatMap(({ at, type }) => {
+		const name = valueAt(raw, at);
+		const isTenant = at[0] === 'partition' && name === 'tenant';
+		if (typeof name !== 'string' || isTenant) return [];
+		const fitting = [...declared].filter(([, one]) => type === null || one === type).map(([field]) => field);
+		if (fitting.includes(name)) return [];
+		const { hint, ...what } = dangling(type === null ? 'field' : `field of type ${type}`, name, fitting);
+		const advice = declared.has(name)
+			? `${name} is ${String(declared.get(name))}`
+			: (hint ?? 'declare it under documents.fields of the collection or of a source');
+		return [problemAt(document, [...path, ...at], { ...what, hint: advice })];
+	});
 }
 
 function costProblems(document: YamlDocument, path: FieldPath, raw: unknown): Problem[] {

@@ -98,7 +98,7 @@ export const documentRules = z
 			.meta({
 				description: `What documents state of themselves, by name. ${Object.keys(BUILT_IN_FIELDS).join(', ')} are there without being declared.`,
 				'x-expected': 'a mapping of names to fields',
-				'x-names': ['product', 'price', 'public', 'released', 'tags'],
+				'x-names': ['tenant', 'price', 'public', 'released', 'readers'],
 			})
 			.default({}),
 		language: z

@@ -27,6 +27,8 @@ export interface Removed {
 /** Keeps the rows of generations that are needed, and removes the rest. */
 export class Housekeeping {
 	readonly #parts: Parts;
+	/** By collection what was kept when it was last tidied. */
+	readonly #tidied = new Map<string, string>();
 
 	constructor(parts: Parts) {
 		this.#parts = parts;
@@ -62,13 +64,21 @@ export class Housekeeping {
 
 	/** Forgets what broken-off builds left, then sweeps, and drops old versions from the tables that stay. Nothing may build meanwhile. */
 	async collect(collection: string): Promise<Removed> {
-		const { store, records } = this.#parts;
+		const { records } = this.#parts;
 		const all = await records.generations.list(collection, RECORDS_MAX);
 		for (const { state, sequence } of all) {
 			if (state === 'failed') await records.generations.discard(collection, sequence);
 		}
+		return this.tidy(collection);
+	}
+
+	/** The same, but broken-off builds stay for the next run. */
+	async tidy(collection: string): Promise<Removed> {
+		const { store } = this.#parts;
 		const removed = await this.sweep(collection);
+		const kept = await this.#keptVersions(collection);
 		for (const name of await store.tables(tablePrefix(collection))) await this.#compact(collection, name);
+		this.#tidied.set(collection, kept);
 		return removed;
 	}
 
@@ -89,6 +99,16 @@ export class Housekeeping {
 		for (const name of others) await store.drop(name);
 		const version = live?.manifest ? parseManifest(live).version : await table.version();
 		await table.seal([version], { erase: true });
+	}
+
+	/** Whether there may be rows, versions or files that no generation needs: other ones are kept than when it was last tidied. */
+	async isDue(collection: string): Promise<boolean> {
+		return this.#tidied.get(collection) !== (await this.#keptVersions(collection));
+	}
+
+	async #keptVersions(collection: string): Promise<string> {
+		const { kept } = await this.#sorted(collection);
+		return JSON.stringify(kept.map(({ table, sequence }) => [table, sequence]));
 	}
 
 	async #compact(collection: string, name: string): Promise<void> {

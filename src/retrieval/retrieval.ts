@@ -33,6 +33,7 @@ import { Housekeeping } from './housekeeping.ts';
 import { IndexKeeper } from './index-keeper.ts';
 import { CollectionIngester } from './ingest.ts';
 import { IngestionTally } from './ingestion-tally.ts';
+import { Maintenance } from './maintenance.ts';
 import { PushDesk } from './push/push-desk.ts';
 import type { RerankerSource } from './ranking.ts';
 import { createRetriever } from './search.ts';
@@ -88,8 +89,8 @@ export interface Retrieval {
 	ingestions(): readonly IngestionView[];
 	/** The vectors of queries that are remembered. */
 	queryVectors(): QueryVectors['stats'];
-	/** Measures embedders from now on, and tells when one no longer fits its index. */
-	watchEmbedders(): void;
+	/** From now on measures embedders, tells when one no longer fits its index, and removes what indexes no longer need. */
+	watch(): void;
 	/** Opens the live generations. A damaged one leaves its collection not ready; the others work. Throws `storage_failed`. */
 	open(): Promise<void>;
 	/** Puts a new configuration in force for searches and runs that start from now on. */
@@ -128,6 +129,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const ingester = new CollectionIngester({ ...parts, generations, ids, ...clients, tally });
 	const push = new PushDesk({ ...parts, ingester, ids });
 	const index = new IndexKeeper(parts);
+	const maintenance = new Maintenance(parts);
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
@@ -145,7 +147,10 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		desk,
 		ingestions: () => tally.view(),
 		queryVectors: () => vectors.stats,
-		watchEmbedders: () => watch.start(),
+		watch() {
+			watch.start();
+			maintenance.start();
+		},
 		approximateRecall: (collection, canaries, signal) =>
 			approximateRecall({ catalogue, queries }, { collection, canaries, signal }),
 		async open() {
@@ -157,6 +162,7 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 		async close() {
 			watch.stop();
 			push.close();
+			await maintenance.close();
 			await queue.idle();
 			catalogue.close();
 			store.close();

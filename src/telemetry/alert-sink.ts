@@ -1,5 +1,12 @@
 import type { Clock } from '../base/clock.ts';
-import { type Alert, type AlertRecord, type AlertSeverity, type Alerts, ruleOf } from '../spec/alerts.ts';
+import {
+	type Alert,
+	type AlertRecord,
+	type AlertSeverity,
+	type AlertSubject,
+	type Alerts,
+	ruleOf,
+} from '../spec/alerts.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { HealthRecords } from '../spec/health-records.ts';
 
@@ -104,6 +111,12 @@ export class AlertSink implements Alerts {
 		const [oldest] = this.#over.keys();
 		if (this.#over.size > OPEN_MAX && oldest !== undefined) this.#over.delete(oldest);
 		this.#changed(over);
+	}
+
+	/** Ends those about what is gone, which nothing would ever end. */
+	resolveAbout(isGone: (subject: AlertSubject) => boolean): void {
+		const gone = [...this.#open.values()].filter(({ subject }) => isGone(subject));
+		for (const { key } of gone) this.resolve(key);
 	}
 
 	/** Says who has seen it. Throws `alert_not_found` for one that is not open. */

@@ -57,6 +57,20 @@ it('one alert of a key is open: raising again counts, resolving ends it, and the
 	expect(logged.map(({ resolvedAt }) => resolvedAt === null)).toEqual([true, false, true]);
 });
 
+it('alerts about what is gone end, and the others stay', async () => {
+	const { sink } = sinkOver(inMemory());
+	const subjects = [{ collection: 'docs' }, { collection: 'wiki' }, { feature: 'docs' }, { embedder: 'docs' }];
+	for (const [at, subject] of subjects.entries()) sink.raise({ ...ALERT, key: `rule:${at}`, subject });
+	sink.resolveAbout((subject) => 'collection' in subject && subject.collection === 'docs');
+	expect((await sink.list({ open: true, limit: 10 })).map(({ key }) => key).sort()).toEqual([
+		'rule:1',
+		'rule:2',
+		'rule:3',
+	]);
+	const all = await sink.list({ open: false, limit: 10 });
+	expect(all.filter(({ resolvedAt }) => resolvedAt !== null).map(({ key }) => key)).toEqual(['rule:0']);
+});
+
 it('an open alert may become worse, never milder', async () => {
 	const { sink, logged } = sinkOver(inMemory());
 	sink.raise(ALERT);

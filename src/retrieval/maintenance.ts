@@ -1,0 +1,68 @@
+import type { Clock } from '../base/clock.ts';
+import { PlimsollError } from '../spec/errors.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { CollectionQueue } from './collection-queue.ts';
+import type { Housekeeping } from './housekeeping.ts';
+
+/** Between two looks, milliseconds. */
+const EVERY_MS = 300_000;
+
+interface Parts {
+	readonly catalogue: Pick<Catalogue, 'status'>;
+	readonly housekeeping: Pick<Housekeeping, 'isDue' | 'tidy'>;
+	readonly queue: CollectionQueue;
+	readonly clock: Clock;
+	readonly warn: (message: string) => void;
+}
+
+/**
+ * Removes on a schedule what no generation needs any more. A run keeps what requests may still read, so that after many small
+ * ones it is time that makes their versions and files removable, and not the next run.
+ */
+export class Maintenance {
+	readonly #parts: Parts;
+	readonly #closing = new AbortController();
+	#cancel: () => void = () => {};
+	#looking: Promise<void> = Promise.resolve();
+
+	constructor(parts: Parts) {
+		this.#parts = parts;
+	}
+
+	start(): void {
+		if (this.#closing.signal.aborted) return;
+		this.#cancel = this.#parts.clock.after(EVERY_MS, () => {
+			void this.look();
+			this.start();
+		});
+	}
+
+	/** Tidies the collections that need it, and resolves when that is done. Never throws. */
+	look(): Promise<void> {
+		this.#looking = this.#looking.then(async () => {
+			for (const { collection } of this.#parts.catalogue.status()) await this.#tidy(collection);
+		});
+		return this.#looking;
+	}
+
+	async close(): Promise<void> {
+		this.#cancel();
+		this.#closing.abort(new PlimsollError('server_draining', 'The server is stopping.'));
+		await this.#looking;
+	}
+
+	async #tidy(collection: string): Promise<void> {
+		const { housekeeping, queue, warn } = this.#parts;
+		const { signal } = this.#closing;
+		try {
+			if (signal.aborted || !(await housekeeping.isDue(collection))) return;
+			await queue.run(collection, () => housekeeping.tidy(collection), signal);
+		} catch (cause) {
+			// Runs that wait tidy up themselves, and a collection that is gone has nothing to tidy.
+			const code = cause instanceof PlimsollError ? cause.code : null;
+			if (signal.aborted || code === 'concurrency_exceeded' || code === 'collection_not_found') return;
+			const reason = cause instanceof Error ? cause.message : String(cause);
+			warn(`what the index of ${collection} no longer needs could not be removed: ${reason}`);
+		}
+	}
+}

@@ -1,0 +1,158 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
+import { Catalogue } from '../../src/retrieval/catalogue.ts';
+import { chunkerIdentity } from '../../src/retrieval/chunkers/chunker.ts';
+import { CollectionQueue } from '../../src/retrieval/collection-queue.ts';
+import { Housekeeping } from '../../src/retrieval/housekeeping.ts';
+import { Maintenance } from '../../src/retrieval/maintenance.ts';
+import { fusionDescription, type Manifest, tablePrefix } from '../../src/retrieval/manifest.ts';
+import type { IndexRow } from '../../src/spec/index-store.ts';
+import { openSqliteRecords } from '../../src/stores/sqlite.ts';
+import { collection } from '../support/retrieval-fixture.ts';
+import { NO_ALERTS } from '../support/runtime-fixture.ts';
+
+const DOCUMENTS = 100;
+const TABLE = `${tablePrefix('docs')}aaaaaaaaaaaa`;
+const CONFIG = collection([]);
+
+function row(document: number, version: number): IndexRow {
+	const text = `The hull of ship ${document} in its version ${version}, by anchor and capstan.`;
+	return {
+		...{ chunkId: `${document}-${version}`, documentId: `d${document}`, source: 'pages', title: `Ship ${document}` },
+		...{ headingPath: [], text, fields: {}, start: 0, end: text.length, ordinal: 0, tokens: 12 },
+		...{ contentHash: String(version), body: text, textAt: 0, vector: null },
+	};
+}
+
+/** A real index with what keeps it tidy; a run is what an ingestion of one document does to them. */
+async function setUp() {
+	const folder = await mkdtemp(path.join(tmpdir(), 'plimsoll-maintenance-'));
+	const clock = new VirtualClock();
+	const store = new LanceStore(folder);
+	await store.open();
+	const records = openSqliteRecords(':memory:');
+	const warnings: string[] = [];
+	const warn = (message: string) => warnings.push(message);
+	const catalogue = new Catalogue({ store, records, warn, alerts: NO_ALERTS });
+	await catalogue.update(new Map([['docs', CONFIG]]));
+	const parts = { store, records, catalogue, clock, warn, queue: new CollectionQueue() };
+	const housekeeping = new Housekeeping(parts);
+	const maintenance = new Maintenance({ ...parts, housekeeping });
+	onTestFinished(async () => {
+		await maintenance.close();
+		catalogue.close();
+		store.close();
+		await records.close();
+		await rm(folder, { recursive: true, force: true });
+	});
+
+	async function run(rows: readonly IndexRow[]): Promise<void> {
+		const from = catalogue.state('docs').index?.manifest.generation ?? null;
+		const build = await records.generations.begin({
+			...{ collection: 'docs', table: TABLE, runId: 'run', at: clock.now() },
+		});
+		const writer = await store.writer({ table: TABLE, dimensions: null, fields: new Map() });
+		await writer.write(from === null ? [] : rows, rows);
+		const { version, chunks } = await writer.seal(await housekeeping.versionsToKeep('docs', TABLE));
+		writer.close();
+		const generation = `docs-g${build.sequence}-aaaaaaaa`;
+		const manifest: Manifest = {
+			...{ format: 1, collection: 'docs', generation, sequence: build.sequence, hash: null, engine: null },
+			...{ table: TABLE, version, previous: null, embedding: null, fields: {}, sources: {}, createdByRun: 'run' },
+			chunker: chunkerIdentity(CONFIG.chunker),
+			lexical: { ...store.lexical, tokenizer: { ...store.lexical.tokenizer } },
+			fusion: fusionDescription(CONFIG.search),
+			...{ documents: chunks, chunks },
+		};
+		const record = { ...build, generation, manifest, state: 'verifying', documents: chunks, chunks } as const;
+		await records.generations.put(record);
+		await catalogue.promote(record, {
+			kind: 'promotion',
+			from,
+			at: clock.now(),
+			actor: 'process',
+			why: 'x',
+			entry: null,
+		});
+		await housekeeping.sweep('docs');
+	}
+
+	async function counts() {
+		const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+		const files = entries.filter((entry) => entry.isFile());
+		return { files: files.length, versions: files.filter(({ parentPath }) => parentPath.endsWith('_versions')).length };
+	}
+
+	/** CPU of this process for twenty searches, microseconds, the least of some rounds. */
+	async function searchCpu(): Promise<number> {
+		const ask = { limit: 10, filter: null, timeoutMs: 10_000 };
+		let least = Number.POSITIVE_INFINITY;
+		for (let round = 0; round < 4; round++) {
+			const before = process.cpuUsage();
+			for (let n = 0; n < 20; n++) {
+				const found = await catalogue.state('docs').index?.reader.lexical(`ship ${n} anchor`, ask);
+				expect(found?.length).toBe(10);
+			}
+			const { user, system } = process.cpuUsage(before);
+			least = Math.min(least, user + system);
+		}
+		return least;
+	}
+
+	return { run, counts, searchCpu, clock, maintenance, housekeeping, records, warnings };
+}
+
+it('two hundred small increments leave few files and versions, and searches as cheap as before', async () => {
+	const { run, counts, searchCpu, clock, maintenance, warnings } = await setUp();
+	await run(Array.from({ length: DOCUMENTS }, (_, document) => row(document, 0)));
+	const cpuBefore = await searchCpu();
+	const first = await counts();
+	let most = 0;
+	for (let n = 1; n <= 200; n++) {
+		// Eleven minutes hold few of them: what requests may still read is kept.
+		await clock.advance(120_000);
+		await run([row(n % DOCUMENTS, n)]);
+		if (n % 20 === 0) most = Math.max(most, (await counts()).files);
+	}
+	// Before anything is tidied: each run leaves what it replaced to the next one.
+	expect(most).toBeLessThan(300);
+	expect(await searchCpu()).toBeLessThan(cpuBefore * 3);
+	await clock.advance(3_600_000);
+	await maintenance.look();
+	const { files, versions } = await counts();
+	expect(versions).toBeLessThan(20);
+	expect(files).toBeLessThan(first.files + 60);
+	expect(await searchCpu()).toBeLessThan(cpuBefore * 3);
+	expect(warnings).toEqual([]);
+}, 240_000);
+
+it('what a burst of runs left goes by the clock alone, once no request can read it, and not before', async () => {
+	const { run, counts, clock, maintenance, housekeeping, records } = await setUp();
+	await run(Array.from({ length: DOCUMENTS }, (_, document) => row(document, 0)));
+	for (let n = 1; n <= 15; n++) await run([row(n, n)]);
+	maintenance.start();
+	const burst = await counts();
+	expect(burst.versions).toBeGreaterThan(15);
+	// A build that broke off is for the next run to go on with.
+	await records.generations.put({
+		...(await records.generations.begin({ collection: 'docs', table: TABLE, runId: 'run', at: 0 })),
+		state: 'failed',
+	});
+	await clock.advance(300_000);
+	await maintenance.look();
+	expect((await counts()).versions).toBeGreaterThan(15);
+	await clock.advance(600_000);
+	await maintenance.look();
+	expect((await counts()).versions).toBeLessThan(15);
+	expect((await records.generations.list('docs', 1))[0]?.state).toBe('failed');
+	// What needs nothing is left alone.
+	expect(await housekeeping.isDue('docs')).toBe(false);
+	const tidy = await counts();
+	await clock.advance(300_000);
+	await maintenance.look();
+	expect(await counts()).toEqual(tidy);
+}, 120_000);
