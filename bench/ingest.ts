@@ -11,11 +11,14 @@ import { seededRandom } from '../src/base/random.ts';
  * Ingestion without an embedder: documents a second and the peak memory of the process, as the corpus grows tenfold, and
  * what a second run costs that finds nothing to do.
  *
- *   node bench/ingest.ts [documents, 10000] [documents, 100000] …
+ *   node bench/ingest.ts [--tiny] [documents, 10000] [documents, 100000] …
  *
- * A million documents are a file of 1.6 GB.
+ * A million documents are a file of 1.6 GB; with --tiny, where each is a sentence, one of 0.1 GB. What 10 GB would take is a
+ * straight line through the last two sizes, and said as such.
  */
-const SIZES = process.argv.slice(2).map(Number);
+const isTiny = process.argv.includes('--tiny');
+const SIZES = process.argv.slice(2).map(Number).filter(Number.isInteger);
+const FAR_BYTES = 10e9;
 const WORDS = Array.from({ length: 20_000 }, (_, n) => `w${((n * 2_654_435_761) >>> 0).toString(36)}`);
 
 async function writeCorpus(file: string, documents: number): Promise<void> {
@@ -24,7 +27,9 @@ async function writeCorpus(file: string, documents: number): Promise<void> {
 	for (let n = 0; n < documents; n++) {
 		const paragraph = () =>
 			Array.from({ length: 60 }, () => WORDS[Math.floor(random.next() ** 2 * WORDS.length)] ?? '').join(' ');
-		const text = [paragraph(), paragraph(), paragraph()].join('.\n\n');
+		const text = isTiny
+			? `Ticket ${n}: lamp ${Math.floor(random.next() * 1_000)} is broken and needs a new switch.`
+			: [paragraph(), paragraph(), paragraph()].join('.\n\n');
 		const line = { id: `doc/${n}`, title: `Document ${n}`, text, lang: n % 3 ? 'en' : 'de', product: `p${n % 50}` };
 		if (!out.write(`${JSON.stringify(line)}\n`)) await once(out, 'drain');
 	}
@@ -32,12 +37,22 @@ async function writeCorpus(file: string, documents: number): Promise<void> {
 	await once(out, 'finish');
 }
 
-async function measure(documents: number): Promise<void> {
+/** Of a first run. */
+interface Measured {
+	readonly bytes: number;
+	readonly documents: number;
+	readonly peakMb: number;
+	readonly seconds: number;
+}
+
+async function measure(documents: number): Promise<Measured> {
 	const root = await mkdtemp(join(tmpdir(), 'plimsoll-ingest-'));
 	try {
 		const file = join(root, 'all.jsonl');
 		await writeCorpus(file, documents);
-		const megabytes = Math.round(statSync(file).size / 1e6);
+		const bytes = statSync(file).size;
+		const megabytes = Math.round(bytes / 1e6);
+		const measured: Measured[] = [];
 		for (const run of ['first', 'unchanged']) {
 			const script = fileURLToPath(new URL('./ingest/run.ts', import.meta.url));
 			const child = spawn(process.execPath, [script, root, file], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -46,13 +61,29 @@ async function measure(documents: number): Promise<void> {
 			await once(child, 'close');
 			const { seconds, peakMb, report } = JSON.parse(Buffer.concat(parts).toString());
 			const [source] = report.sources;
+			measured.push({ bytes, documents, peakMb, seconds });
 			console.log(
 				`${documents} documents, ${megabytes} MB, ${run} run: ${Math.round(documents / seconds)} documents/s, ${seconds.toFixed(1)} s, peak ${peakMb} MB; new ${source.new}, unchanged ${source.unchanged}, chunks ${source.chunks}`,
 			);
 		}
+		const [first] = measured;
+		if (!first) throw new Error('nothing was measured');
+		return first;
 	} finally {
 		await rm(root, { recursive: true, force: true });
 	}
 }
 
-for (const documents of SIZES.length > 0 ? SIZES : [10_000, 100_000]) await measure(documents);
+/** Where memory would be at 10 GB if it went on as between two sizes. */
+function extrapolate(small: Measured, large: Measured): string {
+	const perByte = (large.peakMb - small.peakMb) / (large.bytes - small.bytes);
+	const farMb = Math.round(large.peakMb + perByte * (FAR_BYTES - large.bytes));
+	const farDocuments = Math.round((FAR_BYTES / large.bytes) * large.documents);
+	const factor = (FAR_BYTES / large.bytes).toFixed(0);
+	return `peak memory ${small.peakMb} → ${large.peakMb} MB over ${(large.bytes / small.bytes).toFixed(1)} × the bytes; 10 GB (${farDocuments} such documents) would take ${farMb} MB if it went on like this, which is ${factor} × beyond what was measured; rate ${(large.documents / large.seconds / (small.documents / small.seconds)).toFixed(2)} × that of the smaller size`;
+}
+
+const all: Measured[] = [];
+for (const documents of SIZES.length > 0 ? SIZES : [10_000, 100_000]) all.push(await measure(documents));
+const [small, large] = all.slice(-2);
+if (small && large) console.log(extrapolate(small, large));

@@ -1,18 +1,29 @@
 import { Worker } from 'node:worker_threads';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, nextTurn } from '../base/clock.ts';
 import type { ChunkerConfig } from '../contracts/collection.ts';
 import type { DocumentRules } from '../contracts/document-rules.ts';
 import type { Fit } from './ingestion/fit-document.ts';
 import type { ChunkedDocument } from './readers/read-document.ts';
 import type { SourceDocument } from './source-item.ts';
 
-export interface DocumentTask {
-	readonly document: SourceDocument;
+/** What documents of one source have in common. */
+export interface ReaderSettings {
 	readonly chunker: ChunkerConfig;
-	/** What it must be to fit. */
+	/** What a document must be to fit. */
 	readonly rules: DocumentRules;
+}
+
+export interface DocumentTask extends ReaderSettings {
+	readonly document: SourceDocument;
 	/** Milliseconds since the epoch. */
 	readonly now: number;
+}
+
+/** Tasks on their way: a message costs as much as reading a small document, and settings cost more. */
+export interface PostedTasks {
+	/** Null: those of the tasks before. */
+	readonly settings: ReaderSettings | null;
+	readonly tasks: readonly Pick<DocumentTask, 'document' | 'now'>[];
 }
 
 export type DocumentAnswer =
@@ -22,9 +33,14 @@ export type DocumentAnswer =
 /** Longest that one document may take; what takes longer is hostile or broken. */
 const DOCUMENT_MS_MAX = 60_000;
 const HEAP_MB_MAX = 1_024;
+/** What a document leaves behind is gone with the next one: a larger nursery is swept less often. */
+const YOUNG_MB_MAX = 32;
 
-/** Documents that the thread holds: while it reads one, the next is on its way. */
-const POSTED_MAX = 2;
+/** When the thread has no more than this, the next ones are sent to it. */
+const POSTED_MIN = 1;
+/** Documents, and bytes of them, that are sent at once; one may be larger. */
+const SENT_MAX = 32;
+const SENT_BYTES_MAX = 1_048_576;
 
 interface Waiting {
 	readonly task: DocumentTask;
@@ -41,6 +57,9 @@ export class DocumentReader {
 	/** In order; the first ones are with the thread, which works at the very first. */
 	#waiting: Waiting[] = [];
 	#posted = 0;
+	/** Those that the thread has. */
+	#settings: ReaderSettings | null = null;
+	#isGathering = false;
 	#cancelTimer = () => {};
 
 	constructor(clock: Clock) {
@@ -73,15 +92,35 @@ export class DocumentReader {
 		await worker?.terminate();
 	}
 
-	/** Sends what the thread has room for. */
+	/** Whoever reads many small documents gives the next ones within one turn of the event loop. */
 	#post(): void {
-		const next = this.#waiting[this.#posted];
-		if (this.#posted >= POSTED_MAX || !next) return;
+		if (this.#isGathering) return;
+		this.#isGathering = true;
+		void nextTurn().then(() => {
+			this.#isGathering = false;
+			this.#send();
+		});
+	}
+
+	/** Sends the next ones before the thread runs out of work. */
+	#send(): void {
+		const next = this.#waiting[this.#posted]?.task;
+		if (this.#posted > POSTED_MIN || !next) return;
 		this.#worker ??= this.#start();
-		this.#worker.postMessage(next.task);
-		this.#posted++;
-		if (this.#posted === 1) this.#begin(this.#worker);
-		this.#post();
+		const { chunker, rules } = next;
+		const isOfThese = (of: ReaderSettings | null) => of?.chunker === chunker && of.rules === rules;
+		const isKnown = isOfThese(this.#settings);
+		if (!isKnown) this.#settings = { chunker, rules };
+		const tasks: PostedTasks['tasks'][number][] = [];
+		let bytes = 0;
+		for (const { task } of this.#waiting.slice(this.#posted, this.#posted + SENT_MAX)) {
+			bytes += task.document.bytes.byteLength;
+			if (tasks.length > 0 && (bytes > SENT_BYTES_MAX || !isOfThese(task))) break;
+			tasks.push({ document: { ...task.document, bytes: alone(task.document.bytes) }, now: task.now });
+		}
+		this.#worker.postMessage({ settings: isKnown ? null : this.#settings, tasks } satisfies PostedTasks);
+		if (this.#posted === 0) this.#begin(this.#worker);
+		this.#posted += tasks.length;
 	}
 
 	/** The thread turned to the first document. */
@@ -115,7 +154,8 @@ export class DocumentReader {
 	#start(): Worker {
 		// The published package holds .js files where the repository holds .ts files.
 		const file = import.meta.url.endsWith('.ts') ? './document-worker.ts' : './document-worker.js';
-		const limits = { maxOldGenerationSizeMb: HEAP_MB_MAX };
+		const limits = { maxOldGenerationSizeMb: HEAP_MB_MAX, maxYoungGenerationSizeMb: YOUNG_MB_MAX };
+		this.#settings = null;
 		const worker = new Worker(new URL(file, import.meta.url), { resourceLimits: limits });
 		worker.on('message', (answer: DocumentAnswer) => this.#answered(worker, answer));
 		worker.on('error', (cause) => this.#drop(worker, `reading it failed: ${describe(cause)}`));
@@ -135,6 +175,11 @@ export class DocumentReader {
 		this.#waiting.shift()?.answer({ ok: false, reason });
 		this.#post();
 	}
+}
+
+/** Small buffers share one piece of memory, which would be copied with each of them. */
+function alone(bytes: Uint8Array): Uint8Array {
+	return bytes.buffer.byteLength > 2 * bytes.byteLength ? new Uint8Array(bytes) : bytes;
 }
 
 function describe(cause: unknown): string {

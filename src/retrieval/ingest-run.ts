@@ -28,7 +28,7 @@ import { openSource } from './sources/source.ts';
 /** Items between two reports of progress. */
 const PROGRESS_EVERY = 20;
 /** Documents, and bytes of them, that are read before a batch has room for them. */
-const AHEAD = { itemsMax: 16, weightMax: 33_554_432 };
+const AHEAD = { itemsMax: 64, weightMax: 33_554_432 };
 /** What a document counts whose size only its source knows. */
 const UNKNOWN_BYTES = 8_388_608;
 /** Documents that are removed at once. */

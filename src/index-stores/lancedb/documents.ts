@@ -7,26 +7,29 @@ const DOCUMENT_COLUMNS = ['source', 'document_id', 'content_hash'];
 const documentSchema = z.object({ source: z.string(), document_id: z.string(), content_hash: z.string() });
 const summarySchema = documentSchema.extend({ ordinal: z.int(), tokens: z.int() });
 
-/** Every document of a table once: each has one first chunk. */
-export async function* documentsOf(table: Table): AsyncGenerator<IndexedDocument> {
-	const query = table.query().where('ordinal = 0').select(DOCUMENT_COLUMNS);
-	for await (const batch of query) {
-		for (const row of batch) yield documentOf(documentSchema.parse(row.toJSON()));
+/** Every document of a table once, in batches: each has one first chunk. */
+export async function* documentsOf(table: Table): AsyncGenerator<IndexedDocument[]> {
+	for await (const batch of table.query().where('ordinal = 0').select(DOCUMENT_COLUMNS)) {
+		const [sources, ids, hashes] = DOCUMENT_COLUMNS.map((name) => batch.getChild(name));
+		yield Array.from({ length: batch.numRows }, (_, at) =>
+			documentOf(
+				documentSchema.parse({ source: sources?.get(at), document_id: ids?.get(at), content_hash: hashes?.get(at) }),
+			),
+		);
 	}
 }
 
-/** Every chunk of a table once. Column by column: a row object for each chunk would be most of what a scan costs. */
-export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary> {
+/** Every chunk of a table once, in batches. Column by column: a row object for each chunk would be most of what a scan costs. */
+export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary[]> {
 	const schema = await table.schema();
 	const flags = flagColumns(schema);
 	const names = fieldColumns(schema);
-	const query = table.query().select([...DOCUMENT_COLUMNS, 'ordinal', 'tokens', ...names]);
-	for await (const batch of query) {
+	for await (const batch of table.query().select([...DOCUMENT_COLUMNS, 'ordinal', 'tokens', ...names])) {
 		const [sources, ids, hashes, ordinals, tokens] = [...DOCUMENT_COLUMNS, 'ordinal', 'tokens'].map((name) =>
 			batch.getChild(name),
 		);
 		const fields = names.map((name) => [name, batch.getChild(name)] as const);
-		for (let at = 0; at < batch.numRows; at++) {
+		yield Array.from({ length: batch.numRows }, (_, at) => {
 			const read = summarySchema.parse({
 				source: sources?.get(at),
 				document_id: ids?.get(at),
@@ -35,8 +38,8 @@ export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary> {
 				tokens: tokens?.get(at),
 			});
 			const values = Object.fromEntries(fields.map(([name, column]) => [name, column?.get(at) ?? null]));
-			yield { ...documentOf(read), ordinal: read.ordinal, tokens: read.tokens, fields: fieldsOf(values, flags) };
-		}
+			return { ...documentOf(read), ordinal: read.ordinal, tokens: read.tokens, fields: fieldsOf(values, flags) };
+		});
 	}
 }
 

@@ -81,12 +81,12 @@ export class LanceReader implements IndexReader {
 		return passagesOf(await this.#table.query().where(where).select(PASSAGE_COLUMNS).toArrow({ timeoutMs }));
 	}
 
-	documents(): AsyncIterable<IndexedDocument> {
-		return documentsOf(this.#table);
+	async *documents(): AsyncGenerator<IndexedDocument> {
+		for await (const batch of documentsOf(this.#table)) yield* batch;
 	}
 
-	summaries(): AsyncIterable<ChunkSummary> {
-		return summariesOf(this.#table);
+	async *summaries(): AsyncGenerator<ChunkSummary> {
+		for await (const batch of summariesOf(this.#table)) yield* batch;
 	}
 
 	async readEverything(): Promise<number> {

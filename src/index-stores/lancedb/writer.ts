@@ -145,11 +145,11 @@ export class LanceWriter implements IndexWriter {
 		);
 	}
 
-	async *#read<T>(rest: AsyncGenerator<T>): AsyncGenerator<T> {
+	async *#read<T>(batches: AsyncGenerator<T[]>): AsyncGenerator<T> {
 		for (;;) {
-			const next = await this.#guarded(() => rest.next());
+			const next = await this.#guarded(() => batches.next());
 			if (next.done) return;
-			yield next.value;
+			yield* next.value;
 		}
 	}
 
