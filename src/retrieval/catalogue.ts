@@ -6,7 +6,7 @@ import type { GenerationRecord, PointerChange } from '../spec/generations.ts';
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { CollectionStatus } from '../spec/retrieval.ts';
-import { type LiveIndex, openIndex } from './live-index.ts';
+import { type LiveIndex, openIndex, readWhole } from './live-index.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 
 /** What is known of a collection: its live generation, or why it has none. */
@@ -111,12 +111,11 @@ export class Catalogue {
 		const state = this.state(collection);
 		if (!state.index) return this.#retry(state);
 		try {
-			const { manifest, reader } = await openIndex(this.#store, state.index.manifest, { fresh: true });
+			const index = await openIndex(this.#store, state.index.manifest, { fresh: true });
 			try {
-				const rows = thorough ? await reader.readEverything() : manifest.chunks;
-				if (rows !== manifest.chunks) throw new Error(`${rows} of ${manifest.chunks} chunks can be read`);
+				if (thorough) await readWhole(index);
 			} finally {
-				reader.close();
+				index.reader.close();
 			}
 			return state;
 		} catch (cause) {

@@ -57,6 +57,7 @@ function diffSettings(left: GenerationRecord, right: GenerationRecord): Differen
 
 /** What says how a generation was built and what is in it, without what is its own in any case. */
 function comparable(record: GenerationRecord): unknown {
-	const { generation, sequence, version, hash, createdByRun, previous, fingerprint, ...built } = parseManifest(record);
+	const manifest = parseManifest(record);
+	const { generation, sequence, version, hash, digest, createdByRun, previous, fingerprint, ...built } = manifest;
 	return { ...built, statistics: record.statistics };
 }

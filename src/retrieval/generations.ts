@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { canonicalJson } from '../base/canonical-json.ts';
 import type { Clock } from '../base/clock.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
@@ -10,6 +11,7 @@ import type { DocumentRef, IndexStore, IndexWriter } from '../spec/index-store.t
 import type { RecordStore } from '../spec/records.ts';
 import type { IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
+import { DAMAGE } from './checks.ts';
 import { chunkerIdentity } from './chunkers/chunker.ts';
 import { FINGERPRINT } from './embedding/fingerprint-check.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
@@ -112,7 +114,8 @@ export class Generations {
 			run: built,
 			statistics: record.record.statistics,
 		});
-		const verified: GenerationRecord = { ...record.record, verification, verifiedAt: verification.at };
+		const manifest: Manifest = { ...record.manifest, digest: digestIn(verification) };
+		const verified: GenerationRecord = { ...record.record, manifest, verification, verifiedAt: verification.at };
 		if (!verification.passed) {
 			if (isOfTwoSpaces(verification)) await forgetWritten(built);
 			return this.#refuse(state, verified, verification);
@@ -239,6 +242,12 @@ async function isSame(live: Manifest, built: Unsealed, table: IndexWriter): Prom
 async function assertConserved(collection: string, { ledger, table, terms }: Built): Promise<void> {
 	const { passed, message } = await conserve(ledger, table.documents(), terms);
 	if (!passed) throw new PlimsollError('ingestion_stopped', `The ingestion of ${collection} is wrong: ${message}.`);
+}
+
+/** What everything came to when it was read for the first time. */
+function digestIn({ checks }: VerificationReport): string | null {
+	const damage = checks.find(({ check }) => check === DAMAGE);
+	return z.object({ digest: z.string() }).safeParse(damage?.detail).data?.digest ?? null;
 }
 
 function isOfTwoSpaces({ checks }: VerificationReport): boolean {

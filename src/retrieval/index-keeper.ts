@@ -8,6 +8,7 @@ import type { GenerationDiff, IndexAdmin, MoveOrder, RebuildEstimate } from '../
 import type { IndexStore } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
 import type { Catalogue } from './catalogue.ts';
+import { DAMAGE } from './checks.ts';
 import type { CollectionQueue } from './collection-queue.ts';
 import type { EmbedderPool } from './embedding/embedder-pool.ts';
 import { ESTIMATE_RUNS, embeddingEstimate } from './embedding/embedding-estimate.ts';
@@ -80,6 +81,8 @@ export class IndexKeeper implements IndexAdmin {
 		const record = await this.show(collection, generation);
 		const report = await this.#check(record, signal);
 		await this.#keepReport(record, report);
+		const isDamaged = report.checks.some(({ check, passed }) => check === DAMAGE && !passed);
+		if (record.state === 'live' && isDamaged) await this.#parts.catalogue.examine(collection, { thorough: true });
 		return report;
 	}
 

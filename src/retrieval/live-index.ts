@@ -20,3 +20,13 @@ export async function openIndex(store: IndexStore, manifest: Manifest, { fresh =
 	}
 	return { manifest, reader };
 }
+
+/** Reads everything of a generation. Throws when it holds something else than was verified. Returns its digest. */
+export async function readWhole({ manifest, reader }: LiveIndex): Promise<string | null> {
+	const { rows, digest } = await reader.readEverything();
+	if (rows !== manifest.chunks) throw new Error(`${rows} of ${manifest.chunks} chunks can be read`);
+	if (digest !== null && (manifest.digest ?? digest) !== digest) {
+		throw new Error('its rows are not those that were verified: something changed its files');
+	}
+	return digest;
+}

@@ -72,6 +72,8 @@ const manifestSchema = z.strictObject({
 	/** Documents of each source. */
 	sources: z.record(z.string(), z.int().min(0)),
 	chunks: z.int().min(0),
+	/** Over all of its rows when it was verified; null where the engine looks after that, and absent in generations of before. */
+	digest: z.string().nullish(),
 	createdByRun: z.string(),
 });
 

@@ -63,6 +63,13 @@ export interface LegRequest {
 	readonly timeoutMs: number;
 }
 
+/** What a version holds. */
+export interface Everything {
+	readonly rows: number;
+	/** Over all rows in any order, hex; null where the engine itself finds out that what it reads is not what it wrote. */
+	readonly digest: string | null;
+}
+
 /** One version of a table, opened for reading: what is written meanwhile does not change it. */
 export interface IndexReader {
 	readonly place: IndexPlace;
@@ -86,8 +93,8 @@ export interface IndexReader {
 	documents(): AsyncIterable<IndexedDocument>;
 	/** Every chunk once, in no order. */
 	summaries(): AsyncIterable<ChunkSummary>;
-	/** Reads every row and vector once, to tell damage from a passing fault, and returns their number. Throws when one cannot be read. */
-	readEverything(): Promise<number>;
+	/** Reads every row and vector once, to tell damage from a passing fault. Throws when one cannot be read. */
+	readEverything(): Promise<Everything>;
 	/** Only when no search uses it. */
 	close(): void;
 }

@@ -119,7 +119,7 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 				return { source, documentId, contentHash, ordinal, tokens, fields };
 			});
 			expect(summaries.sort((a, b) => (a.documentId < b.documentId ? -1 : 1))).toEqual(told);
-			expect(await reader.readEverything()).toBe(2);
+			expect((await reader.readEverything()).rows).toBe(2);
 		});
 
 		const FILTERS: [string, Filter, string[]][] = [
@@ -282,7 +282,7 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			expect(kept.length % 40).toBe(0);
 			expect(chunks).toBe(kept.length * CHUNKS_EACH);
 			const reader = await other.reader({ table: CHILD_TABLE.table, version });
-			expect(await reader.readEverything()).toBe(chunks);
+			expect((await reader.readEverything()).rows).toBe(chunks);
 			reader.close();
 			other.close();
 		});
@@ -425,7 +425,7 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			}
 			expect(await reader.lexical('rare', { limit: 1_000, filter: null, timeoutMs: 60_000 })).toHaveLength(105);
 			expect((await all(reader.documents())).length).toBe(10_500);
-			expect(await reader.readEverything()).toBe(10_500);
+			expect((await reader.readEverything()).rows).toBe(10_500);
 		});
 	});
 }

@@ -138,7 +138,7 @@ export function lifecycleSuite(name: string, open: () => Promise<Opened>) {
 			for (const record of records) {
 				const { table, version } = parseManifest(record);
 				const read = store.freshReader({ table, version }).then((reader) => reader.readEverything());
-				if (record.removedAt === null) expect(await read).toBe(2);
+				if (record.removedAt === null) expect(await read).toMatchObject({ rows: 2 });
 				else await expect(read).rejects.toThrow();
 			}
 			store.close();
@@ -174,12 +174,15 @@ export function lifecycleSuite(name: string, open: () => Promise<Opened>) {
 		it('that are damaged leave their collection not ready, with an alert, until the next run', async () => {
 			const fixture = await started();
 			await fixture.ingest();
-			for (const table of await tables()) await opened.harm(table);
-			await fixture.restart();
-			await expect(fixture.search('oak')).rejects.toMatchObject({ code: 'index_not_ready' });
-			expect([...fixture.alerts.keys()]).toEqual(['index_damaged:docs']);
-			expect(await fixture.ingest()).toMatchObject({ promoted: true, sources: [{ new: 2 }] });
-			expect([...fixture.alerts.keys()]).toEqual([]);
+			// Twice: what was built anew in the place of a damaged one has its content and is not taken for rolled back.
+			for (let time = 0; time < 2; time++) {
+				for (const table of await tables()) await opened.harm(table);
+				await fixture.restart();
+				await expect(fixture.search('oak')).rejects.toMatchObject({ code: 'index_not_ready' });
+				expect([...fixture.alerts.keys()]).toEqual(['index_damaged:docs']);
+				expect(await fixture.ingest()).toMatchObject({ promoted: true, sources: [{ new: 2 }] });
+				expect([...fixture.alerts.keys()]).toEqual([]);
+			}
 			expect(await top(fixture, 'oak')).toBe('The oak is a tree.');
 		});
 

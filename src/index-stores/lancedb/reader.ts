@@ -4,6 +4,7 @@ import type {
 	Candidate,
 	ChunkSummary,
 	DocumentRef,
+	Everything,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -15,6 +16,7 @@ import { INDEX_CACHE_BYTES } from './cache.ts';
 import { documentsOf, summariesOf } from './documents.ts';
 import { partitionsOf } from './indexes.ts';
 import { documentsPredicate, predicate } from './predicate.ts';
+import { RowDigest } from './row-digest.ts';
 import { PASSAGE_COLUMNS, toPassage } from './rows.ts';
 
 /** So many partitions are all looked at; of more, half. A table without partitions is scanned whole. */
@@ -89,10 +91,11 @@ export class LanceReader implements IndexReader {
 		for await (const batch of summariesOf(this.#table)) yield* batch;
 	}
 
-	async readEverything(): Promise<number> {
-		let rows = 0;
-		for await (const batch of this.#table.query()) rows += batch.numRows;
-		return rows;
+	/** Its files have no checksums. */
+	async readEverything(): Promise<Everything> {
+		const digest = new RowDigest();
+		for await (const batch of this.#table.query()) await digest.add(batch);
+		return { rows: digest.rows, digest: digest.value };
 	}
 
 	close(): void {

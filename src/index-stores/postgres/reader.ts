@@ -2,6 +2,7 @@ import type {
 	Candidate,
 	ChunkSummary,
 	DocumentRef,
+	Everything,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
@@ -126,7 +127,8 @@ export class PostgresReader implements IndexReader {
 		for await (const row of this.#all(summariesStatement(rows, columns, alive('$3')))) yield toSummary(row, columns);
 	}
 
-	async readEverything(): Promise<number> {
+	/** PostgreSQL has checksums of its pages. */
+	async readEverything(): Promise<Everything> {
 		const { columns, dimensions, rows } = this.#table;
 		const vector = dimensions === null ? '' : ', vector';
 		let read = 0;
@@ -139,7 +141,7 @@ export class PostgresReader implements IndexReader {
 			);
 			read += page.length;
 			const last = page.at(-1);
-			if (page.length < PAGE || last === undefined) return read;
+			if (page.length < PAGE || last === undefined) return { rows: read, digest: null };
 			after = String(last.row);
 		}
 	}
