@@ -9,11 +9,16 @@ interface Checking {
 	readonly resolved: Resolved;
 }
 
-/** Addresses of sources: which field, and which schemes it may have. */
-const ADDRESSES: Readonly<
-	Record<string, { readonly field: string; readonly schemes: RegExp; readonly example: string }>
-> = {
+/** Addresses of a source: which field has one or several, and which schemes they may have. */
+interface Address {
+	readonly field: string;
+	readonly schemes: RegExp;
+	readonly example: string;
+}
+
+const ADDRESSES: Readonly<Record<string, Address>> = {
 	postgres: { field: 'url', schemes: /^postgres(ql)?:$/, example: 'postgres://reader@db.internal/shop' },
+	sitemap: { field: 'urls', schemes: /^https?:$/, example: 'https://docs.example.com/sitemap.xml' },
 	s3: { field: 'endpoint', schemes: /^https?:$/, example: 'https://s3.eu-central-1.amazonaws.com' },
 };
 const SECRETS = ['secret_access_key', 'session_token', 'authorization'];
@@ -41,17 +46,32 @@ function problemsOf(
 		problems.push(problemAt(document, [...path, field], what));
 	}
 	const address = ADDRESSES[String(raw.kind)];
-	const url = address && raw[address.field];
-	if (!address || typeof url !== 'string' || stateOf(address.field) === 'unset') return problems;
-	const parsed = URL.parse(url);
+	if (!address || stateOf(address.field) === 'unset') return problems;
+	const isSet = stateOf(address.field) === 'set';
 	const at = [...path, address.field];
+	const written = raw[address.field];
+	if (!Array.isArray(written)) return [...problems, ...addressProblems(document, at, written, { address, isSet })];
+	const listed = written.flatMap((url, index) => addressProblems(document, [...at, index], url, { address, isSet }));
+	return [...problems, ...listed];
+}
+
+function addressProblems(
+	document: YamlDocument,
+	at: readonly (string | number)[],
+	url: unknown,
+	{ address, isSet }: { address: Address; isSet: boolean },
+): Problem[] {
+	const problems: Problem[] = [];
+	if (typeof url !== 'string') return problems;
+	const parsed = URL.parse(url);
+	const isDatabase = address === ADDRESSES.postgres;
 	// It may hold a password, in whatever form it is written: it is never shown.
 	if (!parsed || !address.schemes.test(parsed.protocol) || parsed.hostname === '') {
 		problems.push(
 			problemAt(document, at, { message: 'is no such address', expected: `an address such as ${address.example}` }),
 		);
-	} else if (parsed.password && (raw.kind !== 'postgres' || stateOf(address.field) !== 'set')) {
-		const hint = raw.kind === 'postgres' ? 'write {env: NAME}' : 'take it out of the address';
+	} else if (parsed.password && !(isDatabase && isSet)) {
+		const hint = isDatabase ? 'write {env: NAME}' : 'take it out of the address';
 		problems.push(problemAt(document, at, { message: 'holds a password', hint }));
 	}
 	return problems;

@@ -1,5 +1,6 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { requireActive, requireScope } from '../policy/access.ts';
+import type { HeldBytes } from '../runtime/buffered-bytes.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import type { Caller } from '../spec/identity.ts';
@@ -121,6 +122,8 @@ function register(
 ): void {
 	const contexts = new WeakMap<FastifyRequest, RequestContext>();
 	const callers = new WeakMap<FastifyRequest, Caller>();
+	/** Of routes outside of the pipeline that take large bodies. */
+	const bodies = new WeakMap<FastifyRequest, HeldBytes>();
 	/** Requests whose body has arrived: from then on the pipeline ends them, and before that a closed socket does. */
 	const handled = new WeakSet<FastifyRequest>();
 	app.route({
@@ -132,7 +135,13 @@ function register(
 			if (!route.traced) {
 				// Before the body is read: strangers send none.
 				const isOpened = route.isOpened?.(parts) === true && authorizationOf(request.headers) === undefined;
-				if (route.scope !== null && !isOpened) callers.set(request, await identify(parts, request, route));
+				if (route.scope === null || isOpened) return;
+				const caller = await identify(parts, request, route);
+				callers.set(request, caller);
+				if (route.bodyBytesMax === undefined) return;
+				const held = parts.runtime.hold(caller.tenantId);
+				bodies.set(request, held);
+				reply.raw.once('close', () => held.close());
 				return;
 			}
 			const context = parts.runtime.open();
@@ -153,9 +162,10 @@ function register(
 			context.held?.share();
 		},
 		preParsing: (request, _reply, payload, done) => {
-			const held = contexts.get(request)?.held;
+			const held = contexts.get(request)?.held ?? bodies.get(request);
+			const { bodyBytesMax = options.bodyBytesMax } = route;
 			try {
-				if (held) countBody(held, { headers: request.headers, payload }, options.bodyBytesMax);
+				if (held) countBody(held, { headers: request.headers, payload }, bodyBytesMax);
 				done(null, payload);
 			} catch (thrown) {
 				done(asPlimsollError(thrown));

@@ -13,7 +13,7 @@ import type { SharedState } from '../spec/shared-state.ts';
 import type { TraceSink } from '../spec/trace.ts';
 import { admit, type Credentials } from './admit.ts';
 import { AnswerTimes } from './answer-times.ts';
-import { BufferedBytes } from './buffered-bytes.ts';
+import { BufferedBytes, type HeldBytes } from './buffered-bytes.ts';
 import { ContextSizes } from './context-sizes.ts';
 import { Door } from './door.ts';
 import { type Embedding, type EmbedRequest, embed } from './embed.ts';
@@ -207,6 +207,11 @@ export class Runtime {
 	/** Who runs and who waits, and what is held in memory for them. */
 	get admission(): AdmissionView {
 		return { ...this.#parts.places.view(), bufferedBytes: this.#bytes.held, bufferedBytesMax: this.#bytes.max };
+	}
+
+	/** Room for a large body outside of the pipeline, until it is closed. Throws `overloaded`. */
+	hold(tenantId: string): HeldBytes {
+		return this.#bytes.open(tenantId);
 	}
 
 	/** Whether new requests are turned away because the server stops. */

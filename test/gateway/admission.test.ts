@@ -127,6 +127,21 @@ it('refuses bodies that do not fit into memory, declared or in pieces, and takes
 	await expect.poll(async () => (await view(gateway)).server).toMatchObject({ buffered_bytes: 0 });
 });
 
+it('refuses documents that do not fit into memory either', async () => {
+	const gateway = await gatewayWith({ bufferedBytesMax: 100_000 });
+	const push = (text: string) =>
+		fetch(`${gateway.url}/admin/collections/docs/documents`, {
+			method: 'POST',
+			headers: { authorization: `Bearer ${KEY}`, 'content-type': 'application/json' },
+			body: JSON.stringify({ id: 'a', text }),
+		});
+	const large = await push('x'.repeat(100_000));
+	expect([large.status, await large.json()]).toMatchObject([503, { error: { code: 'overloaded' } }]);
+	// The fixture has no collections: what fits comes as far as that.
+	expect(await (await push('x')).json()).toMatchObject({ error: { code: 'internal_error' } });
+	await expect.poll(async () => (await view(gateway)).server).toMatchObject({ buffered_bytes: 0 });
+});
+
 /** A body without a declared length. */
 function inPieces({ url }: RunningGateway, body: string): Promise<{ status: number; code: string | null }> {
 	return new Promise((resolve, reject) => {

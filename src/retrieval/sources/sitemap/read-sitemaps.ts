@@ -10,7 +10,7 @@ const URL_CHARS_MAX = 1_024;
 
 /** A page that a sitemap lists, or why it cannot be one. */
 export type Listed =
-	| { readonly url: URL; readonly lastmod: string | null }
+	| { readonly url: string; readonly lastmod: string | null }
 	| { readonly id: string; readonly reason: string };
 
 /**
@@ -59,7 +59,7 @@ function below(loc: string, index: URL, site: Site): URL {
 function add(pages: Map<string, Listed>, entry: SitemapEntry, config: SitemapConfig, site: Site): void {
 	const listed = listedOf(entry, config, site);
 	if (listed === null) return;
-	const id = 'reason' in listed ? listed.id : listed.url.href;
+	const id = 'reason' in listed ? listed.id : listed.url;
 	if (!pages.has(id)) pages.set(id, listed);
 }
 
@@ -74,5 +74,5 @@ function listedOf({ loc, lastmod }: SitemapEntry, config: SitemapConfig, site: S
 	const matches = (glob: string) => matchesPath(url, glob);
 	if (!config.include.some(matches) || config.exclude.some(matches)) return null;
 	if (url.href.length > URL_CHARS_MAX) return { id, reason: `its address is longer than ${URL_CHARS_MAX} characters` };
-	return { url, lastmod };
+	return { url: url.href, lastmod };
 }

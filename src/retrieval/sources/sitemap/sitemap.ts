@@ -99,7 +99,8 @@ class Crawl {
 		{ silentMax, signal }: { silentMax: number; signal: AbortSignal },
 	): Promise<SourceItem | null> {
 		if ('reason' in page) return { failed: { document: page.id, reason: page.reason } };
-		const { url, lastmod } = page;
+		const { lastmod } = page;
+		const url = new URL(page.url);
 		const known = await this.#access.pages.find(this.#place, url.href);
 		if (known && this.#config.trustLastmod && lastmod !== null && known.lastmod === lastmod)
 			return this.#same(known, lastmod);
