@@ -40,7 +40,10 @@ it.skipIf(NO_S3 !== null)(
 		]);
 		expect([...hits].sort()).toEqual(['a', 'b', 'small.md', 'small.md']);
 		// Where a record of CSV without an end ends is not known: nothing behind it is taken for deleted.
-		expect(csv).toMatchObject({ code: 'source_unusable', message: expect.stringMatching(/all\.csv cannot be used/) });
+		expect(csv).toMatchObject({
+			code: 'source_unusable',
+			message: expect.stringMatching(/all\.csv cannot be used: the record that begins at line 3 does not end/),
+		});
 		expect(peakMb[1] - peakMb[0]).toBeLessThan(200);
 	},
 );

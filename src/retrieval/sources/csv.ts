@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { type CsvError, type Options, parse } from 'csv-parse';
+import { CsvError, type Options, parse } from 'csv-parse';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { OpenSource, SourceItem } from '../source-item.ts';
 import type { ConfigOf } from './access.ts';
@@ -38,10 +38,18 @@ export async function openCsv(config: CsvConfig, signal: AbortSignal): Promise<O
 				if (cause instanceof PlimsollError) throw cause;
 				const undecodable =
 					cause instanceof Error && 'code' in cause && cause.code === 'ERR_ENCODING_INVALID_ENCODED_DATA';
-				throw unusable(undecodable ? `it is not valid ${config.encoding}: state its encoding` : describe(cause), cause);
+				throw unusable(
+					undecodable ? `it is not valid ${config.encoding}: state its encoding` : wordsOf(cause, config),
+					cause,
+				);
 			}
 		},
 	};
+}
+
+function wordsOf(cause: unknown, { recordBytesMax }: CsvConfig): string {
+	if (!(cause instanceof CsvError) || cause.code !== 'CSV_MAX_RECORD_SIZE') return describe(cause);
+	return `the record that begins at line ${cause.lines} does not end within ${recordBytesMax + RECORD_BYTES_MORE} bytes: close its quote, or raise record_bytes_max`;
 }
 
 async function* recordsOf(config: CsvConfig, signal: AbortSignal): AsyncGenerator<SourceItem> {
