@@ -13,10 +13,20 @@ export interface Failing {
 /** The error that a request ends with when nothing saved it. The provider's own reason is a part of it. */
 export function failureError(
 	code: ErrorCode,
-	{ upstream, last, waitMs }: { upstream: string; last: Failing | null; waitMs: number | null },
+	{
+		upstream,
+		last,
+		waitMs,
+		isBare,
+	}: { upstream: string; last: Failing | null; waitMs: number | null; isBare: boolean },
 ): PlimsollError {
 	const internal = last?.message ?? '';
 	const cause = last?.error ?? undefined;
+	const param = last?.error?.param ?? null;
+	// The parameters of a feature are its contract's; those of a bare upstream its client's, who can leave them out.
+	if (isBare && param !== null) {
+		return new PlimsollError('parameter_unsupported', sentence(internal), { cause, param });
+	}
 	if (code === 'upstream_outcome_unknown')
 		return new PlimsollError(code, unknownOutcome(upstream), { cause, internal });
 	const wait = waitMs === null ? {} : { retryAfterMs: waitMs };

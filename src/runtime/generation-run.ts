@@ -268,7 +268,7 @@ export class Run {
 					draw: this.#parts.random.next(),
 				})
 			: null;
-		return failureError(code, { upstream: name, last, waitMs });
+		return failureError(code, { upstream: name, last, waitMs, isBare: this.#plan.call.passThrough });
 	}
 
 	/** Why the stream broke that cannot be gone on with; null: it did not. */

@@ -222,12 +222,20 @@ export class UpstreamError extends Error {
 	readonly retryAfterMs: number | null;
 	/** False only when it is certain that nothing of the request reached the upstream. */
 	readonly sent: boolean;
+	/** What of the request the upstream has no counterpart for, such as `seed`; null: it was not that. */
+	readonly param: string | null;
 
 	constructor(
 		kind: UpstreamFailure,
 		upstream: string,
 		message: string,
-		details: { status?: number; retryAfterMs?: number | null; sent?: boolean; cause?: unknown } = {},
+		details: {
+			status?: number;
+			retryAfterMs?: number | null;
+			sent?: boolean;
+			param?: string | null;
+			cause?: unknown;
+		} = {},
 	) {
 		super(message, details.cause === undefined ? undefined : { cause: details.cause });
 		this.kind = kind;
@@ -235,5 +243,6 @@ export class UpstreamError extends Error {
 		this.status = details.status ?? null;
 		this.retryAfterMs = details.retryAfterMs ?? null;
 		this.sent = details.sent ?? true;
+		this.param = details.param ?? null;
 	}
 }

@@ -105,7 +105,10 @@ describe.each(Object.keys(FAMILIES))('the official openai client over the family
 	it('learns which parameter the provider does not have', async () => {
 		const { double, client } = await start(name);
 		const asked = client.chat.completions.create({ ...ASK, logit_bias: { 1: 5 } });
-		await expect(asked).rejects.toThrow(/logit_bias is a parameter that this provider does not have/);
+		await expect(asked).rejects.toMatchObject({
+			...{ status: 400, code: 'parameter_unsupported', param: 'logit_bias' },
+			message: expect.stringMatching(/logit_bias is a parameter that this provider does not have/),
+		});
 		expect(double.received).toHaveLength(0);
 	});
 });

@@ -120,7 +120,10 @@ async function start(family: Family, clock: Clock, more: { readonly breakers?: B
 		for (const model of models) await model.close();
 		for (const double of doubles) await double.close();
 	};
-	const change = { onFailure: DEFAULTS, budget: { deadlineMs: 120_000, tokensOutMax: 200 } };
+	const change = {
+		...{ onFailure: DEFAULTS, budget: { deadlineMs: 120_000, tokensOutMax: 200 } },
+		models: { clientParameters: ['tools'] },
+	};
 	const guards = createGuards(contract(change).guards);
 	const { runtime, traces } = runtimeOf(clock, [feature(change, { route: models, guards })], {
 		upstreams: models,
@@ -253,6 +256,21 @@ describe.each(Object.keys(FAMILIES) as Family[])('a model of %s that calls tools
 		expect(attempts[0]?.cost_usd_micros).toBe(attempts[1]?.cost_usd_micros);
 		expect(set.doubles[0]?.requests).toBe(2);
 		expect(set.traces.last.cost_usd_micros).toBe(2 * (attempts[0]?.cost_usd_micros ?? 0));
+	});
+
+	it.each(MODES)('is left for the next of a feature’s route when it goes on so (%s)', async (mode) => {
+		const clock = new VirtualClock();
+		const set = await setUp(family, clock);
+		set.doubles[0]?.next({ fault: 'broken_tool_arguments' }, { fault: 'broken_tool_arguments' });
+		set.doubles[1]?.next({ toolCalls: 2 });
+		const { error, answer } = await ask(set, { clock, mode, parameters: TOOLS });
+		expect(error).toBeNull();
+		// A feature hands calls over whole, streamed or not.
+		expect(callsOf(answer?.toolCalls ?? [])).toEqual(CALLS);
+		const attempts = set.traces.last.steps.flatMap((step) => step.attempts);
+		expect(attempts.map(({ outcome }) => outcome)).toEqual(['broken_call', 'broken_call', 'ok']);
+		expect(set.traces.last.cost_usd_micros).toBe(attempts.reduce((sum, { cost_usd_micros: cost }) => sum + cost, 0));
+		expect(attempts.every(({ cost_usd_micros: cost }) => cost > 0)).toBe(true);
 	});
 
 	it('ends a stream with an error when arguments that were sent turn out to be no JSON, and never with its finish reason', async () => {

@@ -14,7 +14,11 @@ export interface Failures {
 	/** From an error object inside a 200: a body or an event of a stream. */
 	fromErrorObject(error: unknown): UpstreamError;
 	/** @param details.sent false when nothing can have reached the upstream; true unless it is said. */
-	of(kind: UpstreamFailure, message: string, details?: { cause?: unknown; sent?: boolean }): UpstreamError;
+	of(
+		kind: UpstreamFailure,
+		message: string,
+		details?: { cause?: unknown; sent?: boolean; param?: string | null },
+	): UpstreamError;
 }
 
 export function createFailures(options: {

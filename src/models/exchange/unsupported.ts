@@ -1,10 +1,12 @@
 /** A part of a request that an upstream cannot take. It is said by name, before anything is sent. */
 export class UnsupportedError extends Error {
 	override readonly name = 'UnsupportedError';
+	readonly field: string;
 
 	/** @param field such as `messages[2].content[0]`. */
 	constructor(field: string, why: string) {
 		super(`${field} ${why}`);
+		this.field = field;
 	}
 }
 
