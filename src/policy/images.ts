@@ -46,7 +46,7 @@ function requireImage({ at, url }: ShownImage, bounds: Bounds): void {
 	}
 	const inline = inlineOf(url);
 	if (inline === null) {
-		throw refusal('image_unsupported', at, 'is no image in base64: expected data:image/png;base64,…');
+		throw refusal('image_unsupported', at, 'is no image in base64 (data:image/png;base64,…)');
 	}
 	const { mediaType, base64 } = inline;
 	bounds.requireType(at, mediaType);
@@ -68,7 +68,7 @@ const UNREAD: ReadonlySet<string> = new Set(['image/heic', 'image/heif']);
 
 function requireAddress(at: string, url: string, { rules, receiver }: Bounds): void {
 	const { name, images, isOwnServer = false } = receiver;
-	const instead = 'send the image itself, as data:image/png;base64,…';
+	const instead = 'send the image itself (data:image/png;base64,…)';
 	const address = URL.parse(url);
 	if (address === null) throw refusal('image_unsupported', at, `is neither an address nor an image; ${instead}`);
 	if (rules.addresses === 'refuse') {
