@@ -91,12 +91,24 @@ describe('an Idempotency-Key', () => {
 			'/v1/messages': { ...ASK, max_tokens: 10 },
 			'/v1/messages/count_tokens': ASK,
 			'/v1/embeddings': { model: 'words', input: 'ships' },
+			'/v1/feedback': { request_id: 'req_1', rating: 'up' },
 		};
 		const routes = ROUTES.filter(({ method, traced }) => method === 'POST' && traced);
 		expect(routes.map(({ path }) => path).sort()).toEqual(Object.keys(bodies).sort());
 		const words = { name: 'words', provider: 'builtin', model: 'words', dimensions: 8, price: null };
 		const source = { get: async () => createBuiltinEmbedder(8) };
-		const gateway = await start({ embedders: { source, targets: [{ names: ['words'], target: words }] } });
+		const rated = { feature: 'greet', collection: null, generation: null, chunks: [], upstream: null, userHash: null };
+		let ratings = 0;
+		const gateway = await start({
+			embedders: { source, targets: [{ names: ['words'], target: words }] },
+			feedback: {
+				find: async () => rated,
+				put: async (feedback) => {
+					ratings++;
+					return feedback;
+				},
+			},
+		});
 		for (const { path } of routes) {
 			const sent = { key: path, path: path.replace('{feature}', 'greet').replace('{collection}', 'docs') };
 			const first = await send(gateway, { ...sent, body: bodies[path] });
@@ -114,6 +126,7 @@ describe('an Idempotency-Key', () => {
 			expect(await again.text()).toBe(await first.text());
 			expect(gateway.double.requests).toBe(asked);
 		}
+		expect(ratings).toBe(1);
 	});
 
 	it('replays streams, a feature’s and a relayed one, byte for byte', async () => {

@@ -10,6 +10,7 @@ import type { BreakerTable } from '../../src/policy/breakers.ts';
 import type { Feature } from '../../src/runtime/feature.ts';
 import { Idempotency } from '../../src/runtime/idempotency.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
+import type { FeedbackDesk } from '../../src/spec/feedback.ts';
 import type { IdempotencyStore } from '../../src/spec/idempotency.ts';
 import type { ImageRules, Model, Upstream } from '../../src/spec/model.ts';
 import type { KeyRecord } from '../../src/spec/records.ts';
@@ -145,6 +146,7 @@ export async function startGateway(options: {
 	readonly upstreamUrl?: string;
 	readonly sharedState?: SharedState;
 	readonly images?: ImageRules;
+	readonly feedback?: FeedbackDesk;
 	/** Of everything but the sockets. */
 	readonly clock?: Clock;
 }): Promise<RunningGateway> {
@@ -170,6 +172,7 @@ export async function startGateway(options: {
 		...(options.retries ? { retries: options.retries } : {}),
 		...(options.breakers ? { breakers: options.breakers } : {}),
 		...(options.images ? { images: options.images } : {}),
+		...(options.feedback ? { feedback: options.feedback } : {}),
 	});
 	const faults: string[] = [];
 	const idempotency = new Idempotency({

@@ -307,6 +307,7 @@ export function runtimeOf(
 		keys?: readonly KeyRecord[];
 		alerts?: Alerts;
 		images?: ImageRules;
+		feedback?: FeedbackDesk;
 	} = {},
 ): { runtime: Runtime; traces: TraceList } {
 	const traces = parts.traces ?? new TraceList();
@@ -332,7 +333,7 @@ export function runtimeOf(
 			embedders: parts.embedders?.source ?? NO_EMBEDDERS,
 			traces,
 			authenticator: authenticatorOf(clock, parts.keys),
-			feedback: NO_FEEDBACK,
+			feedback: parts.feedback ?? NO_FEEDBACK,
 			sharedState: parts.sharedState ?? new MemoryState(),
 			alerts: parts.alerts ?? NO_ALERTS,
 			onFault: (error) => {
