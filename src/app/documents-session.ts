@@ -4,7 +4,7 @@ import { readDocuments, readPurge } from '../gateway/document-body.ts';
 import type { DocumentOperator } from '../gateway/document-operator.ts';
 import { purgeRow, receiptRow, viewRow } from '../gateway/document-routes.ts';
 import * as replies from './document-reply.ts';
-import { OWNER } from './index-session.ts';
+import { OWNER, type ServerCall } from './index-session.ts';
 
 interface Place {
 	readonly collection: string;
@@ -55,23 +55,11 @@ export function localDocuments(open: () => Promise<DocumentOperator>): Documents
 	};
 }
 
-/** One call to a server. */
-export type DocumentsCall = <T>(
-	call: {
-		readonly method: 'GET' | 'POST';
-		readonly path: string;
-		readonly body?: unknown;
-		readonly signal?: AbortSignal;
-		readonly waitMs?: number;
-	},
-	schema: z.ZodType<T>,
-) => Promise<T>;
-
 /** A request may take as long besides what it waits. */
 const CALL_MS = 60_000;
 
 /** By way of a server. */
-export function httpDocuments(send: DocumentsCall): DocumentsSession {
+export function httpDocuments(send: ServerCall): DocumentsSession {
 	const post = <T>(
 		path: string,
 		order: Place & Waiting & { readonly accept?: boolean },

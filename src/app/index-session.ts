@@ -54,7 +54,7 @@ export function localIndex(open: () => Promise<IndexOperator>): IndexSession {
 }
 
 /** One call to a server. */
-export type IndexCall = <T>(
+export type ServerCall = <T>(
 	call: {
 		readonly method: 'GET' | 'POST';
 		readonly path: string;
@@ -69,7 +69,7 @@ export type IndexCall = <T>(
 const WAIT_MS = 660_000;
 
 /** By way of a server. */
-export function httpIndex(send: IndexCall): IndexSession {
+export function httpIndex(send: ServerCall): IndexSession {
 	const of = (collection: string) => `/admin/collections/${encodeURIComponent(collection)}`;
 	const one = (collection: string, generation: string) =>
 		`${of(collection)}/generations/${encodeURIComponent(generation)}`;
