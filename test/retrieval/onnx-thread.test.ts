@@ -109,13 +109,29 @@ it('a model that cannot be loaded is not tried again for half a minute', async (
 	expect(await run('four')).toBe(4);
 });
 
-it('a thread that is closed ends what waits, and takes nothing more', async () => {
+it('a thread that is closed ends what waits and takes nothing more; what it computes it may end', async () => {
 	const { thread, run } = open();
-	const ended = Promise.allSettled([run('hang'), run('four')]);
+	await thread.open();
+	const ended = Promise.allSettled([run('busy'), run('four')]);
 	await thread.close();
-	expect(await ended).toMatchObject([
-		{ reason: { message: 'the model was closed' } },
-		{ reason: { message: 'the model was closed' } },
-	]);
+	expect(await ended).toMatchObject([{ value: 4 }, { reason: { message: 'the model was closed' } }]);
 	await expect(run('four')).rejects.toThrow('the model was closed');
+});
+
+it('a thread that hangs when it is closed is waited for ten seconds, and left', async () => {
+	const { thread, clock, run } = open();
+	await thread.open();
+	const hung = run('hang');
+	hung.catch(() => {});
+	const closing = thread.close();
+	await clock.advance(10_000);
+	await closing;
+	await expect(hung).rejects.toThrow('the model was closed');
+});
+
+it('a thread that is closed while it loads ends what waits', async () => {
+	const { thread, run } = open();
+	const ended = Promise.allSettled([run('four')]);
+	await thread.close();
+	expect(await ended).toMatchObject([{ reason: { message: 'the model was closed' } }]);
 });

@@ -38,6 +38,9 @@ export interface OnnxRefusal {
 	readonly reason: string;
 }
 
+/** `close` ends the thread when it has answered. */
+export type ToOnnx = OnnxInput | 'close';
+
 export type FromOnnx =
 	| { readonly kind: 'ready'; readonly facts: ModelFacts }
 	| { readonly kind: 'refused'; readonly refusal: OnnxRefusal }

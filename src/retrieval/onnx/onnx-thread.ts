@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../base/clock.ts';
-import type { FromOnnx, ModelFacts, OnnxInput, OnnxOutput, OnnxRefusal, OnnxStart } from './onnx-protocol.ts';
+import type { FromOnnx, ModelFacts, OnnxInput, OnnxOutput, OnnxRefusal, OnnxStart, ToOnnx } from './onnx-protocol.ts';
 
 export const ONNX_PACKAGE = '@huggingface/transformers';
 /** Its native part comes inside the package; the scripts would only fetch GPU libraries. */
@@ -11,6 +11,8 @@ const WAITING_MAX = 1_024;
 const LOAD_MS_MAX = 600_000;
 /** What one text may take before the thread is given up. */
 const RUN_MS_MAX = 120_000;
+/** How long a thread that is to end may still compute. */
+const CLOSE_MS_MAX = 10_000;
 /** How long a model that could not be loaded is not tried again. */
 const RETRY_AFTER_MS = 30_000;
 
@@ -36,11 +38,16 @@ interface RunOptions {
 	readonly signal: AbortSignal | null;
 }
 
-type Opened = { readonly worker: Worker; readonly facts: Promise<ModelFacts> };
+interface Opened {
+	readonly worker: Worker;
+	readonly facts: Promise<ModelFacts>;
+	readonly ended: Promise<void>;
+}
 
 /**
  * A model in a thread of its own, since the package computes in the thread that calls it: one text at a time, urgent ones
- * first. A thread that ends or hangs fails the text that it worked at; those behind it go to a new one.
+ * first. A thread that ends or hangs fails the text that it worked at; those behind it go to a new one. A thread is asked to end
+ * and never terminated: in the middle of native code that would end the process.
  */
 export class OnnxThread {
 	readonly #start: OnnxStart;
@@ -63,7 +70,7 @@ export class OnnxThread {
 
 	/** Loads the model, unless it is. Throws ModelRefused, or Error when the thread is lost meanwhile. */
 	async open(): Promise<ModelFacts> {
-		if (this.#isClosed) throw new Error('the model was closed');
+		if (this.#isClosed) throw closed();
 		if (this.#failed && this.#clock.monotonic() - this.#failed.at < RETRY_AFTER_MS) throw this.#failed.cause;
 		this.#opened ??= this.#load();
 		return this.#opened.facts;
@@ -72,6 +79,7 @@ export class OnnxThread {
 	/** Throws what `open` throws, Error when the run fails or too much waits, or the signal's reason. */
 	async run(input: OnnxInput, { urgent, signal }: RunOptions): Promise<OnnxOutput> {
 		signal?.throwIfAborted();
+		if (this.#isClosed) throw closed();
 		if (this.#urgent.length + this.#patient.length >= WAITING_MAX)
 			throw new Error(`${WAITING_MAX} texts wait for the model already`);
 		const { promise, resolve, reject } = Promise.withResolvers<OnnxOutput>();
@@ -92,15 +100,26 @@ export class OnnxThread {
 		}
 	}
 
+	/** What runs may end; what waits fails. */
 	async close(): Promise<void> {
 		this.#isClosed = true;
-		const worker = this.#opened?.worker;
-		this.#drop(new Error('the model was closed'));
-		await worker?.terminate();
+		this.#failAll(closed());
+		if (this.#opened === null) return;
+		const { worker, ended } = this.#opened;
+		dismiss(worker);
+		const { promise: timeUp, resolve } = Promise.withResolvers<void>();
+		const cancelTimer = this.#clock.after(CLOSE_MS_MAX, resolve);
+		worker.ref();
+		await Promise.race([ended, timeUp]);
+		cancelTimer();
+		this.#cancelTimer();
+		this.#running?.fail(closed());
+		this.#opened = null;
+		worker.unref();
 	}
 
 	#next(): void {
-		if (this.#running) return;
+		if (this.#running || this.#isClosed) return;
 		const first = this.#urgent[0] ?? this.#patient[0];
 		const worker = this.#opened?.worker;
 		if (!first) worker?.unref();
@@ -110,7 +129,7 @@ export class OnnxThread {
 			this.#running = first;
 			// A thread at work keeps the process alive.
 			worker.ref();
-			worker.postMessage(first.input);
+			worker.postMessage(first.input satisfies ToOnnx);
 			this.#cancelTimer = this.#clock.after(RUN_MS_MAX, () =>
 				this.#lose(worker, 'the model gave no answer for too long'),
 			);
@@ -119,6 +138,7 @@ export class OnnxThread {
 
 	#load(): Opened {
 		const { promise: facts, resolve, reject } = Promise.withResolvers<ModelFacts>();
+		const { promise: ended, resolve: end } = Promise.withResolvers<void>();
 		// The published package holds .js files where the repository holds .ts files.
 		const file = import.meta.url.endsWith('.ts') ? './onnx-worker.ts' : './onnx-worker.js';
 		const worker = new Worker(new URL(file, import.meta.url), { workerData: this.#start });
@@ -149,9 +169,10 @@ export class OnnxThread {
 			if (this.#opened?.worker === worker && !this.#isReady) refuse(new Error(reason));
 			reject(new Error(reason));
 			this.#lose(worker, reason);
+			end();
 		});
 		facts.catch(() => {}); // Whoever waits is told; nobody may.
-		return { worker, facts };
+		return { worker, facts, ended };
 	}
 
 	#answered(message: Extract<FromOnnx, { kind: 'answer' | 'failed' }>): void {
@@ -171,23 +192,22 @@ export class OnnxThread {
 		this.#isReady = false;
 		const job = this.#running;
 		this.#running = null;
-		worker.terminate().catch(() => {
-			// The thread is gone either way.
-		});
+		dismiss(worker);
 		job?.fail(new Error(reason));
 		this.#next();
-	}
-
-	#drop(cause: Error): void {
-		this.#cancelTimer();
-		this.#opened = null;
-		this.#isReady = false;
-		this.#running?.fail(cause);
-		this.#running = null;
-		this.#failAll(cause);
 	}
 
 	#failAll(cause: Error): void {
 		for (const job of [...this.#urgent.splice(0), ...this.#patient.splice(0)]) job.fail(cause);
 	}
+}
+
+function closed(): Error {
+	return new Error('the model was closed');
+}
+
+/** It ends by itself when it has done what it is at, and keeps no process alive for that. */
+function dismiss(worker: Worker): void {
+	worker.postMessage('close' satisfies ToOnnx);
+	worker.unref();
 }
