@@ -13,9 +13,12 @@ interface CollectionOrigin {
 	readonly embedders: Readonly<Record<string, { readonly family: string }>>;
 }
 
-/** The built-in embedder's vectors made every ranking worse that was measured (docs/concepts/retrieval.md). */
+/**
+ * What `bench/retrieval.ts` measured (docs/concepts/retrieval.md): the built-in embedder's vectors made every ranking worse; a sentence
+ * transformer's made it better at this weight, and at a greater one no better or worse.
+ */
 function defaultVectorWeight(embedder: string | null, { embedders }: CollectionOrigin): number {
-	return embedder === null || embedders[embedder]?.family === 'builtin' ? 0 : 0.5;
+	return embedder === null || embedders[embedder]?.family === 'builtin' ? 0 : 0.3;
 }
 
 /** A collection of `plimsoll.yaml` as the rest of Plimsoll reads it. */

@@ -23,8 +23,8 @@ export const search = z
 			.default('convex'),
 		vector_weight: decimal(0, 1, {
 			description: 'Weight of the vector leg; 0 is BM25 alone.',
-			'x-default': '0.5 when the collection names an embedder that is not `builtin`, else 0',
-			examples: [0.5],
+			'x-default': '0.3 when the collection names an embedder that is not `builtin`, else 0',
+			examples: [0.3],
 		}).optional(),
 		rrf_k: integer(1, 10_000, { description: 'Constant of reciprocal rank fusion.' }).default(60),
 		candidates: integer(1, 10_000, { description: 'Hits that each leg contributes.' }).default(100),

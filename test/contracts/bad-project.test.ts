@@ -308,7 +308,7 @@ collections:
 	};
 	expect(await weightOf('')).toBe(0);
 	expect(await weightOf(', embedder: words')).toBe(0);
-	expect(await weightOf(', embedder: small')).toBe(0.5);
+	expect(await weightOf(', embedder: small')).toBe(0.3);
 });
 
 test('an alias of an embedder that something else is called by is refused, and so is a price that is none', async () => {
