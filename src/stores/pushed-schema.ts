@@ -4,6 +4,7 @@ import type { SqliteSchema } from './sqlite-file.ts';
 export const PUSHED_SCHEMA: SqliteSchema = {
 	title: 'store of pushed documents',
 	applicationId: 0x506c_6d44, // "PlmD"
+	erases: true,
 	migrations: [
 		`CREATE TABLE documents (
 			collection TEXT NOT NULL,

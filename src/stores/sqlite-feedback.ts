@@ -65,16 +65,18 @@ export class SqliteFeedback implements FeedbackStore {
 	}
 
 	async remove({ tenantId, requestId, rater }: Parameters<FeedbackStore['remove']>[0]): Promise<number> {
-		return this.#sql.run(
+		const removed = this.#sql.run(
 			'DELETE FROM feedback WHERE tenant_id = ?1 AND (?2 IS NULL OR request_id = ?2) AND (?3 IS NULL OR rater = ?3)',
 			tenantId,
 			requestId,
 			rater,
 		);
+		this.#sql.truncateLog();
+		return removed;
 	}
 
 	async prune({ before, textsBefore, rowsPerTenantMax }: Parameters<FeedbackStore['prune']>[0]): Promise<number> {
-		return this.#sql.together(() => {
+		const gone = this.#sql.together(() => {
 			this.#sql.run(
 				`UPDATE feedback SET comment = NULL, question = NULL, corrected_answer = NULL WHERE at < ?
 				AND (comment IS NOT NULL OR question IS NOT NULL OR corrected_answer IS NOT NULL)`,
@@ -88,6 +90,8 @@ export class SqliteFeedback implements FeedbackStore {
 			);
 			return late + beyond;
 		});
+		this.#sql.truncateLog();
+		return gone;
 	}
 
 	#write(one: Feedback): void {

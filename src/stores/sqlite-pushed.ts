@@ -106,7 +106,7 @@ export class SqlitePushed implements PushedStore {
 			}
 			return count;
 		});
-		this.#truncateLog();
+		this.#sql.truncateLog();
 		return removed;
 	}
 
@@ -156,7 +156,7 @@ export class SqlitePushed implements PushedStore {
 			this.#sql.run('UPDATE marks SET ingested = max(ingested, ?) WHERE collection = ?', sequence, collection);
 			if (cleared) this.#sql.run('DELETE FROM purges WHERE collection = ? AND sequence <= ?', collection, sequence);
 		});
-		if (cleared) this.#truncateLog();
+		if (cleared) this.#sql.truncateLog();
 	}
 
 	close(): void {
@@ -164,16 +164,8 @@ export class SqlitePushed implements PushedStore {
 	}
 
 	get #sql(): SqliteStatements {
-		if (this.#opened) return this.#opened;
-		this.#opened = new SqliteStatements(this.#file, PUSHED_SCHEMA);
-		// What is deleted is overwritten with zeros.
-		this.#opened.all(z.unknown(), 'PRAGMA secure_delete = ON');
+		this.#opened ??= new SqliteStatements(this.#file, PUSHED_SCHEMA);
 		return this.#opened;
-	}
-
-	/** The log of writes holds what was written before: it is written back and cut off. */
-	#truncateLog(): void {
-		this.#sql.all(z.unknown(), 'PRAGMA wal_checkpoint(TRUNCATE)');
 	}
 
 	#known({ collection, source }: PushPlace, id: string) {

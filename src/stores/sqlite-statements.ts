@@ -55,6 +55,11 @@ export class SqliteStatements {
 		);
 	}
 
+	/** The log of writes holds what was written before, also what is deleted since: it is written back and cut off. */
+	truncateLog(): void {
+		this.all(z.unknown(), 'PRAGMA wal_checkpoint(TRUNCATE)');
+	}
+
 	close(): void {
 		if (!this.#db.isOpen) return;
 		try {

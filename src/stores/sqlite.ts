@@ -60,8 +60,6 @@ class SqliteRecords implements RecordStore {
 	constructor(sql: SqliteStatements, pushed: SqlitePushed) {
 		this.#sql = sql;
 		this.pushed = pushed;
-		// What is deleted is overwritten with zeros.
-		sql.all(z.unknown(), 'PRAGMA secure_delete = ON');
 		this.generations = new GenerationTable(sql, (entry) => this.#writeAudit(entry));
 		this.quarantine = new SqliteQuarantine(sql);
 		this.pages = new SqlitePages(sql);

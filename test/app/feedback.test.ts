@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pino from 'pino';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -242,6 +242,24 @@ describe('the book of ratings', () => {
 		onTestFinished(() => reopened.close());
 		expect(await reopened.feedback.list({ ...ALL, requestId: 'req_last' })).toHaveLength(1);
 		await rm(dir, { recursive: true, force: true });
+	});
+
+	it('leaves no text in the file that was deleted, replaced or too old', async () => {
+		const dir = await projectFolder({});
+		const file = join(dir, 'records.sqlite');
+		const records = openSqliteRecords(file);
+		const said = (what: string) => `${what}-${'unmistakable words '.repeat(20)}`;
+		const [gone, replaced, old, kept] = ['gone', 'replaced', 'old', 'kept'].map((requestId, at) =>
+			one({ requestId, at: at === 2 ? 0 : 10, comment: said(requestId) }),
+		) as [Feedback, Feedback, Feedback, Feedback];
+		await records.feedback.put([gone, replaced, old, kept]);
+		await records.feedback.put([{ ...replaced, comment: 'short' }]);
+		await records.feedback.remove({ tenantId: 'acme', requestId: 'gone', rater: null });
+		await records.feedback.prune({ before: 0, textsBefore: 5, rowsPerTenantMax: 100 });
+		// While it is open, too: neither the file nor its log holds them.
+		onTestFinished(() => records.close());
+		const bytes = (await Promise.all([file, `${file}-wal`].map((name) => readFile(name, 'latin1')))).join('');
+		expect(['gone', 'replaced', 'old', 'kept'].filter((what) => bytes.includes(said(what)))).toEqual(['kept']);
 	});
 
 	it('forgets texts and then ratings by the hour', async () => {
