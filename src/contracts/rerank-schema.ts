@@ -58,7 +58,7 @@ const local = z.strictObject({
 		description: 'An ONNX cross-encoder in this process. Its package is installed on demand.',
 	}),
 	model: localModel('Xenova/ms-marco-MiniLM-L-6-v2'),
-	pool: pool.default(20),
+	pool: pool.default(10),
 	timeout_ms: timeoutMs.default(1_000),
 });
 
