@@ -64,7 +64,7 @@ describe('bad input', () => {
 			'{"model":"ask","messages":[{"role":"user","content":[{"type":"image_url"}]}]}',
 			400,
 			'request_invalid',
-			'messages[0].content',
+			'messages[0].content[0]',
 		],
 		[
 			'max_tokens below one',
