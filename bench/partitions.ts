@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../src/base/clock.ts';
 import { seededRandom } from '../src/base/random.ts';
 import { createFieldDocuments, openFieldIndex } from '../test/support/field-index.ts';
@@ -31,9 +32,7 @@ async function flood(over: () => boolean): Promise<number> {
 			answered++;
 		} catch (error) {
 			const { retryAfterMs = 50 } = error as { retryAfterMs?: number };
-			const { promise, resolve } = Promise.withResolvers<void>();
-			systemClock.after(retryAfterMs, resolve);
-			await promise;
+			await setTimeout(retryAfterMs);
 		}
 	}
 	return answered;

@@ -107,6 +107,7 @@ function vectorColumn(rows: readonly IndexRow[], dimensions: number): Vector {
 	return new ArrowVector([makeData({ type: vectorType(dimensions), length: rows.length, nullCount: 0, child })]);
 }
 
+const textSchema = z.string();
 const passageSchema = z.object({
 	chunkId: z.string(),
 	documentId: z.string(),
@@ -139,8 +140,8 @@ function storedValue(value: FieldValue | undefined): z.infer<typeof passageSchem
 
 /** A stored row as a passage. Throws when the table holds something else. */
 export function toPassage(passage: unknown, body: unknown): Passage {
-	const text = z.string().parse(body);
-	const { textAt, ...rest } = passageSchema.parse(JSON.parse(z.string().parse(passage)));
+	const text = textSchema.parse(body);
+	const { textAt, ...rest } = passageSchema.parse(JSON.parse(textSchema.parse(passage)));
 	return { ...rest, text: text.slice(textAt) };
 }
 
