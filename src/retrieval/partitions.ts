@@ -12,7 +12,9 @@ const OTHERS = '(others)';
 const HOT_MS = 60_000;
 /** Of one partition, for its figure. */
 const LATENCIES = 512;
-const RETRY_MS = { least: 50, most: 60_000, unknown: 500 };
+const RETRY_MS = { least: 50, most: 5_000, unknown: 500 };
+/** What the latest search weighs in the mean of all. */
+const NEWEST_WEIGHT = 1 / 16;
 
 /** How a search may run: as it was planned, or by words alone. Must be left once. */
 export interface Passage {
@@ -88,6 +90,9 @@ class Gate {
 	readonly #clock: Clock;
 	readonly #waiting: { readonly begin: () => void }[] = [];
 	readonly #latencies: number[] = [];
+	#meanMs: number | null = null;
+	/** Until when places are spoken for by those who were told to come back, on the monotonic clock. */
+	#takenUntil = 0;
 	#searches = 0;
 	#running = 0;
 	#lexical = 0;
@@ -153,7 +158,7 @@ class Gate {
 			leave: () => {
 				if (left) return;
 				left = true;
-				this.#latencies[this.#searches++ % LATENCIES] = this.#clock.monotonic() - startedAt;
+				this.#note(this.#clock.monotonic() - startedAt);
 				if (degraded !== null) this.#lexical--;
 				else {
 					const next = this.#waiting.shift();
@@ -162,6 +167,11 @@ class Gate {
 				}
 			},
 		};
+	}
+
+	#note(ms: number): void {
+		this.#latencies[this.#searches++ % LATENCIES] = ms;
+		this.#meanMs = this.#meanMs === null ? ms : this.#meanMs + (ms - this.#meanMs) * NEWEST_WEIGHT;
 	}
 
 	/** False when no place became free in time. */
@@ -185,10 +195,13 @@ class Gate {
 		}
 	}
 
-	/** By Little's law; until something was measured, a moment. */
+	/** Each who is refused gets a turn of its own behind those who wait, so that a flood comes back one by one. Until something was measured, a moment. */
 	#retryAfterMs({ searchesMax }: PartitionConfig): number {
-		const { latencyMsP50 } = this.view();
-		const ms = latencyMsP50 === null ? RETRY_MS.unknown : (latencyMsP50 * (this.#waiting.length + 1)) / searchesMax;
-		return Math.ceil(Math.min(RETRY_MS.most, Math.max(RETRY_MS.least, ms)));
+		if (this.#meanMs === null) return RETRY_MS.unknown;
+		const now = this.#clock.monotonic();
+		const turnMs = this.#meanMs / searchesMax;
+		const from = Math.max(this.#takenUntil, now + turnMs * this.#waiting.length);
+		this.#takenUntil = Math.min(now + RETRY_MS.most, from + turnMs);
+		return Math.ceil(Math.max(RETRY_MS.least, this.#takenUntil - now));
 	}
 }

@@ -168,7 +168,8 @@ export const ERRORS = {
 		retryable: false,
 		meaning:
 			'A source of the collection is missing, unreadable or empty, so the ingestion was refused. The live generation serves on.',
-		remedy: 'Correct the path that the message names, or remove the source from the collection.',
+		remedy:
+			'Correct what the message names: the path, the address or its credentials (private_addresses: allow opens an intranet), or remove the source from the collection.',
 	},
 	...INGESTION_ERRORS,
 	guard_rejected: {

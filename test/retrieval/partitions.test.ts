@@ -57,6 +57,31 @@ describe('a partition', () => {
 		});
 	});
 
+	it('tells each of a flood a later time to come back, and nobody more than five seconds', async () => {
+		const clock = new VirtualClock();
+		const partitions = new Partitions(clock);
+		const measured = await partitions.enter('hot', CONFIG, ASK);
+		await clock.advance(100);
+		measured.leave();
+		await Promise.all([0, 1].map(() => partitions.enter('hot', CONFIG, ASK)));
+		const waiting = Array.from({ length: CONFIG.queuedMax }, () =>
+			partitions.enter('hot', CONFIG, ASK).catch(() => null),
+		);
+		const told: number[] = [];
+		for (let at = 0; at < 200; at++) {
+			await partitions.enter('hot', CONFIG, ASK).catch((error) => told.push(error.retryAfterMs));
+		}
+		// Three wait before them, and a place comes free each 50 ms.
+		expect(told.slice(0, 4)).toEqual([200, 250, 300, 350]);
+		expect(told).toEqual(told.toSorted((a, b) => a - b));
+		expect(told.at(-1)).toBe(5_000);
+		// The turns that nobody took pass with the time.
+		await clock.advance(10_000);
+		await Promise.all(waiting);
+		await partitions.enter('hot', { ...CONFIG, queuedMax: 0 }, ASK).catch((error) => told.push(error.retryAfterMs));
+		expect(told.at(-1)).toBe(50);
+	});
+
 	it('is hot for a minute after a search found all places taken', async () => {
 		const clock = new VirtualClock();
 		const partitions = new Partitions(clock);

@@ -19,7 +19,7 @@ import { documentsPredicate, predicate } from './predicate.ts';
 import { RowDigest } from './row-digest.ts';
 import { PASSAGE_COLUMNS, toPassage } from './rows.ts';
 
-/** So many partitions are all looked at; of more, half. A table without partitions is scanned whole. */
+/** So many partitions are all looked at; of more, half. What passes a filter can lie in any. A table without partitions is scanned whole. */
 const PROBES_MIN = 32;
 
 /** Beyond half of the cache one table would push the others out. */
@@ -61,7 +61,7 @@ export class LanceReader implements IndexReader {
 		{ limit, filter, timeoutMs, exact }: LegRequest & { exact: boolean },
 	): Promise<Candidate[]> {
 		const nearest = this.#table.query().nearestTo(vector).column('vector').distanceType('dot');
-		const asked = exact ? nearest.bypassVectorIndex() : nearest.nprobes(this.#probes());
+		const asked = exact ? nearest.bypassVectorIndex() : nearest.nprobes(this.#probes(filter));
 		const found = await restricted(asked, filter).select(['_distance']).withRowId().limit(limit).toArrow({ timeoutMs });
 		return candidates(found, '_distance', (distance) => 1 - distance);
 	}
@@ -102,8 +102,9 @@ export class LanceReader implements IndexReader {
 		this.#table.close();
 	}
 
-	#probes(): number {
-		return Math.max(PROBES_MIN, Math.ceil(partitionsOf(this.chunks) / 2));
+	#probes(filter: LegRequest['filter']): number {
+		const partitions = partitionsOf(this.chunks);
+		return Math.max(PROBES_MIN, filter === null ? Math.ceil(partitions / 2) : partitions);
 	}
 }
 
