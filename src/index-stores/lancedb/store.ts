@@ -42,7 +42,11 @@ export class LanceStore implements IndexStore {
 	}
 
 	writer(shape: TableShape): Promise<LanceWriter> {
-		return LanceWriter.open(this.#open, shape, { called: this.#called(shape.table), from: this.#from });
+		return LanceWriter.open(this.#open, shape, {
+			called: this.#called(shape.table),
+			from: this.#from,
+			connect: () => this.#connect(),
+		});
 	}
 
 	async reader(place: IndexPlace): Promise<LanceReader> {

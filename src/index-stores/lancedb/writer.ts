@@ -18,6 +18,19 @@ import { diagnose } from './trouble.ts';
 
 /** Documents named in one delete statement. */
 const DELETE_BATCH = 500;
+/**
+ * LanceDB keeps in memory what each commit of a session made of the list of files, beyond every bound that it is given: a build of
+ * a thousand commits held half a gigabyte. After so many a writer goes on in a session of its own, and then in the next one.
+ */
+const COMMITS_PER_SESSION = 64;
+
+interface Given {
+	readonly from: IndexedFrom;
+	/** What messages call the table. */
+	readonly called: string;
+	/** Opens a session of its own. */
+	readonly connect: () => Promise<Connection>;
+}
 
 /**
  * The newest version of a dataset. Lance merges what two writers add, so that a document could be there twice: whoever sees
@@ -25,33 +38,29 @@ const DELETE_BATCH = 500;
  */
 export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
-	readonly #from: IndexedFrom;
-	/** What messages call it. */
-	readonly #called: string;
-	readonly #table: Table;
+	readonly #given: Given;
+	#table: Table;
+	/** The writer's own session; null: it uses the store's. */
+	#session: Connection | null = null;
+	#commits = 0;
 	/** The one that this writer made or found last. */
 	#version: number;
 
-	private constructor(table: Table, given: { shape: TableShape; from: IndexedFrom; called: string; version: number }) {
+	private constructor(table: Table, { shape, version, given }: { shape: TableShape; version: number; given: Given }) {
 		this.#table = table;
-		this.#called = given.called;
-		this.#shape = given.shape;
-		this.#from = given.from;
-		this.#version = given.version;
+		this.#shape = shape;
+		this.#given = given;
+		this.#version = version;
 	}
 
-	static async open(
-		connection: Connection,
-		shape: TableShape,
-		{ called, from }: { called: string; from: IndexedFrom },
-	): Promise<LanceWriter> {
+	static async open(connection: Connection, shape: TableShape, given: Given): Promise<LanceWriter> {
 		const name = shape.table;
-		return storageFailure(called, diagnose, async () => {
+		return storageFailure(given.called, diagnose, async () => {
 			const names = await connection.tableNames({ startAfter: '', limit: 100_000 });
 			const table = names.includes(name)
 				? await connection.openTable(name)
 				: await connection.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			return new LanceWriter(table, { shape, from, called, version: await table.version() });
+			return new LanceWriter(table, { shape, given, version: await table.version() });
 		});
 	}
 
@@ -95,7 +104,7 @@ export class LanceWriter implements IndexWriter {
 			const cleanupOlderThan = oldestOf(await this.#table.listVersions(), keep);
 			// First, since it would write every new index once more.
 			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan, deleteUnverified: erase } : {});
-			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#from });
+			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#given.from });
 			return { version: await this.#table.version(), chunks };
 		});
 		if ((await this.#guarded(() => this.#table.countRows())) !== sealed.chunks) throw this.#conflict();
@@ -115,6 +124,7 @@ export class LanceWriter implements IndexWriter {
 
 	close(): void {
 		this.#table.close();
+		this.#session?.close();
 	}
 
 	async #delete(documents: readonly DocumentRef[]): Promise<void> {
@@ -127,8 +137,17 @@ export class LanceWriter implements IndexWriter {
 
 	/** Throws when another writer made a version since this one's last. */
 	async #assertAlone(): Promise<void> {
+		if (++this.#commits % COMMITS_PER_SESSION === 0) await this.#guarded(() => this.#renewSession());
 		await this.#guarded(() => this.#table.checkoutLatest());
 		if ((await this.version()) !== this.#version) throw this.#conflict();
+	}
+
+	async #renewSession(): Promise<void> {
+		const session = await this.#given.connect();
+		const table = await session.openTable(this.table);
+		this.close();
+		this.#session = session;
+		this.#table = table;
 	}
 
 	/** Whether the commit that just happened followed this writer's own version, and makes it the last one. */
@@ -141,7 +160,7 @@ export class LanceWriter implements IndexWriter {
 	#conflict(): PlimsollError {
 		return new PlimsollError(
 			'index_conflict',
-			`${this.#called} was changed by another writer meanwhile; run the ingestion again.`,
+			`${this.#given.called} was changed by another writer meanwhile; run the ingestion again.`,
 		);
 	}
 
@@ -154,6 +173,6 @@ export class LanceWriter implements IndexWriter {
 	}
 
 	#guarded<T>(run: () => Promise<T>): Promise<T> {
-		return storageFailure(this.#called, diagnose, run);
+		return storageFailure(this.#given.called, diagnose, run);
 	}
 }
