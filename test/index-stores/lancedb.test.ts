@@ -68,3 +68,33 @@ it('makes one index of the vectors again when many small additions have made it 
 		await rm(folder, { recursive: true });
 	}
 });
+
+it('goes on in new sessions through a long build, also under a reading, and still meets another writer', {
+	timeout: 60_000,
+}, async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
+	const store = new LanceStore(folder);
+	await store.open();
+	const shape = { ...SHAPE, table: 'long-a', dimensions: null };
+	const make = (at: number) => ({ ...row(`d${at}`, 'guard'), vector: null });
+	const writer = await store.writer(shape);
+	try {
+		for (let at = 0; at < 60; at++) await writer.write([], [make(at)]);
+		const reading = writer.documents()[Symbol.asyncIterator]();
+		const seen = [(await reading.next()).value?.documentId];
+		for (let at = 60; at < 140; at++) await writer.write([], [make(at)]);
+		for (let next = await reading.next(); !next.done; next = await reading.next()) seen.push(next.value.documentId);
+		expect(seen.sort()).toEqual(Array.from({ length: 60 }, (_, at) => `d${at}`).sort());
+		const other = await store.writer(shape);
+		await other.write([], [make(140)]);
+		other.close();
+		await expect(writer.write([], [make(141)])).rejects.toMatchObject({ code: 'index_conflict' });
+		const last = await store.writer(shape);
+		expect((await last.seal([])).chunks).toBe(141);
+		last.close();
+	} finally {
+		writer.close();
+		store.close();
+		await rm(folder, { recursive: true });
+	}
+});

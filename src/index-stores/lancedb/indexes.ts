@@ -21,7 +21,7 @@ const SAMPLE = 10_000;
 const PARTITION_VECTORS = 4_096;
 /** A part of the index for what came later is searched by itself: beyond so many one index is made of all. */
 const PARTS_MAX = 8;
-/** Of each dimension: a tenth of the memory of the vectors, and an error of a cosine of about 0.0015. */
+/** Of each dimension: a fifth of the memory of the vectors, and an error of a cosine of about 0.0015. */
 const VECTOR_BITS = 6;
 
 /** How many partitions a table of this size gets. */

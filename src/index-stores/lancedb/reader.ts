@@ -25,21 +25,16 @@ const PROBES_MIN = 32;
 /** Beyond half of the cache one table would push the others out. */
 const PREWARM_BYTES_MAX = INDEX_CACHE_BYTES / 2;
 
-interface Opened {
-	readonly place: IndexPlace;
-	readonly chunks: number;
-}
-
 /** One dataset version. */
 export class LanceReader implements IndexReader {
 	readonly place: IndexPlace;
 	readonly chunks: number;
 	readonly #table: Table;
 
-	private constructor(table: Table, read: Opened) {
-		this.place = read.place;
-		this.chunks = read.chunks;
+	private constructor(table: Table, place: IndexPlace, chunks: number) {
 		this.#table = table;
+		this.place = place;
+		this.chunks = chunks;
 	}
 
 	static async open(table: Table, place: IndexPlace): Promise<LanceReader> {
@@ -47,7 +42,7 @@ export class LanceReader implements IndexReader {
 		const chunks = await table.countRows();
 		await prewarm(table);
 		await table.query().select(PASSAGE_COLUMNS).limit(1).toArrow();
-		return new LanceReader(table, { place, chunks });
+		return new LanceReader(table, place, chunks);
 	}
 
 	async lexical(query: string, { limit, filter, timeoutMs }: LegRequest): Promise<Candidate[]> {

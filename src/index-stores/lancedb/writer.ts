@@ -144,7 +144,10 @@ export class LanceWriter implements IndexWriter {
 
 	async #renewSession(): Promise<void> {
 		const session = await this.#given.connect();
-		const table = await session.openTable(this.table);
+		const table = await session.openTable(this.table).catch((cause: unknown) => {
+			session.close();
+			throw cause;
+		});
 		this.close();
 		this.#session = session;
 		this.#table = table;

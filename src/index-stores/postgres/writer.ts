@@ -146,11 +146,9 @@ export class PostgresWriter implements IndexWriter {
 		const known = await query(`SELECT 1 FROM ${schema}.versions WHERE table_id = $1 AND version = $2`, [id, version]);
 		if (known.length === 0) {
 			await query(`DROP TABLE IF EXISTS ${text}`);
+			await query(`CREATE TABLE ${text} (row bigint NOT NULL, body text NOT NULL${columns.definitions})`);
 			await query(
-				`CREATE TABLE ${text} (row bigint NOT NULL, chunk_id text NOT NULL, body text NOT NULL${columns.definitions})`,
-			);
-			await query(
-				`INSERT INTO ${text} SELECT row, chunk_id, ${schema}.fold(body)${columns.names} FROM ${rows}
+				`INSERT INTO ${text} SELECT row, ${schema}.fold(body)${columns.names} FROM ${rows}
 				WHERE ${alive(null)} ORDER BY chunk_id COLLATE "C"`,
 			);
 			const name = text.slice(schema.length + 1);
