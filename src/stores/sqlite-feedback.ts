@@ -6,6 +6,9 @@ import type { SqliteStatements } from './sqlite-statements.ts';
 const COLUMNS =
 	'tenant_id AS tenantId, request_id AS requestId, rater, at, score, label, passages, comment, question, corrected_answer AS correctedAnswer, feature, collection, generation, chunks';
 
+/** As `ratingOf` has it. */
+const RATING = "CASE WHEN score = 0.5 THEN 'neutral' WHEN score > 0.5 THEN 'up' ELSE 'down' END";
+
 const row: z.ZodType<Feedback> = z.object({
 	tenantId: z.string(),
 	requestId: z.string(),
@@ -39,16 +42,16 @@ export class SqliteFeedback implements FeedbackStore {
 	}
 
 	async list({ tenantId, requestId, feature, rating, limit }: FeedbackQuery): Promise<readonly Feedback[]> {
+		const all = { tenant_id: tenantId, request_id: requestId, feature, [RATING]: rating };
+		// The statement has what is asked for and nothing else, so that an index can serve it. One request has few ratings, which
+		// are better found by it and sorted than met on the way through all of its tenant's: that is what the plus says.
+		const asked = Object.entries(all).flatMap(([what, value]) => (value === null ? [] : [{ what, value }]));
+		const order = requestId === null ? 'seq' : '+seq';
+		const where = asked.map(({ what }) => `${what} = ?`).join(' AND ') || 'true';
 		return this.#sql.all(
 			row,
-			`SELECT ${COLUMNS} FROM feedback WHERE (?1 IS NULL OR tenant_id = ?1) AND (?2 IS NULL OR request_id = ?2)
-			AND (?3 IS NULL OR feature = ?3) AND (?4 IS NULL
-			OR CASE WHEN score = 0.5 THEN 'neutral' WHEN score > 0.5 THEN 'up' ELSE 'down' END = ?4)
-			ORDER BY seq DESC LIMIT ?5`,
-			tenantId,
-			requestId,
-			feature,
-			rating,
+			`SELECT ${COLUMNS} FROM feedback WHERE ${where} ORDER BY ${order} DESC LIMIT ?`,
+			...asked.map(({ value }) => value),
 			Math.max(0, Math.trunc(limit)),
 		);
 	}
@@ -83,15 +86,25 @@ export class SqliteFeedback implements FeedbackStore {
 				textsBefore,
 			);
 			const late = this.#sql.run('DELETE FROM feedback WHERE at < ?', before);
-			const beyond = this.#sql.run(
-				`DELETE FROM feedback WHERE seq IN (SELECT seq FROM (SELECT seq,
-				row_number() OVER (PARTITION BY tenant_id ORDER BY seq DESC) AS place FROM feedback) WHERE place > ?)`,
-				rowsPerTenantMax,
-			);
-			return late + beyond;
+			return late + this.#removeBeyond(rowsPerTenantMax);
 		});
 		this.#sql.truncateLog();
 		return gone;
+	}
+
+	#removeBeyond(rowsPerTenantMax: number): number {
+		const full = 'SELECT tenant_id AS tenantId FROM feedback GROUP BY tenant_id HAVING count(*) > ?';
+		return this.#sql.all(z.object({ tenantId: z.string() }), full, rowsPerTenantMax).reduce(
+			(gone, { tenantId }) =>
+				gone +
+				this.#sql.run(
+					`DELETE FROM feedback WHERE tenant_id = ?1 AND seq <= (SELECT seq FROM feedback
+					WHERE tenant_id = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
+					tenantId,
+					rowsPerTenantMax,
+				),
+			0,
+		);
 	}
 
 	#write(one: Feedback): void {

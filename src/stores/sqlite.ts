@@ -230,7 +230,7 @@ class SqliteRecords implements RecordStore {
 			const without = withoutDocuments(run, place.source, ids);
 			if (!isDeepStrictEqual(without, run)) await this.putRun(without);
 		}
-		this.#sql.all(z.unknown(), 'PRAGMA wal_checkpoint(TRUNCATE)');
+		this.#sql.truncateLog();
 	}
 
 	async putAllowances(allowances: readonly Allowance[]): Promise<void> {
