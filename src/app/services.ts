@@ -15,7 +15,7 @@ import type { Breakers } from '../policy/breakers.ts';
 import { CanaryMonitor } from '../retrieval/canary-monitor.ts';
 import { knownAnswerCheck } from '../retrieval/known-answer-check.ts';
 import { Rerankers } from '../retrieval/rerankers.ts';
-import { createRetrieval, MODEL_FOLDER } from '../retrieval/retrieval.ts';
+import { createRetrieval, MODEL_FOLDER, type Retrieval } from '../retrieval/retrieval.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import { Runtime } from '../runtime/runtime.ts';
 import type { Alerts } from '../spec/alerts.ts';
@@ -60,7 +60,7 @@ export interface Services {
 	readonly canaries: CanaryMonitor;
 	readonly dataFolder: DataFolder;
 	readonly project: LoadedProject;
-	/** Looks after embedders and indexes from now on, in a process that stays. */
+	/** Looks after embedders, indexes and old ratings from now on, in a process that stays. */
 	watch(): void;
 	/** Loads the models of re-rankers, before a search asks. Never rejects. */
 	loadRerankers(): Promise<void>;
@@ -91,7 +91,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 	let current = project;
 	const { traces, feedback } = await openTraces(() => current, { records, clock, log }, opened);
 	const held = { records, health, alerts: alerts.sink, clock, random, log, project: () => current };
-	const { retrieval, canaries, ...searching } = await openRetrieval(held, opened);
+	const { retrieval, canaries, rerankers } = await openRetrieval(held, opened);
 	const pool = opened.adopt(new ModelPool(clock), (models) => models.close());
 	const newId = createIds(clock, random);
 	const flags = opened.adopt(await openFlags(project, { clock, random, newId, warn }), (all) => all.close());
@@ -161,7 +161,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			canaries.update(next.canaries);
 			current = next;
 		},
-		...searching,
+		...upkeep({ retrieval, rerankers, feedback }),
 		close: () => parts.disposeAsync(),
 	};
 }
@@ -228,9 +228,7 @@ async function openTraces(
 		...{ traces, store: records.feedback, clock, warn },
 		policy: () => project().config.feedback,
 	});
-	const feedback = opened.adopt(book, (one) => one.close());
-	feedback.start();
-	return { traces, feedback };
+	return { traces, feedback: opened.adopt(book, (one) => one.close()) };
 }
 
 async function openRetrieval(
@@ -277,10 +275,21 @@ async function openRetrieval(
 	const monitor = new CanaryMonitor({ ...retrieval, records: health, alerts, clock, random, warn });
 	const canaries = opened.adopt(monitor, (one) => one.close());
 	canaries.update(project().canaries);
+	return { retrieval, canaries, rerankers };
+}
+
+/** What a process does that stays, and a command need not. */
+function upkeep(parts: {
+	readonly retrieval: Pick<Retrieval, 'watch'>;
+	readonly rerankers: Rerankers;
+	readonly feedback: FeedbackBook;
+}): Pick<Services, 'watch' | 'loadRerankers'> {
+	const { retrieval, rerankers, feedback } = parts;
 	return {
-		retrieval,
-		canaries,
-		watch: () => retrieval.watch(),
+		watch() {
+			retrieval.watch();
+			feedback.start();
+		},
 		loadRerankers: () => rerankers.load(),
 	};
 }
