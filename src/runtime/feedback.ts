@@ -18,7 +18,6 @@ interface FeedbackParts {
 	readonly feedback: FeedbackDesk;
 	readonly places: Places;
 	readonly clock: { now(): number };
-	readonly hashUser: (tenantId: string, user: string) => string;
 }
 
 /** A rating has no contract: this is its deadline, milliseconds. */
@@ -32,8 +31,6 @@ export function rate(context: RequestContext, ask: FeedbackAsk, parts: FeedbackP
 	context.startDeadline(FEEDBACK_MS_MAX, false);
 	const { caller, trace } = context;
 	return context.step('respond', async (notes) => {
-		const user = caller.user ?? ask.user;
-		if (user !== null) trace.user_id_hash = parts.hashUser(caller.tenantId, user);
 		await takePlace(context, parts.places, notes);
 		const rated = await parts.feedback.find(ask.requestId, caller.tenantId);
 		context.throwIfOver();

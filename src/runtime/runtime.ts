@@ -194,6 +194,7 @@ export class Runtime {
 
 	/** Takes an admitted request's rating of an earlier one and ends it. Returns what was kept. */
 	async rate(context: RequestContext, ask: FeedbackAsk): Promise<Feedback> {
+		this.#noteUser(context, ask.user);
 		const kept = await this.#ending(context, () => rate(context, ask, this.#parts));
 		context.end(null);
 		return kept;
