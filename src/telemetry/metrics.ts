@@ -69,8 +69,7 @@ export class Metrics {
 
 	#settingsOf(name: MetricName) {
 		const { help, labels, ...row } = METRICS[name];
-		const named = 'ofTenants' in row ? this.#ofTenants : this.#ofPartitions;
-		const registry = 'ofTenants' in row || 'ofPartitions' in row ? named : this.#all;
+		const registry = 'ofTenants' in row ? this.#ofTenants : 'ofPartitions' in row ? this.#ofPartitions : this.#all;
 		return { name, help, labelNames: [...labels], registers: [registry] };
 	}
 }
