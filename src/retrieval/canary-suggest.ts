@@ -59,11 +59,12 @@ export async function suggestCanaries(
 	const isRestricted = state.config.access !== null;
 	const asked = ask.traffic && { ...ask.traffic, set, taken, count, deadline, signal, isRestricted };
 	const traffic = asked && (await suggestFromTraffic(parts, asked));
-	const sample = await sampled(reader, { count: count * TRIES, seed, signal });
+	const suggestions: CanarySuggestion[] = traffic?.suggestions ?? [];
+	// Questions that are enough spare the index a walk through all its documents.
+	const sample = suggestions.length < count ? await sampled(reader, { count: count * TRIES, seed, signal }) : [];
 	const texts = await read(reader, sample, signal);
 	const census = new WordCensus();
 	for (const passages of texts.values()) census.add(passages);
-	const suggestions: CanarySuggestion[] = traffic?.suggestions ?? [];
 	const unused = Object.fromEntries(UNUSED_REASONS.map((reason) => [reason, 0])) as Record<UnusedReason, number>;
 	let documents = 0;
 	let isCutShort = false;
