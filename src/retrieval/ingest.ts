@@ -97,8 +97,8 @@ export class CollectionIngester implements Ingester {
 			});
 			this.#parts.alerts.resolve(failureKey(collection));
 			const outcome = report.refused ? 'refused' : 'succeeded';
-			counted.end(outcome, report);
 			await records.putRun({ ...running, endedAt: clock.now(), outcome, report });
+			counted.end(outcome, report);
 			return report;
 		} catch (thrown) {
 			const outcome = options.signal.aborted ? 'cancelled' : 'failed';

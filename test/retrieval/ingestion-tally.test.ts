@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { IngestionTally } from '../../src/retrieval/ingestion-tally.ts';
+import { PlimsollError } from '../../src/spec/errors.ts';
 import { openAiEmbedder } from '../support/embedder-fixture.ts';
 import { startEmbeddingServer } from '../support/embedding-server.ts';
 import { collection, folderSource, openRetrievalFixture, retrievalConfig } from '../support/retrieval-fixture.ts';
@@ -52,6 +53,21 @@ it('adds up what runs, rebuilds and failures came to, and what runs now', async 
 	await rm(fixture.dir, { recursive: true });
 	await expect(fixture.ingest()).rejects.toMatchObject({ code: 'source_unusable' });
 	expect(fixture.retrieval.ingestions()[0]).toMatchObject({ runs: { succeeded: 3, failed: 1 }, running: null });
+});
+
+it('a run whose end cannot be put on record is one that failed, and is counted once', async () => {
+	const fixture = await openRetrievalFixture((dir) => retrievalConfig([collection([folderSource(dir)])]));
+	onTestFinished(() => fixture.close());
+	await fixture.write({ 'a.md': '# One\n\nA page.\n' });
+	const putRun = fixture.records.putRun.bind(fixture.records);
+	fixture.records.putRun = async (run) => {
+		if (run.outcome === 'succeeded') throw new PlimsollError('storage_failed', 'no space left');
+		await putRun(run);
+	};
+	await expect(fixture.ingest()).rejects.toMatchObject({ code: 'storage_failed' });
+	expect(fixture.retrieval.ingestions()).toMatchObject([
+		{ runs: { succeeded: 0, refused: 0, failed: 1, cancelled: 0 }, running: null },
+	]);
 });
 
 it('leaves out no money of a run that failed', async () => {
