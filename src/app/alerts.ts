@@ -59,12 +59,13 @@ export async function openAlerts(
 					warn,
 				}),
 		);
+		// First, so that a webhook that is new hears of nothing that is gone.
+		sink.resolveAbout((subject) => isGone(subject, next));
 		sink.listen({
 			changed(alert) {
 				for (const webhook of webhooks) webhook.offer(alert);
 			},
 		});
-		sink.resolveAbout((subject) => isGone(subject, next));
 	};
 	await update(project);
 	const all = opened.move();
