@@ -3,7 +3,6 @@ import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
 import type { Description } from '../spec/description.ts';
-
 import { PlimsollError } from '../spec/errors.ts';
 import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { CollectionStatus, IngestReport } from '../spec/retrieval.ts';

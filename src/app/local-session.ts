@@ -20,7 +20,6 @@ import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { settingsRow } from '../gateway/settings-routes.ts';
 import { Keyring } from '../identity/keyring.ts';
 import type { Description } from '../spec/description.ts';
-
 import { configurationError, PlimsollError } from '../spec/errors.ts';
 import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { RecordStore } from '../spec/records.ts';

@@ -2,7 +2,6 @@ import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import type { SuggestionAsk } from '../spec/canaries.ts';
 import type { Description } from '../spec/description.ts';
-
 import type { FeedbackQuery } from '../spec/feedback.ts';
 import type { QuarantineState } from '../spec/quarantine.ts';
 import type { Scope } from '../spec/records.ts';
