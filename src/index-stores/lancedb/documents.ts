@@ -1,7 +1,7 @@
 import type { Table } from '@lancedb/lancedb';
 import { z } from 'zod';
 import type { ChunkSummary, IndexedDocument } from '../../spec/index-store.ts';
-import { fieldColumns, fieldsOf, flagColumns } from './rows.ts';
+import { fieldColumns, fieldOf, fieldValue, flagColumns } from './rows.ts';
 
 const DOCUMENT_COLUMNS = ['source', 'document_id', 'content_hash'];
 const documentSchema = z.object({ source: z.string(), document_id: z.string(), content_hash: z.string() });
@@ -28,7 +28,11 @@ export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary[]>
 		const [sources, ids, hashes, ordinals, tokens] = [...DOCUMENT_COLUMNS, 'ordinal', 'tokens'].map((name) =>
 			batch.getChild(name),
 		);
-		const fields = names.map((name) => [name, batch.getChild(name)] as const);
+		const columns = names.map((name) => ({
+			field: fieldOf(name),
+			column: batch.getChild(name),
+			isFlag: flags.has(name),
+		}));
 		yield Array.from({ length: batch.numRows }, (_, at) => {
 			const read = summarySchema.parse({
 				source: sources?.get(at),
@@ -37,8 +41,8 @@ export async function* summariesOf(table: Table): AsyncGenerator<ChunkSummary[]>
 				ordinal: ordinals?.get(at),
 				tokens: tokens?.get(at),
 			});
-			const values = Object.fromEntries(fields.map(([name, column]) => [name, column?.get(at) ?? null]));
-			return { ...documentOf(read), ordinal: read.ordinal, tokens: read.tokens, fields: fieldsOf(values, flags) };
+			const fields = columns.map(({ field, column, isFlag }) => [field, fieldValue(column?.get(at) ?? null, isFlag)]);
+			return { ...documentOf(read), ordinal: read.ordinal, tokens: read.tokens, fields: Object.fromEntries(fields) };
 		});
 	}
 }

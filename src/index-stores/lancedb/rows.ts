@@ -40,6 +40,11 @@ export function fieldColumn(field: string): string {
 	return `field_${field}`;
 }
 
+/** The field of such a column. */
+export function fieldOf(column: string): string {
+	return column.slice(fieldColumn('').length);
+}
+
 /** The columns of all fields of a table. */
 export function fieldColumns(schema: Schema): string[] {
 	return schema.fields.map(({ name }) => name).filter((name) => name.startsWith(fieldColumn('')));
@@ -145,26 +150,11 @@ export function toPassage(passage: unknown, body: unknown): Passage {
 	return { ...rest, text: text.slice(textAt) };
 }
 
-function isIterable(value: unknown): value is Iterable<unknown> {
-	return typeof value === 'object' && value !== null && Symbol.iterator in value;
-}
+const labelsSchema = z.array(z.string());
 
-const valueSchema = z.preprocess(
-	(value) => (isIterable(value) ? [...value] : value),
-	z.union([z.string(), z.number(), z.array(z.string()), z.null()]),
-);
-
-/** The fields of a stored row. */
-export function fieldsOf(
-	row: Readonly<Record<string, unknown>>,
-	flags: ReadonlySet<string>,
-): Record<string, FieldValue> {
-	const prefix = fieldColumn('');
-	const columns = Object.entries(row).filter(([name]) => name.startsWith(prefix));
-	return Object.fromEntries(
-		columns.map(([name, stored]) => {
-			const value = valueSchema.parse(stored);
-			return [name.slice(prefix.length), flags.has(name) && value !== null ? value === 1 : value];
-		}),
-	);
+/** A stored value of a field. Throws when the table holds something else. */
+export function fieldValue(stored: unknown, isFlag: boolean): FieldValue {
+	if (stored === null || typeof stored === 'string') return stored;
+	if (typeof stored === 'number') return isFlag ? stored === 1 : stored;
+	return labelsSchema.parse(Array.from(Object(stored)));
 }
