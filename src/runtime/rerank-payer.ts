@@ -13,6 +13,7 @@ export class RerankPayer implements Payer {
 	/** Ends the call that is under way. */
 	#end: ((report: RerankReport) => Promise<void>) | null = null;
 	#call: { readonly asked: RerankCall; readonly startedMs: number } | null = null;
+	#isLeft = false;
 
 	/** @param costMicrosMax the contract's, for all calls of the request; null: none. */
 	constructor(context: RequestContext, { notes, costMicrosMax }: { notes: StepNotes; costMicrosMax: number | null }) {
@@ -30,6 +31,11 @@ export class RerankPayer implements Payer {
 		const most: CallAmounts = { tokens: 0, costMicros };
 		// What refuses the re-ranker does not refuse the request.
 		const ticket = isLimited ? await limits.reserveCall(most, deadline.remainingMs(), { detail: {} }) : null;
+		// The trace is written: what nobody waits for is not bought.
+		if (this.#isLeft) {
+			await limits?.settleCall(ticket, null);
+			throw new Error('the request did not wait for it');
+		}
 		const end = async (report: RerankReport) => {
 			// The first word counts: a request that went on has said that it paid.
 			if (this.#end !== end) return;
@@ -44,6 +50,7 @@ export class RerankPayer implements Payer {
 
 	/** The request no longer waits: what was asked may be billed. */
 	async leave(): Promise<void> {
+		this.#isLeft = true;
 		if (this.#call === null) return;
 		const { asked, startedMs } = this.#call;
 		const ms = this.#context.elapsedMs() - startedMs;

@@ -13,14 +13,24 @@ const CALL = { model: 'rr-1', revision: null, costMicros: COST };
 function searching(
 	clock: VirtualClock,
 	{
+		beginsAfterMs = 0,
 		takesMs = 10,
 		failure = null,
 		costMicros = COST,
-	}: { takesMs?: number; failure?: string | null; costMicros?: number },
+		ended = () => {},
+	}: {
+		beginsAfterMs?: number;
+		takesMs?: number;
+		failure?: string | null;
+		costMicros?: number;
+		/** Hears why the fused order stands. */
+		ended?: (degraded: string | null) => void;
+	},
 ) {
 	return async ({ payer }: SearchRequest): Promise<SearchResult> => {
 		let degraded: string | null = null;
 		try {
+			if (beginsAfterMs > 0) await new Promise<void>((resolve) => clock.after(beginsAfterMs, resolve));
 			const settle = await payer?.begin(CALL);
 			await new Promise<void>((resolve) => clock.after(takesMs, resolve));
 			await settle?.({ ...CALL, ms: takesMs, failure, costMicros });
@@ -28,6 +38,7 @@ function searching(
 		} catch (error) {
 			degraded = error instanceof Error ? error.message : String(error);
 		}
+		ended(degraded);
 		const how = { mode: 'hybrid', answered: 'hybrid', lexicalMs: 1, vectorMs: 1 } as const;
 		return { collection: 'docs', generation: 'docs-g1', hits: [hit(1, 'one'), hit(2, 'two')], ...how, degraded };
 	};
@@ -110,5 +121,15 @@ describe('what a re-ranker costs', () => {
 			{ outcome: 'failed', error: 'the request did not wait for it', cost_usd_micros: COST, latency_ms: 500 },
 		]);
 		expect(trace).toMatchObject({ outcome: 'cancelled', cost_usd_micros: COST, cost_source: 'estimated' });
+	});
+
+	it('is not asked by a search that goes on after its request', async () => {
+		const ends: (string | null)[] = [];
+		const ended = (degraded: string | null) => ends.push(degraded);
+		const limits = daily(1_000_000);
+		const { step, trace } = await ask({ limits, beginsAfterMs: 1_000, leavesAfterMs: 500, ended });
+		expect(ends).toEqual(['the request did not wait for it']);
+		expect(step?.attempts).toEqual([]);
+		expect(trace).toMatchObject({ outcome: 'cancelled', cost_usd_micros: 0 });
 	});
 });
