@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { PROJECT_FILE } from '../contracts/project.ts';
-import { missingPackage } from '../models/ai-sdk/packages.ts';
+import { isInstalled, missingPackage } from '../models/ai-sdk/packages.ts';
 import { modelFolderProblem } from '../retrieval/onnx/model-folder.ts';
 import { ONNX_INSTALL, ONNX_PACKAGE } from '../retrieval/onnx/onnx-thread.ts';
 import type { Problem } from '../spec/problem.ts';
@@ -56,13 +56,4 @@ function notInstalled(field: string, name: string, command: string): Problem {
 
 function problem(field: string, message: string, hint: string): Problem {
 	return { file: PROJECT_FILE, line: null, column: null, field, message, expected: null, hint };
-}
-
-function isInstalled(name: string): boolean {
-	try {
-		import.meta.resolve(name);
-		return true;
-	} catch {
-		return false;
-	}
 }

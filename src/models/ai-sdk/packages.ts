@@ -133,12 +133,18 @@ interface PackageUser {
 export function missingPackage(upstream: PackageUser): { readonly name: string; readonly command: string } | null {
 	const tested = SDK_FAMILIES[upstream.family].package;
 	const name = tested?.name ?? upstream.package ?? '';
+	if (isInstalled(name)) return null;
+	const version = tested === null ? '' : `@${tested.version}`;
+	return { name, command: `npm install --save-prod --ignore-scripts ${name}${version}` };
+}
+
+/** Whether a package is there, without loading it. */
+export function isInstalled(name: string): boolean {
 	try {
 		import.meta.resolve(name);
-		return null;
+		return true;
 	} catch {
-		const version = tested === null ? '' : `@${tested.version}`;
-		return { name, command: `npm install --save-prod --ignore-scripts ${name}${version}` };
+		return false;
 	}
 }
 
