@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { systemClock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createHttpClient, type HttpClient } from '../base/http.ts';
+import { parseJson } from '../base/parse-json.ts';
 import { SseError } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import { errorReply } from './gateway-reply.ts';
@@ -152,13 +153,4 @@ async function textOf({ body }: Reply): Promise<string> {
 		blocks.push(block);
 	}
 	return Buffer.concat(blocks).toString('utf8');
-}
-
-/** Null for what is not JSON: no reply of ours is null. */
-export function parseJson(text: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
 }

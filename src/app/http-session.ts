@@ -1,4 +1,5 @@
 import { readLines } from '../base/lines.ts';
+import { parseJson } from '../base/parse-json.ts';
 import type { FeedbackRemoval } from '../gateway/feedback-operator.ts';
 import type { SettingsTarget } from '../gateway/settings-operator.ts';
 import { SseParser } from '../models/openai-compatible/sse-parser.ts';
@@ -61,7 +62,7 @@ import {
 	upstreamsReply,
 	userHashReply,
 } from './gateway-reply.ts';
-import { type Call, HttpCalls, headerOf, parseJson, REPLY_BYTES_MAX, type Reply } from './http-calls.ts';
+import { type Call, HttpCalls, headerOf, REPLY_BYTES_MAX, type Reply } from './http-calls.ts';
 import { httpIndex } from './index-session.ts';
 import type {
 	Session,

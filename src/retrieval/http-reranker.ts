@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { HttpClient } from '../base/http.ts';
+import { parseJson } from '../base/parse-json.ts';
 import type { BreakerSettings } from '../contracts/breaker-settings.ts';
 import type { HostedRerankConfig } from '../contracts/ranking-config.ts';
 import { admit, closedBreaker, settle } from '../policy/breaker.ts';
@@ -144,12 +145,4 @@ function inOrder(results: readonly { index: number; score: number }[] | null, co
 	if (results.length !== count || whole.length !== count)
 		throw new Error(`${results.length} scores for ${count} passages`);
 	return whole as number[];
-}
-
-function parseJson(text: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
 }

@@ -31,7 +31,7 @@ export function createLocalReranker(
 	const load = () =>
 		thread.open().then(
 			(facts) => {
-				revision = `${facts.revision}-${facts.dtype}`;
+				revision = facts.revision;
 			},
 			(cause: unknown) => {
 				if (cause !== told) warn(`the re-ranker ${name} cannot be used: ${reasonOf(cause)}`);

@@ -37,15 +37,14 @@ export async function createLocalEmbedder(
 		return { ...scaled(vectors), tokens: null, costMicros: 0 };
 	};
 	try {
-		const { revision, dtype, tokensMax } = await thread.open();
+		const { revision, tokensMax } = await thread.open();
 		// A first text shows at once whether the model is what the configuration says.
 		await embed(['plimsoll'], 'query', { signal: null });
 		return {
 			identity: {
 				provider: 'local',
 				model: path.isAbsolute(model) ? path.basename(model) : model,
-				revision: `${revision}-${dtype}`,
-				...{ dimensions, normalised: true, queryPrefix, documentPrefix, tokensMax },
+				...{ revision, dimensions, normalised: true, queryPrefix, documentPrefix, tokensMax },
 			},
 			embed: (texts, kind, ask) => embed(texts, kind, ask).catch((cause) => Promise.reject(failed(config, cause, ask))),
 			close: () => thread.close(),

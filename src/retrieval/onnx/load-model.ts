@@ -67,13 +67,13 @@ export async function loadModel({ task, model, cacheDir, packageName }: OnnxStar
 	library.env.allowRemoteModels = !isFolder;
 	library.env.localModelPath = isFolder ? path.dirname(model) : cacheDir;
 	library.env.cacheDir = cacheDir;
-	const kind = isFolder ? await folderFacts(model) : ({ revision: 'main', dtype: 'fp32' } as const);
+	const { bytes, dtype } = isFolder ? await folderFacts(model) : { bytes: 'main', dtype: 'fp32' };
 	const place = isFolder ? path.basename(model) : model;
 	try {
 		const open = task === 'embed' ? openEmbedder : openCrossEncoder;
-		const { tokensMax, run } = await open(library, place, kind.dtype);
+		const { tokensMax, run } = await open(library, place, dtype);
 		await run({ text: 'plimsoll', query: task === 'rerank' ? 'plimsoll' : null });
-		return { facts: { ...kind, tokensMax }, run };
+		return { facts: { revision: `${bytes}-${dtype}`, tokensMax }, run };
 	} catch (cause) {
 		throw new Refused('configuration_invalid', messageOf(cause));
 	}

@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { sha256Of } from '../../base/hash.ts';
-import type { ModelFacts, OnnxStart } from './onnx-protocol.ts';
+import { parseJson } from '../../base/parse-json.ts';
+import type { OnnxStart } from './onnx-protocol.ts';
 
 const PLAIN = 'onnx/model.onnx';
 const QUANTISED = 'onnx/model_quantized.onnx';
@@ -29,7 +30,7 @@ export async function modelFolderProblem(
 		missing.push(`${PLAIN} or ${QUANTISED}`);
 	if (missing.length > 0) return `${folder} lacks ${missing.join(', ')}`;
 	const text = await readFile(path.join(folder, 'config.json'), 'utf8');
-	const config = configSchema.safeParse(parsed(text)).data;
+	const config = configSchema.safeParse(parseJson(text)).data;
 	if (config === undefined) return `the config.json in ${folder} is not a model's`;
 	const { architectures = [], hidden_size: hidden, id2label } = config;
 	if (task === 'embed') {
@@ -43,20 +44,12 @@ export async function modelFolderProblem(
 }
 
 /** Two exports of a model are two models: their bytes say so. */
-export async function folderFacts(folder: string): Promise<Pick<ModelFacts, 'revision' | 'dtype'>> {
+export async function folderFacts(folder: string): Promise<{ bytes: string; dtype: 'fp32' | 'q8' }> {
 	const parts: Uint8Array[] = [];
 	for (const name of ['tokenizer.json', PLAIN, QUANTISED]) {
 		const file = path.join(folder, name);
 		if (existsSync(file)) parts.push(await readFile(file));
 	}
 	const dtype = existsSync(path.join(folder, PLAIN)) ? 'fp32' : 'q8';
-	return { revision: sha256Of(parts).slice(0, 12), dtype };
-}
-
-function parsed(text: string): unknown {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return null;
-	}
+	return { bytes: sha256Of(parts).slice(0, 12), dtype };
 }

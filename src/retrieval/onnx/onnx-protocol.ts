@@ -11,9 +11,8 @@ export interface OnnxStart {
 }
 
 export interface ModelFacts {
-	/** Of the bytes of a folder's model; `main` for one of the hub. */
+	/** Of the bytes of a folder's model, or `main` for one of the hub; and its numbers, `fp32` or `q8`. */
 	readonly revision: string;
-	readonly dtype: 'fp32' | 'q8';
 	/** The longest text that it reads. */
 	readonly tokensMax: number;
 }

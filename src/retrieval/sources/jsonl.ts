@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { z } from 'zod';
 import { type Line, readLines } from '../../base/lines.ts';
+import { parseJson } from '../../base/parse-json.ts';
 import type { SourceConfig } from '../../contracts/collection.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { OpenSource, SourceItem } from '../source-item.ts';
@@ -59,14 +60,6 @@ function toItem(config: JsonlConfig, { number, bytes }: Line): SourceItem | null
 function decode(bytes: Buffer): string | null {
 	try {
 		return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-	} catch {
-		return null;
-	}
-}
-
-function parseJson(text: string): unknown {
-	try {
-		return JSON.parse(text);
 	} catch {
 		return null;
 	}
