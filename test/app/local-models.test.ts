@@ -1,17 +1,12 @@
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createRuntime } from '../../src/app/create-runtime.ts';
+import { ONNX_INSTALLED, ONNX_NEEDED } from '../support/onnx-package.ts';
 import { projectFolder, VALID_PROJECT } from '../support/project-folder.ts';
 import { writeTinyCrossEncoder, writeTinyModel } from '../support/tiny-model.ts';
 
-const PACKAGE = '@huggingface/transformers';
-const installed = await import(PACKAGE).then(
-	() => true,
-	() => false,
-);
-
-test.skipIf(!installed)(
-	`an embedder and a re-ranker in this process serve a feature, and its trace names the bytes that ordered its passages (needs ${PACKAGE})`,
+test.skipIf(!ONNX_INSTALLED)(
+	`an embedder and a re-ranker in this process serve a feature, and its trace names the bytes that ordered its passages (${ONNX_NEEDED})`,
 	async () => {
 		const dir = await projectFolder({
 			'plimsoll.yaml': `upstreams:

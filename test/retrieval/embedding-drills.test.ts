@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { parseManifest } from '../../src/retrieval/manifest.ts';
 import { type OpenAiEmbedderConfig, openAiEmbedder } from '../support/embedder-fixture.ts';
-import { type EmbeddingAnswer, type EmbeddingServer, startEmbeddingServer } from '../support/embedding-server.ts';
+import { answering, type EmbeddingServer, startEmbeddingServer } from '../support/embedding-server.ts';
 import {
 	collection,
 	folderSource,
@@ -10,7 +10,6 @@ import {
 	type RetrievalFixture,
 	retrievalConfig,
 } from '../support/retrieval-fixture.ts';
-import { openAiEmbeddings } from '../support/upstream-double.ts';
 
 let fixture: RetrievalFixture;
 let server: EmbeddingServer;
@@ -27,15 +26,6 @@ const embedder = (overrides: Partial<Hosted> = {}) => openAiEmbedder(server.url,
 
 const config = (dir: string, overrides: Partial<Hosted> = {}) =>
 	retrievalConfig([collection([folderSource(dir)], { embedder: 'remote' })], [embedder(overrides)]);
-
-/** The provider's answers, with each vector changed. */
-function answering(change: (vector: number[]) => number[]): EmbeddingAnswer {
-	return (response, body) => {
-		const answer = openAiEmbeddings(JSON.parse(body)) as { data: { embedding: number[] }[] };
-		for (const one of answer.data) one.embedding = change(one.embedding);
-		response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
-	};
-}
 
 /** Another model of as many dimensions. */
 const OTHER_WEIGHTS = answering((vector) => vector.toReversed());

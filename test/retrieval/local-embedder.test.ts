@@ -4,14 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLocalEmbedder } from '../../src/retrieval/embedding/local-embedder.ts';
+import { ONNX_PACKAGE } from '../../src/retrieval/onnx/onnx-thread.ts';
+import { ONNX_INSTALLED, ONNX_NEEDED } from '../support/onnx-package.ts';
 import { writeTinyModel } from '../support/tiny-model.ts';
-
-const PACKAGE = '@huggingface/transformers';
-const installed = await import(PACKAGE).then(
-	() => true,
-	() => false,
-);
-const WHY = `needs the optional package ${PACKAGE}`;
 
 let root: string;
 let model: string;
@@ -34,7 +29,7 @@ const config = (overrides: object = {}) => ({
 	...overrides,
 });
 
-describe.skipIf(!installed)(`an ONNX sentence transformer from a folder (${WHY})`, () => {
+describe.skipIf(!ONNX_INSTALLED)(`an ONNX sentence transformer from a folder (${ONNX_NEEDED})`, () => {
 	it('is mean-pooled over its tokens, padding left out, and scaled to unit length', async () => {
 		const embedder = await createLocalEmbedder(config(), { cacheDir: root, clock: systemClock });
 		const { vectors } = await embedder.embed(['east', 'north east', 'up up up up north', 'unknown words'], 'query', {
@@ -132,7 +127,7 @@ describe('without the optional package', () => {
 			}),
 		).rejects.toMatchObject({
 			code: 'dependency_missing',
-			message: expect.stringContaining(`npm install --save-prod --ignore-scripts ${PACKAGE}@`),
+			message: expect.stringContaining(`npm install --save-prod --ignore-scripts ${ONNX_PACKAGE}@`),
 		});
 	});
 });

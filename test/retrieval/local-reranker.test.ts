@@ -5,18 +5,13 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import { systemClock } from '../../src/base/clock.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createLocalReranker } from '../../src/retrieval/local-reranker.ts';
+import { ONNX_PACKAGE } from '../../src/retrieval/onnx/onnx-thread.ts';
 import { Rerankers } from '../../src/retrieval/rerankers.ts';
 import { createRetriever } from '../../src/retrieval/search.ts';
 import { openFieldIndex } from '../support/field-index.ts';
+import { ONNX_INSTALLED, ONNX_NEEDED } from '../support/onnx-package.ts';
 import { SEARCH } from '../support/retrieval-fixture.ts';
 import { writeTinyCrossEncoder, writeTinyModel } from '../support/tiny-model.ts';
-
-const PACKAGE = '@huggingface/transformers';
-const installed = await import(PACKAGE).then(
-	() => true,
-	() => false,
-);
-const WHY = `needs the optional package ${PACKAGE}`;
 
 let root: string;
 let model: string;
@@ -41,7 +36,7 @@ function open(of: { model?: string; packageName?: string; clock?: VirtualClock }
 	return reranker;
 }
 
-describe.skipIf(!installed)(`an ONNX cross-encoder from a folder (${WHY})`, () => {
+describe.skipIf(!ONNX_INSTALLED)(`an ONNX cross-encoder from a folder (${ONNX_NEEDED})`, () => {
 	it('reads the query with each passage, and its logits are the scores in the order of the passages', async () => {
 		const reranker = open();
 		const passages = ['mast', 'keel keel keel', 'hull mast keel', 'nothing known', ''];
@@ -153,7 +148,7 @@ describe.skipIf(!installed)(`an ONNX cross-encoder from a folder (${WHY})`, () =
 	});
 });
 
-describe.skipIf(!installed)(`a search with an ONNX cross-encoder (${WHY})`, () => {
+describe.skipIf(!ONNX_INSTALLED)(`a search with an ONNX cross-encoder (${ONNX_NEEDED})`, () => {
 	it('orders the pool anew, names the model by its bytes, and a model that is edited away is closed', async () => {
 		const parts = { http: null as never, clock: systemClock, cacheDir: root, warn: () => {} };
 		const rerankers = new Rerankers(parts);
@@ -191,8 +186,8 @@ describe.skipIf(!installed)(`a search with an ONNX cross-encoder (${WHY})`, () =
 });
 
 it('without the optional package the error has the command that installs it', async () => {
-	const reranker = open({ packageName: `${PACKAGE}-absent` });
+	const reranker = open({ packageName: `${ONNX_PACKAGE}-absent` });
 	await expect(reranker.score('hull', ['mast'], ASK)).rejects.toThrow(
-		`npm install --save-prod --ignore-scripts ${PACKAGE}@`,
+		`npm install --save-prod --ignore-scripts ${ONNX_PACKAGE}@`,
 	);
 });

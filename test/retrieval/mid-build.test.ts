@@ -2,6 +2,7 @@ import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openAiEmbedder } from '../support/embedder-fixture.ts';
 import {
+	answering,
 	answerJson,
 	type EmbeddingAnswer,
 	type EmbeddingServer,
@@ -14,7 +15,6 @@ import {
 	type RetrievalFixture,
 	retrievalConfig,
 } from '../support/retrieval-fixture.ts';
-import { openAiEmbeddings } from '../support/upstream-double.ts';
 
 let fixture: RetrievalFixture;
 let server: EmbeddingServer;
@@ -65,15 +65,6 @@ async function isWhole(): Promise<void> {
 		expect(hit).toMatchObject({ documentId: `d${n}`, text: newText(n) });
 		expect(hit?.vectorScore).toBeGreaterThan(0.999);
 	}
-}
-
-/** The provider's answers, with each vector changed. */
-function answering(change: (vector: number[]) => number[]): EmbeddingAnswer {
-	return (response, body) => {
-		const answer = openAiEmbeddings(JSON.parse(body)) as { data: { embedding: number[] }[] };
-		for (const one of answer.data) one.embedding = change(one.embedding);
-		response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
-	};
 }
 
 const OTHER_WEIGHTS = answering((vector) => vector.toReversed());

@@ -15,9 +15,16 @@ export interface EmbeddingServer {
 	close(): Promise<void>;
 }
 
-export const answerJson: EmbeddingAnswer = (response, body) => {
-	response.setHeader('content-type', 'application/json').end(JSON.stringify(openAiEmbeddings(JSON.parse(body))));
-};
+export const answerJson = answering((vector) => vector);
+
+/** OpenAI's answers, with each vector changed. */
+export function answering(change: (vector: number[]) => number[]): EmbeddingAnswer {
+	return (response, body) => {
+		const answer = openAiEmbeddings(JSON.parse(body)) as { data: { embedding: number[] }[] };
+		for (const one of answer.data) one.embedding = change(one.embedding);
+		response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+	};
+}
 
 /** `POST /v1/embeddings` on a port of its own. */
 export async function startEmbeddingServer(): Promise<EmbeddingServer> {
