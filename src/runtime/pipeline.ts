@@ -332,11 +332,17 @@ async function answerAsUpstream(
 }
 
 function tokensOf(request: ChatRequest, { upstream }: Model): number {
-	const images = request.images ?? [];
-	// An image's base64 is no text that a model reads.
-	const text = images.reduce((json, { url }) => json.replaceAll(url, ''), canonicalJson(sentAsInput(request)));
+	const { images } = request;
+	const input = sentAsInput(request);
+	if (images === undefined) return countTokens(canonicalJson(input), upstream.tokenizer);
+	const urls = new Set<unknown>(images.map(({ url }) => url));
+	// An image's base64 is no text that a model reads; the same in a text is.
+	const text = JSON.stringify(input, (member, value) => (IMAGE_MEMBERS.has(member) && urls.has(value) ? '' : value));
 	return images.reduce((sum, image) => sum + imageTokens(image), countTokens(text, upstream.tokenizer));
 }
+
+/** Where a message holds an image, as data or as an address. */
+const IMAGE_MEMBERS: ReadonlySet<string> = new Set(['url', 'image_url', 'file_data']);
 
 /** Everything of a bare request that the provider reads as input, and bills. */
 function sentAsInput({ messages, parameters }: ChatRequest): unknown {

@@ -240,3 +240,15 @@ it('an image counts by its size in pixels, not by the length of its base64', asy
 	expect((await count([dataUrl(pngOf(750, 100, 3_000_000))])) - none).toBeLessThan(150);
 	expect((await count([dataUrl(pngOf(750, 1_000))])) - none).toBeGreaterThan(1_000);
 });
+
+it('what a client writes counts as its text, also where it is the address of an image', async () => {
+	const { anthropic } = await start();
+	const url = `https://ships.test/#${'a load line tells a sailor '.repeat(40)}`;
+	const image = { type: 'image' as const, source: { type: 'url' as const, url } };
+	const count = async (text: string) => {
+		const content = [{ type: 'text' as const, text }, image];
+		const asked = { model: UPSTREAM.name, messages: [{ role: 'user' as const, content }] };
+		return (await anthropic.messages.countTokens(asked)).input_tokens;
+	};
+	expect((await count(url)) - (await count('What is this?'))).toBeGreaterThan(200);
+});
