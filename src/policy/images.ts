@@ -1,4 +1,4 @@
-import { base64Bytes, type ImageHeader, imageHeader } from '../base/image-header.ts';
+import { base64Bytes, imageHeader } from '../base/image-header.ts';
 import { isPrivateHost } from '../base/private-address.ts';
 import { type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import type { ImageRules, Upstream } from '../spec/model.ts';
@@ -28,13 +28,14 @@ export function requireImages(images: readonly ShownImage[], rules: ImageRules, 
 	const [first] = images;
 	if (first === undefined) return;
 	const bounds = new Bounds(rules, receiver);
-	bounds.atMost('countMax', images.length, () => ({ at: first.at, what: 'a request may hold', unit: 'images' }));
+	bounds.atMost('countMax', images.length, first.at);
 	for (const image of images) requireImage(image, bounds);
 }
 
 /** What an image adds to a prompt, in tokens: an estimate from its size in pixels. */
 export function imageTokens({ url }: Pick<ShownImage, 'url'>): number {
-	const header = headerOf(inlineOf(url));
+	const inline = inlineOf(url);
+	const header = inline && imageHeader(inline.base64);
 	if (header === null) return TOKENS_UNKNOWN;
 	return Math.min(TOKENS_MAX, Math.ceil((header.widthPx * header.heightPx) / PIXELS_PER_TOKEN));
 }
@@ -50,8 +51,8 @@ function requireImage({ at, url }: ShownImage, bounds: Bounds): void {
 	}
 	const { mediaType, base64 } = inline;
 	bounds.requireType(at, mediaType);
-	bounds.atMost('bytesMax', base64Bytes(base64), () => ({ at, what: 'an image may have', unit: 'bytes' }));
-	const header = headerOf(inline);
+	bounds.atMost('bytesMax', base64Bytes(base64), at);
+	const header = imageHeader(base64);
 	if (header === null) {
 		if (UNREAD.has(mediaType)) return;
 		throw refusal('image_unsupported', at, `says that it is ${mediaType}, and its bytes are no image of a known kind`);
@@ -59,8 +60,7 @@ function requireImage({ at, url }: ShownImage, bounds: Bounds): void {
 	if (header.mediaType !== mediaType) {
 		throw refusal('image_unsupported', at, `says that it is ${mediaType}, and its bytes are ${header.mediaType}`);
 	}
-	const side = Math.max(header.widthPx, header.heightPx);
-	bounds.atMost('sidePxMax', side, () => ({ at, what: 'width and height may have', unit: 'pixels' }));
+	bounds.atMost('sidePxMax', Math.max(header.widthPx, header.heightPx), at);
 }
 
 /** Kinds whose headers are not read. */
@@ -98,21 +98,14 @@ class Bounds {
 		this.receiver = receiver;
 	}
 
-	atMost(
-		bound: 'countMax' | 'bytesMax' | 'sidePxMax',
-		value: number,
-		say: () => { at: string; what: string; unit: string },
-	): void {
+	/** @param at the image to name. */
+	atMost(bound: keyof typeof SAID, value: number, at: string): void {
 		const own = this.rules[bound];
-		const theirs = this.receiver.images?.[bound] ?? null;
-		if (value <= Math.min(own, theirs ?? own)) return;
-		const { at, what, unit } = say();
-		const [max, whose] =
-			theirs !== null && theirs < own
-				? [theirs, `the provider of ${this.receiver.name}`]
-				: [own, `bare.images.${FIELDS[bound]}`];
-		const subject = bound === 'countMax' ? `begins a list of ${value} images` : `has ${value} ${unit}`;
-		throw refusal('image_too_large', at, `${subject}; ${what} ${max} (${whose})`);
+		const theirs = this.receiver.images?.[bound] ?? own;
+		if (value <= Math.min(own, theirs)) return;
+		const { field, has, may } = SAID[bound];
+		const whose = theirs < own ? `the provider of ${this.receiver.name}` : `bare.images.${field}`;
+		throw refusal('image_too_large', at, `${has(value)}; ${may} ${Math.min(own, theirs)} (${whose})`);
 	}
 
 	requireType(at: string, mediaType: string): void {
@@ -126,7 +119,11 @@ class Bounds {
 	}
 }
 
-const FIELDS = { countMax: 'count_max', bytesMax: 'bytes_max', sidePxMax: 'side_px_max' } as const;
+const SAID = {
+	countMax: { field: 'count_max', has: (n: number) => `begins a list of ${n} images`, may: 'a request may hold' },
+	bytesMax: { field: 'bytes_max', has: (n: number) => `has ${n} bytes`, may: 'an image may have' },
+	sidePxMax: { field: 'side_px_max', has: (n: number) => `has ${n} pixels`, may: 'width and height may have' },
+} as const;
 
 interface Inline {
 	readonly mediaType: string;
@@ -143,10 +140,6 @@ function inlineOf(url: string): Inline | null {
 	const said = (head[1] ?? '').toLowerCase();
 	// No registered type, and a common name for one.
 	return isWhole ? { mediaType: said === 'image/jpg' ? 'image/jpeg' : said, base64 } : null;
-}
-
-function headerOf(inline: Inline | null): ImageHeader | null {
-	return inline && imageHeader(inline.base64);
 }
 
 function refusal(code: ErrorCode, at: string, what: string): PlimsollError {
