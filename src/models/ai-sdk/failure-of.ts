@@ -11,10 +11,7 @@ export function failureOf(thrown: unknown, attempt: FetchAttempt, failures: Fail
 	if (thrown instanceof UpstreamError) return thrown;
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
 	if (thrown instanceof UnsupportedError || !attempt.wasSent) {
-		return failures.of('bad_request', `cannot be asked this: ${message}`, {
-			...{ cause: thrown, sent: false },
-			param: thrown instanceof UnsupportedError ? thrown.field : null,
-		});
+		return failures.of('bad_request', `cannot be asked this: ${message}`, { cause: thrown, sent: false });
 	}
 	// Packages bring their own copies of their error classes: only the members can be relied on.
 	const { statusCode, responseBody, data } = isObject(thrown) ? thrown : ({} as Json);

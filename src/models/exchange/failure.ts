@@ -1,6 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { UpstreamError, type UpstreamFailure } from '../../spec/model.ts';
 import { isObject, type Json } from './json.ts';
+import { UnsupportedError } from './unsupported.ts';
 
 /** A vendor's message is quoted up to this many characters. */
 const MESSAGE_CHARS_MAX = 300;
@@ -13,12 +14,11 @@ export interface Failures {
 	fromStatus(status: number, headers: ResponseHeaders, body: string): UpstreamError;
 	/** From an error object inside a 200: a body or an event of a stream. */
 	fromErrorObject(error: unknown): UpstreamError;
-	/** @param details.sent false when nothing can have reached the upstream; true unless it is said. */
-	of(
-		kind: UpstreamFailure,
-		message: string,
-		details?: { cause?: unknown; sent?: boolean; param?: string | null },
-	): UpstreamError;
+	/**
+	 * @param details.cause of an UnsupportedError its field is told.
+	 * @param details.sent false when nothing can have reached the upstream; true unless it is said.
+	 */
+	of(kind: UpstreamFailure, message: string, details?: { cause?: unknown; sent?: boolean }): UpstreamError;
 }
 
 export function createFailures(options: {
@@ -50,7 +50,10 @@ export function createFailures(options: {
 			const message = `${upstream} sent an error instead of an answer: ${tidy(messageOf(object))}`;
 			return new UpstreamError(kindOf(status, object), upstream, message, status === null ? wait : { status, ...wait });
 		},
-		of: (kind, message, details) => new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, details),
+		of(kind, message, details) {
+			const param = details?.cause instanceof UnsupportedError ? details.cause.field : null;
+			return new UpstreamError(kind, upstream, `${upstream} ${tidy(message)}`, { ...details, param });
+		},
 	};
 }
 

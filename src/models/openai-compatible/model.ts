@@ -61,10 +61,7 @@ export function createOpenAiCompatibleModel(options: OpenAiCompatibleOptions): M
 			return JSON.stringify({ ...sent(parameters), ...mine });
 		} catch (error) {
 			if (!(error instanceof UnsupportedError)) throw error;
-			throw failures.of('bad_request', `cannot be asked this: ${error.message}`, {
-				...{ cause: error, sent: false },
-				param: error.field,
-			});
+			throw failures.of('bad_request', `cannot be asked this: ${error.message}`, { cause: error, sent: false });
 		}
 	};
 
