@@ -91,7 +91,8 @@ export function saidInCalls(toolCalls: Completion['toolCalls']): string {
 function soundArguments(call: unknown, upstream: string): string | null {
 	if (!isOfFunction(call)) return null;
 	const { name, args } = functionCall(call);
-	const isText = argumentsOf(call) === undefined || typeof argumentsOf(call) === 'string';
+	const said = argumentsOf(call);
+	const isText = said === undefined || typeof said === 'string';
 	if (isSound({ name, args })) return isText ? null : args;
 	const repaired = name === '' ? null : repairedArguments(args);
 	if (repaired === null) throw broken(upstream, { name, args });
@@ -100,13 +101,10 @@ function soundArguments(call: unknown, upstream: string): string | null {
 
 /** Also arguments that were quoted once too often. */
 function repairedArguments(args: string): string | null {
-	const repaired = repairJson(unquoted(args) ?? args)?.text ?? unquoted(args);
-	return repaired !== null && isArguments(repaired) ? repaired : null;
-}
-
-function unquoted(text: string): string | null {
-	const value = parsed(text);
-	return typeof value === 'string' ? value : null;
+	const value = parsed(args);
+	const text = typeof value === 'string' ? value : args;
+	const repaired = repairJson(text)?.text ?? text;
+	return isArguments(repaired) ? repaired : null;
 }
 
 function isSound({ name, args }: { name: string; args: string }): boolean {
