@@ -10,9 +10,12 @@ export class RerankPayer implements Payer {
 	readonly #context: RequestContext;
 	readonly #notes: StepNotes;
 	readonly #costMicrosMax: number | null;
-	/** Ends the call that is under way. */
-	#end: ((report: RerankReport) => Promise<void>) | null = null;
-	#call: { readonly asked: RerankCall; readonly startedMs: number } | null = null;
+	/** The call that is under way. */
+	#call: {
+		readonly asked: RerankCall;
+		readonly startedMs: number;
+		end(report: RerankReport): Promise<void>;
+	} | null = null;
 	#isLeft = false;
 
 	/** @param costMicrosMax the contract's, for all calls of the request; null: none. */
@@ -36,25 +39,27 @@ export class RerankPayer implements Payer {
 			await limits?.settleCall(ticket, null);
 			throw new Error('the request did not wait for it');
 		}
-		const end = async (report: RerankReport) => {
-			// The first word counts: a request that went on has said that it paid.
-			if (this.#end !== end) return;
-			this.#end = null;
-			this.#note(report);
-			await limits?.settleCall(ticket, { tokens: 0, costMicros: report.costMicros });
+		const call = {
+			asked,
+			startedMs: this.#context.elapsedMs(),
+			end: async (report: RerankReport) => {
+				// The first word counts: a request that went on has said that it paid.
+				if (this.#call !== call) return;
+				this.#call = null;
+				this.#note(report);
+				await limits?.settleCall(ticket, { tokens: 0, costMicros: report.costMicros });
+			},
 		};
-		this.#end = end;
-		this.#call = { asked, startedMs: this.#context.elapsedMs() };
-		return end;
+		this.#call = call;
+		return call.end;
 	}
 
 	/** The request no longer waits: what was asked may be billed. */
 	async leave(): Promise<void> {
 		this.#isLeft = true;
 		if (this.#call === null) return;
-		const { asked, startedMs } = this.#call;
-		const ms = this.#context.elapsedMs() - startedMs;
-		await this.#end?.({ ...asked, ms, failure: 'the request did not wait for it' });
+		const { asked, startedMs, end } = this.#call;
+		await end({ ...asked, ms: this.#context.elapsedMs() - startedMs, failure: 'the request did not wait for it' });
 	}
 
 	#note({ model, revision, ms, failure, costMicros }: RerankReport): void {
