@@ -139,6 +139,20 @@ describe('a healthy upstream', () => {
 		expect(served.map((one) => one.details)).toEqual([details]);
 	});
 
+	it('tells of its limits also where its stream names neither a model nor an answer', async () => {
+		const event = { choices: [{ index: 0, delta: { content: 'Hello.' }, finish_reason: 'stop' }] };
+		const body = `data: ${JSON.stringify(event)}\n\ndata: [DONE]\n\n`;
+		const head = 'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-ratelimit-remaining-requests: 59';
+		const server = createServer((socket) =>
+			socket.once('data', () => socket.end(`${head}\r\ncontent-length: ${body.length}\r\n\r\n${body}`)),
+		);
+		await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+		open.push({ close: () => new Promise((resolve) => server.close(() => resolve())) });
+		const model = modelAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`);
+		const [chunk] = await collect(await model.stream(request()));
+		expect(chunk?.served).toMatchObject({ model: null, details: { 'x-ratelimit-remaining-requests': '59' } });
+	});
+
 	it('gets parameters as they are, and model, messages and stream as we say', async () => {
 		const { double, model } = await start();
 		const parameters = {

@@ -104,7 +104,8 @@ export function withCalls(event: Json, toolCalls: readonly unknown[] | null): st
 	return JSON.stringify({ ...event, choices });
 }
 
-export function readServed(body: Json, headers: ResponseHeaders): ServedBy {
+/** @param headers left out: what they say is known. */
+export function readServed(body: Json, headers: ResponseHeaders = {}): ServedBy {
 	const details = detailsOf(headers);
 	return {
 		model: text(body.model),

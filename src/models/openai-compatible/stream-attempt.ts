@@ -280,20 +280,21 @@ export class StreamAttempt extends Attempt implements AsyncIterableIterator<Comp
 	/** What the event says about who serves, when that is news. */
 	#serveChange(event: Json): ServedBy | null {
 		const known = this.#served;
-		if (known && event.id === known.responseId && event.model === known.model && !event.system_fingerprint) return null;
-		const said = readServed(event, known === null ? this.headers : {});
-		const details = known?.details ?? said.details;
+		if (known === null) {
+			this.#served = readServed(event, this.headers);
+			return this.#served;
+		}
+		const { id, model, system_fingerprint: mark } = event;
+		if (id === known.responseId && model === known.model && (!mark || mark === known.fingerprint)) return null;
+		const said = readServed(event);
 		const served = {
-			model: said.model ?? known?.model ?? null,
-			responseId: said.responseId ?? known?.responseId ?? null,
-			fingerprint: said.fingerprint ?? known?.fingerprint ?? null,
-			...(details && { details }),
+			...known,
+			model: said.model ?? known.model,
+			responseId: said.responseId ?? known.responseId,
+			fingerprint: said.fingerprint ?? known.fingerprint,
 		};
-		const same =
-			served.model === (known?.model ?? null) &&
-			served.responseId === (known?.responseId ?? null) &&
-			served.fingerprint === (known?.fingerprint ?? null);
-		if (same) return null;
+		const { model: name, responseId, fingerprint } = known;
+		if (served.model === name && served.responseId === responseId && served.fingerprint === fingerprint) return null;
 		this.#served = served;
 		return served;
 	}
