@@ -45,9 +45,9 @@ export function thinkingOf(thoughts: readonly Thought[], firstIndex = 0): Record
 	return { ...(text !== '' && { reasoning_content: text }), reasoning_details: details };
 }
 
-/** The delta that holds all tool calls of an answer, numbered as in a stream. */
+/** The delta that holds all tool calls of an answer, numbered as in a stream, whatever numbers they came with. */
 export function toolCallDelta(toolCalls: readonly unknown[]): Record<string, unknown> {
-	return { tool_calls: toolCalls.map((call, index) => (typeof call === 'object' ? { index, ...call } : call)) };
+	return { tool_calls: toolCalls.map((call, index) => (typeof call === 'object' ? { ...call, index } : call)) };
 }
 
 /** One `chat.completion.chunk`; `delta` and `finishReason` as OpenAI has them. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ChatStream } from '../../src/gateway/chat-stream.ts';
 import type { AnswerEvents } from '../../src/gateway/converse.ts';
 import { MessagesStream } from '../../src/gateway/messages-stream.ts';
 import type { Outlet } from '../../src/gateway/outlet.ts';
@@ -175,4 +176,16 @@ describe('any order of pieces', () => {
 		};
 		expect(flood).toThrow(/passed 4000000 characters/);
 	});
+});
+
+it('whole calls are numbered in their order, whatever numbers their endpoint gave them', () => {
+	const paper = new Paper();
+	const stream = new ChatStream(paper, ENVELOPE, { includeUsage: false, relays: false });
+	const toolCalls = ['a', 'b'].map((id) => ({ index: 0, id, function: { name: 'f', arguments: '{}' } }));
+	stream.end({ ...answerOf([]), toolCalls });
+	const [, first] = /^data: (.*)$/m.exec(paper.written) ?? [];
+	expect(JSON.parse(first ?? '').choices[0].delta.tool_calls).toMatchObject([
+		{ index: 0, id: 'a' },
+		{ index: 1, id: 'b' },
+	]);
 });
