@@ -1,3 +1,5 @@
+import { membersOf } from './members.ts';
+
 /** A tool call of OpenAI's, whole or as a piece of a stream. */
 interface FunctionCall {
 	/** Its place among the calls of an answer; null where it does not say. */
@@ -13,19 +15,15 @@ interface FunctionCall {
 
 /** Providers write calls in many ways: what is missing is empty. */
 export function functionCall(call: unknown): FunctionCall {
-	const { index, id, function: inner, extra_content: extra } = objectOf(call);
-	const { name, arguments: args } = objectOf(inner);
+	const { index, id, function: inner, extra_content: extra } = membersOf(call);
+	const { name, arguments: args } = membersOf(inner);
 	return {
 		index: typeof index === 'number' ? index : null,
 		id: textOf(id),
 		name: textOf(name),
 		args: typeof args === 'object' && args !== null ? JSON.stringify(args) : textOf(args),
-		extra: typeof extra === 'object' && extra !== null ? objectOf(extra) : null,
+		extra: typeof extra === 'object' && extra !== null ? membersOf(extra) : null,
 	};
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-	return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }
 
 function textOf(value: unknown): string {

@@ -1,3 +1,5 @@
+import { membersOf } from './members.ts';
+
 /** A part of what a model thought before it spoke: never a part of its answer. */
 export interface Thought {
 	/** What its provider lets see; empty where it hides the whole. */
@@ -90,8 +92,4 @@ export function thoughtsIn(details: unknown): readonly Thought[] {
 		});
 	}
 	return [...thoughts.values()];
-}
-
-function membersOf(value: unknown): Detail {
-	return typeof value === 'object' && value !== null ? (value as Detail) : {};
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { membersOf } from '../base/members.ts';
 import type { ShownImage } from '../policy/images.ts';
 import type { ChatRequest } from '../runtime/request.ts';
 import { PlimsollError } from '../spec/errors.ts';
@@ -81,8 +82,4 @@ function imagesIn(messages: ChatBody['messages']): ShownImage[] {
 /** Whether a file is an image, whatever it is sent as. */
 export function isImageData(data: unknown): data is string {
 	return typeof data === 'string' && /^data:image\//i.test(data);
-}
-
-function membersOf(value: unknown): Readonly<Record<string, unknown>> {
-	return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 }
