@@ -25,6 +25,13 @@ interface Parts {
 	readonly ids: (prefix: string) => string;
 }
 
+interface Failing {
+	/** How often it was tried again. */
+	readonly retries: number;
+	/** Keeps it from being tried again; null while it is. */
+	readonly cancel: (() => void) | null;
+}
+
 /** Brings what was sent into indexes: one run for all that comes until it begins, and one after another. */
 export class PushRuns {
 	readonly #parts: Parts;
@@ -32,7 +39,8 @@ export class PushRuns {
 	/** Runs that have not begun: whatever is stored before they do is in them. */
 	readonly #asked = new Map<string, AskedRun & { accept: boolean }>();
 	readonly #last = new Map<string, Promise<unknown>>();
-	readonly #failures = new Map<string, number>();
+	/** Collections whose last run failed. */
+	readonly #failing = new Map<string, Failing>();
 
 	constructor(parts: Parts) {
 		this.#parts = parts;
@@ -69,6 +77,7 @@ export class PushRuns {
 	/** Ends what runs; nothing is lost, since the next start reads what is stored. */
 	close(reason: Error): void {
 		this.#closed.abort(reason);
+		for (const { cancel } of this.#failing.values()) cancel?.();
 	}
 
 	async #ingest(collection: string, { runId, accept }: { runId: string; accept: boolean }): Promise<string | null> {
@@ -76,7 +85,8 @@ export class PushRuns {
 		const { signal } = this.#closed;
 		try {
 			const { refused } = await ingester.ingest(collection, { signal, runId, accept, pushedOnly: true });
-			this.#failures.delete(collection);
+			this.#failing.get(collection)?.cancel?.();
+			this.#failing.delete(collection);
 			if (refused === null) return null;
 			const failed = refused.verification.checks.filter(({ passed }) => !passed);
 			return `${refused.generation} was refused: ${failed.map(({ check, message }) => `${check}: ${message}`).join('; ')}`;
@@ -86,11 +96,14 @@ export class PushRuns {
 		}
 	}
 
+	/** One for each collection, however many runs fail before it is due. */
 	#retry(collection: string): void {
-		const failures = this.#failures.get(collection) ?? 0;
-		this.#failures.set(collection, failures + 1);
-		const batchMs = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** failures);
-		const cancel = this.#parts.clock.after(batchMs, () => this.ask(collection, { batchMs: 0, accept: false }));
-		this.#closed.signal.addEventListener('abort', cancel, { once: true });
+		const { retries, cancel: isDue } = this.#failing.get(collection) ?? { retries: 0, cancel: null };
+		if (isDue) return;
+		const cancel = this.#parts.clock.after(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** retries), () => {
+			this.#failing.set(collection, { retries: retries + 1, cancel: null });
+			this.ask(collection, { batchMs: 0, accept: false });
+		});
+		this.#failing.set(collection, { retries, cancel });
 	}
 }
