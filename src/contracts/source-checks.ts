@@ -1,3 +1,4 @@
+import { isMetadataHost, isPrivateHost } from '../base/private-address.ts';
 import type { Problem } from '../spec/problem.ts';
 import type { Resolved } from './environment.ts';
 import { isMapping, valueAt } from './schema-node.ts';
@@ -50,16 +51,17 @@ function problemsOf(
 	const isSet = stateOf(address.field) === 'set';
 	const at = [...path, address.field];
 	const written = raw[address.field];
-	if (!Array.isArray(written)) return [...problems, ...addressProblems(document, at, written, { address, isSet })];
-	const listed = written.flatMap((url, index) => addressProblems(document, [...at, index], url, { address, isSet }));
-	return [...problems, ...listed];
+	const reach = raw.kind !== 'sitemap' ? 'any' : raw.private_addresses === 'allow' ? 'private' : 'public';
+	const about = { address, isSet, reach } as const;
+	if (!Array.isArray(written)) return [...problems, ...addressProblems(document, at, written, about)];
+	return [...problems, ...written.flatMap((url, index) => addressProblems(document, [...at, index], url, about))];
 }
 
 function addressProblems(
 	document: YamlDocument,
 	at: readonly (string | number)[],
 	url: unknown,
-	{ address, isSet }: { address: Address; isSet: boolean },
+	{ address, isSet, reach }: { address: Address; isSet: boolean; reach: 'any' | 'private' | 'public' },
 ): Problem[] {
 	const problems: Problem[] = [];
 	if (typeof url !== 'string') return problems;
@@ -73,6 +75,13 @@ function addressProblems(
 	} else if (parsed.password && !(isDatabase && isSet)) {
 		const hint = isDatabase ? 'write {env: NAME}' : 'take it out of the address';
 		problems.push(problemAt(document, at, { message: 'holds a password', hint }));
+	} else if (reach !== 'any' && isMetadataHost(parsed.hostname)) {
+		const message = `${parsed.hostname} is link-local: where a cloud keeps a machine’s secrets`;
+		problems.push(problemAt(document, at, { message, expected: 'the address of a web site' }));
+	} else if (reach === 'public' && isPrivateHost(parsed.hostname)) {
+		// No run would be let to it. Where a name leads is seen when it connects.
+		const message = `${parsed.hostname} is of this machine or a private network`;
+		problems.push(problemAt(document, at, { message, hint: 'write private_addresses: allow if that is meant' }));
 	}
 	return problems;
 }

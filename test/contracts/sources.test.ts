@@ -15,6 +15,8 @@ test('a site and what is pushed are sources with safe defaults', async () => {
 	expect(site.value?.config.collections.get('docs')?.sources).toMatchObject([
 		{ allow: [], privateAddresses: 'refuse', authorization: 'Bearer very-secret', trustLastmod: false, depthMax: 3 },
 	]);
+	const near = await load('{kind: sitemap, urls: ["http://10.0.0.7/sitemap.xml"], private_addresses: allow}');
+	expect(near.ok).toBe(true);
 	const pushed = await load('{kind: push}');
 	expect(pushed.value?.config.collections.get('docs')?.sources).toMatchObject([
 		{ name: 'manual', kind: 'push', documentBytesMax: 8_388_608, storedBytesMax: 1_073_741_824, batchMs: 1_000 },
@@ -38,6 +40,17 @@ test.each([
 		'an address in place of a host',
 		'{kind: sitemap, urls: ["https://x.test/"], allow: ["https://x.test"]}',
 		'a host such as',
+	],
+	['a site on this machine', '{kind: sitemap, urls: ["http://127.0.0.1:8000/s.xml"]}', 'private_addresses: allow'],
+	[
+		'one by its name',
+		'{kind: sitemap, urls: ["https://x.test/", "http://localhost/"]}',
+		'urls[1]: localhost is of this',
+	],
+	[
+		'a site where a cloud keeps secrets',
+		'{kind: sitemap, urls: ["http://169.254.169.254/"], private_addresses: allow}',
+		'is link-local',
 	],
 	['a document above what a body holds', '{kind: push, document_bytes_max: 33554433}', 'document_bytes_max'],
 	['a key of another kind', '{kind: push, path: docs}', 'path'],
