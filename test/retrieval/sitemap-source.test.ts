@@ -145,7 +145,7 @@ describe('a site with sitemaps', () => {
 		const html = String(htmlPage('A', 'x').body);
 		const packed = (body: string) => ({ body: gzipSync(body), headers: { 'content-encoding': 'gzip' } });
 		site.serve({
-			'/sitemap.xml': urlset(...'abcdefgh'.split('').map((name) => at(`/${name}`))),
+			'/sitemap.xml': urlset(...'abcdefghi'.split('').map((name) => at(`/${name}`))),
 			'/a': packed(html),
 			'/b': packed('x'.repeat(1_000_000)),
 			'/c': { body: 'x'.repeat(20_000) },
@@ -154,6 +154,7 @@ describe('a site with sitemaps', () => {
 			'/f': { status: 410 },
 			'/g': { status: 403 },
 			'/h': { body: 'x', headers: { 'content-encoding': 'zstd' } },
+			'/i': { status: 304 },
 		});
 		expect(await read(source())).toEqual([
 			'/a',
@@ -163,6 +164,7 @@ describe('a site with sitemaps', () => {
 			['/e', 'it is listed and answered 404'],
 			['/g', 'it is listed and answered 403'],
 			['/h', 'its encoding zstd is not read'],
+			['/i', 'it is listed and answered 304'],
 		]);
 	});
 

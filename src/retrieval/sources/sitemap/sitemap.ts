@@ -107,20 +107,20 @@ class Crawl {
 		const answer = await this.#ask(url, validatorsOf(known), signal);
 		const isSilent = answer.kind === 'silent' || (answer.kind === 'answer' && isBusy(answer.status));
 		this.#silent = isSilent ? this.#silent + 1 : 0;
-		const reason = await this.#hindrance(url, answer);
+		if (known && answer.kind === 'answer' && answer.status === 304) return this.#same(known, lastmod);
+		const reason = this.#hindrance(url, answer);
 		if (isSilent && this.#silent >= silentMax) {
 			throw this.#site.unusable(
 				`${this.#silent} pages one after another were not answered, the last one ${url.href}: ${reason}`,
 			);
 		}
 		if (answer.kind === 'answer' && answer.status === 410) return null;
-		if (answer.kind === 'answer' && answer.status === 304 && known) return this.#same(known, lastmod);
 		if (answer.kind !== 'answer' || reason !== null) {
 			return { failed: { document: url.href, reason: reason ?? 'it was not answered' } };
 		}
 		const format = pageFormat(answer);
 		if (typeof format !== 'string') return { failed: { document: url.href, reason: format.reason } };
-		const version = sha256Of([answer.bytes]).slice(0, 32);
+		const version = versionOf(answer);
 		const record = { url: url.href, finalUrl: answer.url.href, lastmod, version, format, ...this.#validators(answer) };
 		this.#noted.push(record);
 		return this.#listed(record, (listed) => ({ document: documentOf(listed, answer) }));
@@ -131,13 +131,13 @@ class Crawl {
 	}
 
 	/** Why an answer is no page; null: it is one. Throws when it is about who asks, and not about what. */
-	async #hindrance(url: URL, answer: Answer): Promise<string | null> {
+	#hindrance(url: URL, answer: Answer): string | null {
 		if (answer.kind !== 'answer') return answer.reason;
 		const { status } = answer;
 		if ((status === 401 || status === 403) && this.#site.isTrusted(answer.url)) {
 			throw this.#site.unusable(`${url.href} answered ${status}: the credentials are refused, or have expired`);
 		}
-		return status === 200 || status === 304 ? null : `it is listed and answered ${status}`;
+		return status === 200 ? null : `it is listed and answered ${status}`;
 	}
 
 	/** A page of which the index holds what it is, unless its table was lost: then it is asked for once more. */
@@ -145,10 +145,10 @@ class Crawl {
 		this.#noted.push({ ...known, lastmod });
 		return this.#listed({ ...known, lastmod }, async (listed, signal) => {
 			const answer = await this.#ask(new URL(known.url), {}, signal);
-			const reason = await this.#hindrance(new URL(known.url), answer);
+			const reason = this.#hindrance(new URL(known.url), answer);
 			const failed = (why: string) => ({ failed: { document: known.url, reason: why } });
 			if (answer.kind !== 'answer' || reason !== null) return failed(reason ?? 'it was not answered');
-			if (sha256Of([answer.bytes]).slice(0, 32) === known.version) return { document: documentOf(listed, answer) };
+			if (versionOf(answer) === known.version) return { document: documentOf(listed, answer) };
 			return failed('it changed while it was read; the next run sees to it');
 		});
 	}
@@ -182,6 +182,10 @@ type LoadedItem = Awaited<ReturnType<ListedDocument['load']>>;
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
 	yield* items;
+}
+
+function versionOf({ bytes }: Answered): string {
+	return sha256Of([bytes]).slice(0, 32);
 }
 
 function validatorsOf(known: PageRecord | null): Record<string, string> {
