@@ -83,7 +83,6 @@ function addList(documents: Command, terminal: Terminal): void {
 		.command('list')
 		.argument('<collection>')
 		.description('Shows pushed documents by id: whether they are live, wait for a run, do not fit, or failed, and why.')
-		.option('--source <name>', 'the source, where the collection has several of kind push')
 		.option('--after <id>', 'only ids after this one')
 		.option('--limit <n>', 'at most this many', integerBetween(1, 1_000), 100)
 		.action(async (collection: string, options: SourceOption & { after?: string; limit: number }) => {
@@ -100,7 +99,7 @@ function addList(documents: Command, terminal: Terminal): void {
 			}
 			if (reply.next !== null) terminal.note(`There are more: --after ${JSON.stringify(reply.next)}`);
 		});
-	withJson(withServer(command), 'the documents as one JSON document');
+	withJson(withServer(withSource(command)), 'the documents as one JSON document');
 	example(command, 'plimsoll documents list docs --limit 1000');
 }
 
@@ -154,9 +153,12 @@ function addPurge(documents: Command, terminal: Terminal): void {
 	example(command, 'plimsoll documents purge docs customer/4711 --why "erasure request 12"');
 }
 
+function withSource(command: Command): Command {
+	return command.option('--source <name>', 'the source, where the collection has several of kind push');
+}
+
 function withWait(command: Command): Command {
-	return command
-		.option('--source <name>', 'the source, where the collection has several of kind push')
+	return withSource(command)
 		.option('--no-wait', 'end when it is stored; the next run brings it into the index')
 		.option('--wait-s <seconds>', 'how long to wait for the index', integerBetween(1, 600), 300);
 }
