@@ -16,9 +16,9 @@ export function quarantineOperator({ records }: { readonly records: RecordStore 
 			throw notFound(collection, id);
 		},
 		async mark(collection, ids, state) {
-			for (const id of ids ?? []) {
-				if ((await quarantine.find(id))?.collection !== collection) throw notFound(collection, id);
-			}
+			const entries = ids ? await quarantine.findAll(ids) : [];
+			const known = new Set(entries.flatMap((entry) => (entry.collection === collection ? [entry.id] : [])));
+			for (const id of ids ?? []) if (!known.has(id)) throw notFound(collection, id);
 			return quarantine.mark(collection, ids, state);
 		},
 	};

@@ -77,8 +77,8 @@ export interface PushedStore {
 	 */
 	purge(place: PushPlace, ids: readonly string[] | null): Promise<number>;
 	list(query: PushedQuery): Promise<readonly PushedEntry[]>;
-	/** Null when there is none. */
-	find(place: PushPlace, id: string): Promise<PushedEntry | null>;
+	/** Those of these ids that are there, in no order. */
+	find(place: PushPlace, ids: readonly string[]): Promise<readonly PushedEntry[]>;
 	/** Null when it is gone, or not what it was. */
 	body(entry: PushedEntry): Promise<Uint8Array | null>;
 	/** How much a source holds. */

@@ -50,6 +50,8 @@ export interface QuarantineStore {
 	list(query: QuarantineQuery): Promise<readonly QuarantineEntry[]>;
 	/** Null when there is none. */
 	find(id: string): Promise<QuarantineEntry | null>;
+	/** Those of these ids that there are, in no order. */
+	findAll(ids: readonly string[]): Promise<readonly QuarantineEntry[]>;
 	/** Removes what a whole run of a collection did not meet, and notes what the run left behind. */
 	settle(collection: string, run: WholeRun): Promise<void>;
 	/** Removes what a run did not meet of the sources that it read, when it read not all of them. */

@@ -131,6 +131,8 @@ export interface RecordStore {
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;
+	/** Null when the collection has no such run. */
+	findRun(collection: string, id: string): Promise<RunRecord | null>;
 	/** Replaces these allowances, all or none. */
 	putAllowances(allowances: readonly Allowance[]): Promise<void>;
 	/** Those whose day or month has not ended at `now`; the others are deleted. */

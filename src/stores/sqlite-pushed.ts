@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type {
 	Purge,
@@ -41,9 +42,12 @@ const entryRow: z.ZodType<PushedEntry> = z.object({
 });
 const knownRow = z.object({ hash: z.string(), tenant: z.string().nullable(), bytes: z.int() });
 const totalRow = z.object({ documents: z.int(), bytes: z.int() });
-const markRow = z.object({ sequence: z.int(), ingested: z.int() });
+const markRow = z.object({ sequence: z.int(), ingested: z.int(), purging: z.int() });
+const sequenceRow = z.object({ sequence: z.int() });
 const purgeRow = z.object({ source: z.string(), id: z.string().nullable() });
 const bodyRow = z.object({ body: z.instanceof(Uint8Array) });
+
+type Total = z.output<typeof totalRow>;
 
 /** Pushed documents in a SQLite file of their own, which is made when the first call comes. */
 export class SqlitePushed implements PushedStore {
@@ -55,9 +59,8 @@ export class SqlitePushed implements PushedStore {
 	}
 
 	async put(place: PushPlace, documents: readonly PushedDocument[], limits: PushLimits): Promise<readonly Stored[]> {
-		return this.#sql.together(() => {
-			const total = this.#total(place);
-			return documents.map((document) => {
+		return this.#change(place, (total) =>
+			documents.map((document) => {
 				const known = this.#known(place, document.id);
 				if (known && limits.tenant !== null && known.tenant !== limits.tenant) return 'taken';
 				if (known?.hash === document.hash) return 'unchanged';
@@ -65,20 +68,19 @@ export class SqlitePushed implements PushedStore {
 				const bytesAfter = total.bytes + document.body.byteLength - (known?.bytes ?? 0);
 				if (documentsAfter > limits.documentsMax || bytesAfter > limits.bytesMax) return 'full';
 				this.#write(place, document);
-				this.#count(place, { documents: documentsAfter, bytes: bytesAfter });
 				total.documents = documentsAfter;
 				total.bytes = bytesAfter;
 				return known ? 'changed' : 'new';
-			});
-		});
+			}),
+		);
 	}
 
 	async remove(place: PushPlace, ids: readonly string[], tenant: string | null): Promise<readonly boolean[]> {
-		return this.#sql.together(() => {
+		return this.#change(place, (total) => {
 			const removed = ids.map((id) => {
 				const known = this.#known(place, id);
 				if (!known || (tenant !== null && known.tenant !== tenant)) return false;
-				this.#drop(place, id, known.bytes);
+				this.#drop(place, id, total, known.bytes);
 				return true;
 			});
 			if (removed.includes(true)) this.#next(place.collection);
@@ -88,12 +90,13 @@ export class SqlitePushed implements PushedStore {
 
 	async purge(place: PushPlace, ids: readonly string[] | null): Promise<number> {
 		const { collection, source } = place;
-		const removed = this.#sql.together(() => {
+		const removed = this.#change(place, (total) => {
 			const at = this.#next(collection);
 			const note = 'INSERT INTO purges (collection, sequence, source, id) VALUES (?, ?, ?, ?)';
 			if (ids === null) {
 				this.#sql.run(note, collection, at, source, null);
-				this.#count(place, { documents: 0, bytes: 0 });
+				total.documents = 0;
+				total.bytes = 0;
 				return this.#sql.run('DELETE FROM documents WHERE collection = ? AND source = ?', collection, source);
 			}
 			let count = 0;
@@ -101,7 +104,7 @@ export class SqlitePushed implements PushedStore {
 				this.#sql.run(note, collection, at, source, id);
 				const known = this.#known(place, id);
 				if (!known) continue;
-				this.#drop(place, id, known.bytes);
+				this.#drop(place, id, total, known.bytes);
 				count++;
 			}
 			return count;
@@ -123,9 +126,15 @@ export class SqlitePushed implements PushedStore {
 		);
 	}
 
-	async find({ collection, source }: PushPlace, id: string): Promise<PushedEntry | null> {
-		const sql = `SELECT ${COLUMNS} FROM documents WHERE collection = ? AND source = ? AND id = ?`;
-		return this.#sql.all(entryRow, sql, collection, source, id)[0] ?? null;
+	async find({ collection, source }: PushPlace, ids: readonly string[]): Promise<readonly PushedEntry[]> {
+		return this.#sql.all(
+			entryRow,
+			`SELECT ${COLUMNS} FROM documents WHERE collection = ? AND source = ?
+			AND id IN (SELECT value FROM json_each(?))`,
+			collection,
+			source,
+			JSON.stringify(ids),
+		);
 	}
 
 	async body({ collection, source, id, hash }: PushedEntry): Promise<Uint8Array | null> {
@@ -142,7 +151,10 @@ export class SqlitePushed implements PushedStore {
 		if (!this.#opened && this.#file !== ':memory:' && !existsSync(this.#file)) {
 			return { sequence: 0, ingested: 0, purging: false };
 		}
-		return { ...this.#mark(collection), purging: (await this.purges(collection, Number.MAX_SAFE_INTEGER)).length > 0 };
+		const sql = `SELECT sequence, ingested, EXISTS (SELECT 1 FROM purges WHERE collection = ?1) AS purging
+			FROM marks WHERE collection = ?1`;
+		const [mark = { sequence: 0, ingested: 0, purging: 0 }] = this.#sql.all(markRow, sql, collection);
+		return { ...mark, purging: mark.purging === 1 };
 	}
 
 	async purges(collection: string, sequence: number): Promise<readonly Purge[]> {
@@ -173,12 +185,23 @@ export class SqlitePushed implements PushedStore {
 		return this.#sql.all(knownRow, sql, collection, source, id)[0];
 	}
 
-	#total({ collection, source }: PushPlace): z.output<typeof totalRow> {
+	/** Writes as one, and counts once what the source holds afterwards. */
+	#change<T>(place: PushPlace, write: (total: Total) => T): T {
+		return this.#sql.together(() => {
+			const total = this.#total(place);
+			const before = { ...total };
+			const result = write(total);
+			if (!isDeepStrictEqual(total, before)) this.#count(place, total);
+			return result;
+		});
+	}
+
+	#total({ collection, source }: PushPlace): Total {
 		const sql = 'SELECT documents, bytes FROM totals WHERE collection = ? AND source = ?';
 		return this.#sql.all(totalRow, sql, collection, source)[0] ?? { documents: 0, bytes: 0 };
 	}
 
-	#count({ collection, source }: PushPlace, { documents, bytes }: { documents: number; bytes: number }): void {
+	#count({ collection, source }: PushPlace, { documents, bytes }: Total): void {
 		this.#sql.run(
 			`INSERT INTO totals (collection, source, documents, bytes) VALUES (?, ?, ?, ?)
 			ON CONFLICT (collection, source) DO UPDATE SET documents = excluded.documents, bytes = excluded.bytes`,
@@ -189,26 +212,17 @@ export class SqlitePushed implements PushedStore {
 		);
 	}
 
-	#mark(collection: string): z.output<typeof markRow> {
-		const sql = 'SELECT sequence, ingested FROM marks WHERE collection = ?';
-		return this.#sql.all(markRow, sql, collection)[0] ?? { sequence: 0, ingested: 0 };
-	}
-
 	/** The number of a change. */
 	#next(collection: string): number {
-		this.#sql.run(
-			`INSERT INTO marks (collection, sequence, ingested) VALUES (?, 1, 0)
-			ON CONFLICT (collection) DO UPDATE SET sequence = sequence + 1`,
-			collection,
-		);
-		return this.#mark(collection).sequence;
+		const sql = `INSERT INTO marks (collection, sequence, ingested) VALUES (?, 1, 0)
+			ON CONFLICT (collection) DO UPDATE SET sequence = sequence + 1 RETURNING sequence`;
+		return this.#sql.all(sequenceRow, sql, collection)[0]?.sequence ?? 0;
 	}
 
-	#drop(place: PushPlace, id: string, bytes: number): void {
-		const total = this.#total(place);
-		const { collection, source } = place;
+	#drop({ collection, source }: PushPlace, id: string, total: Total, bytes: number): void {
 		this.#sql.run('DELETE FROM documents WHERE collection = ? AND source = ? AND id = ?', collection, source, id);
-		this.#count(place, { documents: total.documents - 1, bytes: total.bytes - bytes });
+		total.documents--;
+		total.bytes -= bytes;
 	}
 
 	#write({ collection, source }: PushPlace, document: PushedDocument): void {

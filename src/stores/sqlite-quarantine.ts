@@ -75,7 +75,12 @@ export class SqliteQuarantine implements QuarantineStore {
 	}
 
 	async find(id: string): Promise<QuarantineEntry | null> {
-		return this.#sql.all(entryRow, `SELECT ${COLUMNS} FROM quarantine WHERE id = ?`, id)[0] ?? null;
+		return (await this.findAll([id]))[0] ?? null;
+	}
+
+	async findAll(ids: readonly string[]): Promise<readonly QuarantineEntry[]> {
+		const sql = `SELECT ${COLUMNS} FROM quarantine WHERE id IN (SELECT value FROM json_each(?))`;
+		return this.#sql.all(entryRow, sql, JSON.stringify(ids));
 	}
 
 	async settle(collection: string, { runId, table, rulesHash, unlisted }: WholeRun): Promise<void> {

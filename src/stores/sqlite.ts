@@ -224,6 +224,11 @@ class SqliteRecords implements RecordStore {
 		);
 	}
 
+	async findRun(collection: string, id: string): Promise<RunRecord | null> {
+		const sql = `SELECT ${RUN_COLUMNS} FROM runs WHERE id = ? AND collection = ?`;
+		return this.#sql.all(runRow, sql, id, collection)[0] ?? null;
+	}
+
 	async forgetDocuments(place: PushPlace, ids: readonly string[] | null): Promise<void> {
 		await this.quarantine.forget(place, ids);
 		for (const run of await this.listRuns(place.collection, RUNS_MAX)) {

@@ -478,6 +478,39 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect(await ids('nowhere', 10)).toEqual([]);
 			expect(await ids(null, 0)).toEqual([]);
 			expect(await ids(null, -1)).toEqual([]);
+			expect((await store.findRun('docs', 'r3'))?.startedAt).toBe(3);
+			expect([await store.findRun('wiki', 'r3'), await store.findRun('docs', 'r4')]).toEqual([null, null]);
+		});
+
+		it('finds pushed documents by any ids, and counts what their source holds', async () => {
+			const place = { collection: 'docs', source: 'sent' };
+			const ids = HOSTILE.filter((id) => !id.includes('\0'));
+			const meta = { fields: {}, language: null, updatedAt: null, contentType: null, url: null, marks: [] };
+			const body = Buffer.from('oak');
+			const of = (id: string, hash: string) => {
+				return { ...place, id, format: 'text', title: null, meta, tenant: null, hash, pushedAt: 1, body };
+			};
+			const limits = { documentsMax: ids.length, bytesMax: 1_000, tenant: null };
+			const put = async (hash: string, all: readonly string[]) =>
+				store.pushed.put(
+					place,
+					all.map((id) => of(id, hash)),
+					limits,
+				);
+			expect(new Set(await put('one', ids))).toEqual(new Set(['new']));
+			expect(await put('two', [...ids.slice(0, 1), 'more'])).toEqual(['changed', 'full']);
+			const found = async (all: readonly string[]) => (await store.pushed.find(place, all)).map(({ id }) => id).sort();
+			expect(await found([...ids, 'nothing'])).toEqual([...ids].sort());
+			for (const id of ids) expect(await found([id])).toEqual([id]);
+			expect([await found([]), await found(["' OR ''='"])]).toEqual([[], []]);
+			expect(await store.pushed.total(place)).toEqual({ documents: ids.length, bytes: ids.length * 3 });
+			const gone = ids.slice(0, 2);
+			expect(await store.pushed.remove(place, [...gone, ...gone], null)).toEqual([true, true, false, false]);
+			expect(await store.pushed.total(place)).toEqual({ documents: ids.length - 2, bytes: (ids.length - 2) * 3 });
+			expect(await store.pushed.mark('docs')).toMatchObject({ sequence: ids.length + 2, ingested: 0, purging: false });
+			expect(await store.pushed.purge(place, null)).toBe(ids.length - 2);
+			expect(await store.pushed.total(place)).toEqual({ documents: 0, bytes: 0 });
+			expect(await store.pushed.mark('docs')).toMatchObject({ purging: true });
 		});
 
 		it('treats hostile text as text', async () => {

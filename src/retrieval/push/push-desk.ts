@@ -25,8 +25,8 @@ import { statesOf } from './push-states.ts';
 /** What one transaction writes: the event loop goes on between two of them. */
 const SLICE_DOCUMENTS = 200;
 const SLICE_BYTES = 1_048_576;
-/** Runs among which one is looked for. */
-const RUNS_MAX = 1_000;
+/** What becomes of documents that are stored then. */
+const STORED = new Set<PushResult['outcome']>(['new', 'changed', 'unchanged']);
 
 interface Parts {
 	readonly catalogue: Catalogue;
@@ -106,7 +106,7 @@ export class PushDesk implements PushAdmin {
 	async find(ask: Parameters<PushAdmin['find']>[0]): Promise<PushedView> {
 		const place = this.#place(ask);
 		const tenant = this.#tenantIn(place, ask.tenant);
-		const entry = await this.#parts.records.pushed.find(place, ask.id);
+		const [entry] = await this.#parts.records.pushed.find(place, [ask.id]);
 		if (entry && (tenant === null || entry.tenant === tenant)) {
 			return viewOf(entry, await statesOf(this.#parts, place, [entry]));
 		}
@@ -122,7 +122,7 @@ export class PushDesk implements PushAdmin {
 		catalogue.state(collection);
 		const nothing = { startedAt: null, endedAt: null, error: null, generation: null };
 		if (this.#runs.isAsked(collection, runId)) return { id: runId, collection, state: 'queued', ...nothing };
-		const found = (await records.listRuns(collection, RUNS_MAX)).find(({ id }) => id === runId);
+		const found = await records.findRun(collection, runId);
 		if (!found) throw new PlimsollError('run_not_found', `${collection} has no run "${runId.slice(0, 100)}".`);
 		const { id, outcome: state, startedAt, endedAt, error, report } = found;
 		return { id, collection, state, startedAt, endedAt, error, generation: report?.generation ?? null };
@@ -177,15 +177,8 @@ export class PushDesk implements PushAdmin {
 		{ waitMs, signal }: { waitMs: number; signal: AbortSignal },
 	): Promise<PushReceipt> {
 		const ended = run === null ? { problem: null } : await this.#ended(run, waitMs, signal);
-		const stored = results.filter(
-			({ outcome }) => outcome !== 'refused' && outcome !== 'deleted' && outcome !== 'absent',
-		);
-		const { pushed } = this.#parts.records;
-		const entries: PushedEntry[] = [];
-		for (const { id } of stored) {
-			const entry = await pushed.find(place, id);
-			if (entry) entries.push(entry);
-		}
+		const stored = results.filter(({ outcome }) => STORED.has(outcome)).map(({ id }) => id);
+		const entries = stored.length > 0 ? await this.#parts.records.pushed.find(place, stored) : [];
 		const states = await statesOf(this.#parts, place, entries);
 		return {
 			source: place.source,

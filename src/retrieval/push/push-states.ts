@@ -20,10 +20,12 @@ export async function statesOf(
 	const refs = read.map(({ id }) => ({ source, documentId: id }));
 	const found = index && refs.length > 0 ? await index.reader.openings(refs, { chunks: 1, timeoutMs: TIMEOUT_MS }) : [];
 	const live = new Set(found.map(({ documentId }) => documentId));
+	const leftOut = await records.quarantine.findAll(read.map(({ id }) => entryId(collection, { source, document: id })));
+	const left = new Map(leftOut.map((entry) => [entry.document, entry]));
 	for (const { id } of read) {
-		const left = await records.quarantine.find(entryId(collection, { source, document: id }));
-		if (left) {
-			const { kind, reasons, kept } = left;
+		const out = left.get(id);
+		if (out) {
+			const { kind, reasons, kept } = out;
 			states.set(id, { state: kind === 'misfit' ? 'quarantined' : 'failed', reasons, kept });
 		} else if (live.has(id)) states.set(id, { state: 'live', reasons: [], kept: false });
 		else states.set(id, { state: 'failed', reasons: ['it is not in the index, and why is not listed'], kept: false });
