@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { bootstrapMean, type Estimate } from '../src/base/bootstrap.ts';
 import { systemClock } from '../src/base/clock.ts';
-import { seededRandom } from '../src/base/random.ts';
+import { type Random, seededRandom } from '../src/base/random.ts';
 import type { CollectionConfig } from '../src/contracts/collection.ts';
 import type { EmbedderConfig } from '../src/contracts/embedder.ts';
 import { createLocalReranker } from '../src/retrieval/local-reranker.ts';
@@ -34,6 +34,7 @@ const CONCURRENCY = 16;
 /** Queries whose vector search is compared with an exact one. */
 const RECALL_QUERIES = 200;
 const SEED = 1;
+const FIGURES = ['hitAt5', 'mrrAt10', 'map'] as const;
 const WHOLE: CollectionConfig['chunker'] = {
 	kind: 'whole',
 	tokensMax: 8_000,
@@ -163,16 +164,11 @@ function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk
 		legs.map((one, at) => queryFigures(corpus.queries[at] as RankingQuery, ranked(one, fusion, documentOf)));
 	const lexical = figuresOf({ kind: 'lexical' });
 	const random = seededRandom(SEED);
-	const estimate = (list: readonly QueryFigures[], of: keyof QueryFigures) =>
-		bootstrapMean(
-			list.map((figures) => figures[of]),
-			random,
-		);
 	console.log('| search | hit@5 | MRR@10 | MAP | MAP against BM25 alone |\n|---|---|---|---|---|');
 	for (const { name, fusion } of RUNS) {
 		const list = figuresOf(fusion);
 		const gains = list.map(({ map }, at) => map - (lexical[at]?.map ?? 0));
-		const cells = (['hitAt5', 'mrrAt10', 'map'] as const).map((of) => interval(estimate(list, of)));
+		const cells = FIGURES.map((of) => interval(meanOf(list, of, random)));
 		const gain = fusion.kind === 'lexical' ? '' : interval(bootstrapMean(gains, random), true);
 		console.log(`| ${name} | ${cells.join(' | ')} | ${gain} |`);
 	}
@@ -221,8 +217,8 @@ async function reranked(
 		await reranker.load();
 		const fusions = recommended.kind === 'lexical' ? [recommended] : [{ kind: 'lexical' } as const, recommended];
 		for (const fusion of fusions) {
-			const gains: QueryFigures[] = [];
-			const list: QueryFigures[] = [];
+			const before: QueryFigures[] = [];
+			const after: QueryFigures[] = [];
 			const [started, cpu] = [systemClock.monotonic(), process.cpuUsage()];
 			for (const [at, one] of legs.entries()) {
 				const query = corpus.queries[at] as RankingQuery;
@@ -233,25 +229,15 @@ async function reranked(
 				const placed = first.map((chunk, place) => ({ chunk, score: scores[place] ?? 0 }));
 				placed.sort((a, b) => b.score - a.score);
 				const order = [...placed.map(({ chunk }) => chunk), ...chunks.slice(pool)];
-				const documents = (of: readonly string[]) => [...new Set(of.map(documentOf))];
-				const after = queryFigures(query, documents(order));
-				const before = queryFigures(query, documents(chunks));
-				list.push(after);
-				gains.push({
-					hitAt5: after.hitAt5 - before.hitAt5,
-					mrrAt10: after.mrrAt10 - before.mrrAt10,
-					map: after.map - before.map,
-				});
+				const figures = (of: readonly string[]) => queryFigures(query, [...new Set(of.map(documentOf))]);
+				before.push(figures(chunks));
+				after.push(figures(order));
 			}
 			const { user, system } = process.cpuUsage(cpu);
 			const cost = `${((systemClock.monotonic() - started) / legs.length).toFixed(0)} ms, ${((user + system) / 1_000 / legs.length).toFixed(0)} ms of CPU a query`;
-			const cells = (['hitAt5', 'mrrAt10', 'map'] as const).map((of) => {
-				const mean = (from: readonly QueryFigures[]) =>
-					bootstrapMean(
-						from.map((figures) => figures[of]),
-						random,
-					);
-				return `${of} ${interval(mean(list))} (${interval(mean(gains), true)})`;
+			const cells = FIGURES.map((of) => {
+				const gains = after.map((figures, at) => figures[of] - (before[at]?.[of] ?? 0));
+				return `${of} ${interval(meanOf(after, of, random))} (${interval(bootstrapMean(gains, random), true)})`;
 			});
 			console.log(`${reranker.model} over the best ${pool} of ${fusion.kind}: ${cells.join(', ')}; ${cost}`);
 		}
@@ -276,6 +262,13 @@ async function approximation({ retrieval }: RetrievalFixture, corpus: Corpus): P
 		all += nearest.size;
 	});
 	return `vector search against exact search: recall@10 ${(common / Math.max(1, all)).toFixed(4)} over ${queries.length} queries`;
+}
+
+function meanOf(list: readonly QueryFigures[], of: keyof QueryFigures, random: Random): Estimate {
+	return bootstrapMean(
+		list.map((figures) => figures[of]),
+		random,
+	);
 }
 
 function interval({ mean, low, high }: Estimate, signed = false): string {
