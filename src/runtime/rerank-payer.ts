@@ -34,7 +34,7 @@ export class RerankPayer implements Payer {
 		const most: CallAmounts = { tokens: 0, costMicros };
 		// What refuses the re-ranker does not refuse the request.
 		const ticket = isLimited ? await limits.reserveCall(most, deadline.remainingMs(), { detail: {} }) : null;
-		// The trace is written: what nobody waits for is not bought.
+		// What nobody waits for is not bought: its cost would stand in no trace.
 		if (this.#isLeft) {
 			await limits?.settleCall(ticket, null);
 			throw new Error('the request did not wait for it');
