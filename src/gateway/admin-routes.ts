@@ -13,7 +13,7 @@ import { FEEDBACK_ROUTES, feedbackRow } from './feedback-routes.ts';
 import { FLAG_ROUTES } from './flag-routes.ts';
 import { INDEX_ROUTES } from './index-routes.ts';
 import { ingestRoute } from './ingest-route.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { KEY_ROUTES } from './key-routes.ts';
 import { METRICS_ROUTES } from './metrics-routes.ts';
 import { QUARANTINE_ROUTES } from './quarantine-routes.ts';
@@ -134,8 +134,7 @@ async function findTrace(exchange: Exchange): Promise<unknown> {
 	return { ...trace, feedback: feedback.map(feedbackRow) };
 }
 
-const REQUESTS = 'expected a whole number from 1 to 500';
-const ListQuery = z.object({ limit: z.coerce.number(REQUESTS).int(REQUESTS).min(1, REQUESTS).max(500, REQUESTS) });
+const ListQuery = z.object({ limit: queryNumber(1, 500) });
 
 async function listTraces(exchange: Exchange): Promise<unknown> {
 	const { request, parts } = exchange;

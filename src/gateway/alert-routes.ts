@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { alertRow } from '../telemetry/alert-message.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 
 /** What a person should look at. Each replica has its own. */
@@ -36,10 +36,9 @@ export const ALERT_ROUTES: readonly Route[] = [
 	},
 ];
 
-const LIMIT = 'expected a whole number from 1 to 1000';
 const ListQuery = z.object({
 	state: z.enum(['open', 'all'], 'expected open or all'),
-	limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT),
+	limit: queryNumber(1, 1_000),
 });
 
 async function listAlerts({ request, parts }: Exchange): Promise<unknown> {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CANARY_RUN_KINDS, type CanaryRun, type CanarySuggestions, type CollectionHealth } from '../spec/canaries.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
 
 /** How many canaries are suggested at once. */
@@ -74,10 +74,9 @@ export const CANARY_ROUTES: readonly Route[] = [
 	},
 ];
 
-const LIMIT = 'expected a whole number from 1 to 1000';
 const RunsQuery = z.object({
 	kind: z.enum(CANARY_RUN_KINDS, `expected one of ${CANARY_RUN_KINDS.join(', ')}`).nullable(),
-	limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT),
+	limit: queryNumber(1, 1_000),
 });
 
 async function listRuns({ request, parts }: Exchange): Promise<unknown> {

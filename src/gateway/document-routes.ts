@@ -3,7 +3,7 @@ import { PUSH_BODY_BYTES_MAX } from '../contracts/source-schema.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { PurgeReceipt, PushedView, PushReceipt, PushResult, PushRun } from '../spec/push.ts';
 import { IdsBody, PurgeBody, PushBody, readDocuments, readPurge } from './document-body.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
 
 const SOURCE = 'the source of kind push; needed where the collection has several';
@@ -129,8 +129,7 @@ function answer({ reply }: Exchange, { isDone }: Pick<PushReceipt, 'isDone'>, bo
 	return body;
 }
 
-const LIMIT = 'expected a whole number from 1 to 1000';
-const ListQuery = z.object({ limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT) });
+const ListQuery = z.object({ limit: queryNumber(1, 1_000) });
 
 async function list(exchange: Exchange): Promise<unknown> {
 	const { request, parts } = exchange;
@@ -152,8 +151,7 @@ function orderOf(exchange: Exchange) {
 	};
 }
 
-const WAIT_MS = 'expected a whole number from 0 to 600000';
-const WaitQuery = z.object({ wait_ms: z.coerce.number(WAIT_MS).int(WAIT_MS).min(0, WAIT_MS).max(600_000, WAIT_MS) });
+const WaitQuery = z.object({ wait_ms: queryNumber(0, 600_000) });
 
 function waitOf({ request, reply }: Exchange): { waitMs: number; signal: AbortSignal } {
 	const byDefault = queryParameter(request, 'wait') === 'true' ? '30000' : '0';

@@ -4,7 +4,7 @@ import type { FeedbackAsk } from '../runtime/feedback.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import { type Feedback, RATINGS } from '../spec/feedback.ts';
 import type { Caller } from '../spec/identity.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, iso, queryParameter, type Route, type TracedExchange } from './route.ts';
 
 const COMMENT_CHARS_MAX = 4_000;
@@ -120,10 +120,9 @@ export function feedbackReceipt(ask: FeedbackAsk, kept: Feedback) {
 	};
 }
 
-const LIMIT = 'expected a whole number from 1 to 1000';
 const ListQuery = z.object({
 	rating: z.enum(RATINGS, `expected one of ${RATINGS.join(', ')}`).nullable(),
-	limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(1_000, LIMIT),
+	limit: queryNumber(1, 1_000),
 });
 
 async function list(exchange: Exchange): Promise<unknown> {

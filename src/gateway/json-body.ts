@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
 
 /** Deeper bodies are refused before they are parsed: recursion over them would exhaust the stack. */
@@ -43,6 +43,12 @@ export function checkBody<T extends z.ZodType>(schema: T, body: unknown): z.outp
 	const param = issue ? dotted(issue.path) : null;
 	const message = `${param ? `${param}: ` : ''}${issue?.message ?? 'The body is not valid'}.`;
 	throw new PlimsollError('request_invalid', message, param ? { param } : {});
+}
+
+/** A whole number that a query writes. */
+export function queryNumber(min: number, max: number): z.ZodType<number> {
+	const expected = `expected a whole number from ${min} to ${max}`;
+	return z.coerce.number(expected).int(expected).min(min, expected).max(max, expected);
 }
 
 function emptyBody(): PlimsollError {

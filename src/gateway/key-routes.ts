@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { AuditEntry } from '../spec/records.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { KeyBody, RotateBody } from './key-body.ts';
 import type { KeyView } from './operator.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
@@ -83,8 +83,7 @@ async function rotateKey(exchange: Exchange): Promise<unknown> {
 	return { ...keyRow(key), secret };
 }
 
-const ENTRIES = 'expected a whole number from 1 to 1000';
-const AuditQuery = z.object({ limit: z.coerce.number(ENTRIES).int(ENTRIES).min(1, ENTRIES).max(1000, ENTRIES) });
+const AuditQuery = z.object({ limit: queryNumber(1, 1_000) });
 
 async function listAudit({ request, parts }: Exchange): Promise<unknown> {
 	const { limit } = checkBody(AuditQuery, { limit: queryParameter(request, 'limit') ?? '100' });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PlimsollError } from '../spec/errors.ts';
 import { QUARANTINE_STATES, type QuarantineEntry } from '../spec/quarantine.ts';
-import { checkBody } from './json-body.ts';
+import { checkBody, queryNumber } from './json-body.ts';
 import { type Exchange, pathParameter, queryParameter, type Route } from './route.ts';
 
 /** `POST …/quarantine/retry` and `…/drop`. */
@@ -58,10 +58,9 @@ export const QUARANTINE_ROUTES: readonly Route[] = [
 	},
 ];
 
-const LIMIT = 'expected a whole number from 1 to 10000';
 const ListQuery = z.object({
 	state: z.enum(QUARANTINE_STATES, `expected ${QUARANTINE_STATES.join(', ')}`).nullable(),
-	limit: z.coerce.number(LIMIT).int(LIMIT).min(1, LIMIT).max(10_000, LIMIT),
+	limit: queryNumber(1, 10_000),
 });
 
 async function list(exchange: Exchange): Promise<unknown> {
