@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DOCUMENT_FORMATS } from '../spec/document.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { PushInput, Refused } from '../spec/push.ts';
 import { checkBody, parseJsonBody } from './json-body.ts';
@@ -7,13 +8,12 @@ import { checkBody, parseJsonBody } from './json-body.ts';
 const DOCUMENTS_MAX = 1_000;
 
 const ID = z.string().min(1).max(1_024);
-const FORMATS = ['text', 'markdown', 'html', 'csv', 'code', 'pdf', 'docx'] as const;
 
 const DocumentBody = z.strictObject({
 	id: ID.meta({ description: 'Any characters; a document of an id that is there is replaced.' }),
 	text: z.string().nullish().meta({ description: 'Its text; either this or base64.' }),
 	base64: z.string().nullish().meta({ description: 'Its bytes, for PDF, Word and other encodings than UTF-8.' }),
-	format: z.enum(FORMATS).nullish().meta({ description: 'How it is read (default text).' }),
+	format: z.enum(DOCUMENT_FORMATS).nullish().meta({ description: 'How it is read (default text).' }),
 	title: z.string().max(1_000).nullish().meta({ description: 'Default: what the document says, else its id.' }),
 	fields: z
 		.record(z.string(), z.unknown())

@@ -1,6 +1,6 @@
-import type { DocumentMeta } from '../spec/document.ts';
+import type { DocumentFormat, DocumentMeta } from '../spec/document.ts';
 
-export type DocumentFormat = 'markdown' | 'html' | 'text' | 'pdf' | 'docx' | 'csv' | 'code';
+export type { DocumentFormat } from '../spec/document.ts';
 
 export const CONTENT_TYPES: Readonly<Record<DocumentFormat, string>> = {
 	markdown: 'text/markdown',

@@ -1,3 +1,7 @@
+/** How a document is read. */
+export const DOCUMENT_FORMATS = ['text', 'markdown', 'html', 'csv', 'code', 'pdf', 'docx'] as const;
+export type DocumentFormat = (typeof DOCUMENT_FORMATS)[number];
+
 /** A value that a document states of itself: small, flat, JSON. */
 export type StatedValue = string | number | boolean | readonly (string | number | boolean)[];
 

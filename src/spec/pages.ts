@@ -11,7 +11,7 @@ export interface PageRecord {
 	readonly lastmod: string | null;
 	/** Of its bytes, hex. */
 	readonly version: string;
-	/** How it is read: a format of `retrieval/source-item.ts`. */
+	/** How it is read: one of DOCUMENT_FORMATS, unless a later version wrote it. */
 	readonly format: string;
 }
 

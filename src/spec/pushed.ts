@@ -9,7 +9,7 @@ export interface PushPlace {
 /** A pushed document without its body. */
 export interface PushedEntry extends PushPlace {
 	readonly id: string;
-	/** How its body is read: a format of `retrieval/source-item.ts`. */
+	/** How its body is read: one of DOCUMENT_FORMATS, unless a later version wrote it. */
 	readonly format: string;
 	/** Null: the document's own, or its id. */
 	readonly title: string | null;

@@ -2,6 +2,7 @@ import { canonicalJson } from '../../base/canonical-json.ts';
 import { sha256Of } from '../../base/hash.ts';
 import type { CollectionConfig } from '../../contracts/collection.ts';
 import { rulesOf } from '../../contracts/document-rules.ts';
+import { DOCUMENT_FORMATS } from '../../spec/document.ts';
 import type { PushInput, Refused } from '../../spec/push.ts';
 import type { PushedDocument } from '../../spec/pushed.ts';
 import { metaOf } from '../document-meta.ts';
@@ -27,7 +28,7 @@ export function storedDocument(input: PushInput, given: Given): PushedDocument |
 	}
 	const format = input.format ?? 'text';
 	if (!isFormat(format)) {
-		return refuse('malformed', `format: expected ${Object.keys(CONTENT_TYPES).join(', ')}`);
+		return refuse('malformed', `format: expected ${DOCUMENT_FORMATS.join(', ')}`);
 	}
 	const body = bodyOf(input, format);
 	if (typeof body === 'string') return refuse('malformed', body);
