@@ -198,7 +198,38 @@ describe('a site with sitemaps', () => {
 		});
 		await unusable(source({ concurrencyMax: 1 }), /5 pages one after another were not answered/);
 		site.serve({ '/sitemap.xml': urlset(at('/a')), '/a': busy });
-		await unusable(source(), /1 pages one after another were not answered/);
+		await unusable(source(), /none of the pages that were asked for was answered, 1 in all/);
+	});
+
+	it('that answers none of its pages cannot be used, however many others it lists that are not asked for', async () => {
+		const busy = { status: 503, headers: { 'retry-after': '0.001' } };
+		const others = 'abcdef'.split('').map((name) => at(`/${name}`, other));
+		const robots = { body: 'User-agent: *\nDisallow: /private/', headers: { 'content-type': 'text/plain' } };
+		const list = {
+			'/sitemap.xml': urlset(at('/1'), ...others, 'nothing', at('/private/a'), at('/2'), at('/private/b')),
+			'/robots.txt': robots,
+		};
+		site.serve({ ...list, '/1': busy, '/2': busy });
+		await unusable(source(), /none of the pages that were asked for was answered, 2 in all/);
+		site.serve({ ...list, '/1': busy, '/2': htmlPage('Two', 'x') });
+		expect((await read(source())).filter((one) => typeof one === 'string')).toEqual(['/2']);
+		site.serve(list);
+		expect((await read(source())).filter(([id]) => id === '/1' || id === '/2')).toEqual([
+			['/1', 'it is listed and answered 404'],
+			['/2', 'it is listed and answered 404'],
+		]);
+	});
+
+	it('that fails in the middle is known by its pages in a row, whatever may not be asked for between them', async () => {
+		const busy = { status: 503, headers: { 'retry-after': '0.001' } };
+		const names = 'abcde'.split('');
+		site.serve({
+			'/sitemap.xml': urlset(at('/ok'), ...names.flatMap((name) => [at(`/${name}`), at(`/private/${name}`)])),
+			'/robots.txt': { body: 'User-agent: *\nDisallow: /private/', headers: { 'content-type': 'text/plain' } },
+			'/ok': htmlPage('Ok', 'x'),
+			...Object.fromEntries(names.map((name) => [`/${name}`, busy])),
+		});
+		await unusable(source({ concurrencyMax: 1 }), /5 pages one after another were not answered/);
 	});
 
 	it.each([

@@ -24,12 +24,12 @@ const DECODERS: Readonly<Record<string, (bytes: Uint8Array, options: { maxOutput
 	};
 
 /**
- * What came of asking for an address. `refused`: it may not be asked, or what it gives cannot be taken. `silent`: its server
- * did not answer, or answered that it cannot.
+ * What came of asking for an address. `barred`: it may not be asked, and was not. `refused`: what it gives, or leads to, cannot
+ * be taken. `silent`: its server did not answer.
  */
 export type Answer =
 	| ({ readonly kind: 'answer'; readonly url: URL } & Fetched)
-	| { readonly kind: 'refused' | 'silent'; readonly reason: string };
+	| { readonly kind: 'barred' | 'refused' | 'silent'; readonly reason: string };
 
 interface Ask {
 	readonly bytesMax: number;
@@ -74,7 +74,7 @@ export class Site {
 		for (let hop = 0; hop <= HOPS_MAX; hop++) {
 			const hindrance = this.outOfScope(at) ?? (ask.robots ? await this.#forbidden(at, ask.signal) : null);
 			const where = hop === 0 ? '' : `it redirects to ${at.href}, and `;
-			if (hindrance !== null) return { kind: 'refused', reason: `${where}${hindrance}` };
+			if (hindrance !== null) return { kind: hop === 0 ? 'barred' : 'refused', reason: `${where}${hindrance}` };
 			const fetched = await this.#fetch(at, ask);
 			if ('reason' in fetched)
 				return { kind: fetched.isRefusal ? 'refused' : 'silent', reason: `${where}${fetched.reason}` };

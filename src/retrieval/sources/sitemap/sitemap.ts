@@ -72,7 +72,9 @@ class Crawl {
 	readonly #place: { readonly collection: string; readonly source: string };
 	readonly #startedAt: number;
 	#noted: PageRecord[] = [];
+	/** Pages one after another that were not answered. */
 	#silent = 0;
+	#isAnswered = false;
 
 	constructor(config: SitemapConfig, access: SourceAccess, site: Site) {
 		this.#config = config;
@@ -84,20 +86,19 @@ class Crawl {
 
 	async *items(pages: readonly Listed[], signal: AbortSignal): AsyncGenerator<SourceItem> {
 		const bounds = { itemsMax: this.#config.concurrencyMax, weightMax: 1, weigh: () => 0 };
-		const silentMax = Math.min(SILENT_IN_A_ROW_MAX, pages.length);
-		for await (const item of readAhead(each(pages), (page) => this.#read(page, { silentMax, signal }), bounds)) {
+		for await (const item of readAhead(each(pages), (page) => this.#read(page, signal), bounds)) {
 			if (item) yield item;
 			if (this.#noted.length >= NOTED_AT_ONCE) await this.#note();
+		}
+		if (this.#silent > 0 && !this.#isAnswered) {
+			throw this.#site.unusable(`none of the pages that were asked for was answered, ${this.#silent} in all`);
 		}
 		await this.#note();
 		await this.#access.pages.forget(this.#place, this.#startedAt);
 	}
 
 	/** Null: the page is gone. */
-	async #read(
-		page: Listed,
-		{ silentMax, signal }: { silentMax: number; signal: AbortSignal },
-	): Promise<SourceItem | null> {
+	async #read(page: Listed, signal: AbortSignal): Promise<SourceItem | null> {
 		if ('reason' in page) return { failed: { document: page.id, reason: page.reason } };
 		const { lastmod } = page;
 		const url = new URL(page.url);
@@ -106,10 +107,10 @@ class Crawl {
 			return this.#same(known, lastmod);
 		const answer = await this.#ask(url, validatorsOf(known), signal);
 		const isSilent = answer.kind === 'silent' || (answer.kind === 'answer' && isBusy(answer.status));
-		this.#silent = isSilent ? this.#silent + 1 : 0;
+		this.#count(isSilent, answer);
 		if (known && answer.kind === 'answer' && answer.status === 304) return this.#same(known, lastmod);
 		const reason = this.#hindrance(url, answer);
-		if (isSilent && this.#silent >= silentMax) {
+		if (isSilent && this.#silent >= SILENT_IN_A_ROW_MAX) {
 			throw this.#site.unusable(
 				`${this.#silent} pages one after another were not answered, the last one ${url.href}: ${reason}`,
 			);
@@ -124,6 +125,13 @@ class Crawl {
 		const record = { url: url.href, finalUrl: answer.url.href, lastmod, version, format, ...this.#validators(answer) };
 		this.#noted.push(record);
 		return this.#listed(record, (listed) => ({ document: documentOf(listed, answer) }));
+	}
+
+	/** A page that was not asked for says nothing of its server. */
+	#count(isSilent: boolean, { kind }: Answer): void {
+		if (kind === 'barred') return;
+		this.#silent = isSilent ? this.#silent + 1 : 0;
+		this.#isAnswered ||= !isSilent;
 	}
 
 	#ask(url: URL, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
