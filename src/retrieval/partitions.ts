@@ -1,13 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import type { PartitionConfig } from '../contracts/ranking-config.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import { OTHER } from '../spec/names.ts';
 import type { Filter, PartitionView, Reader } from '../spec/retrieval.ts';
 
 /** Where a search goes that names no partition. */
 const EVERYTHING = '*';
 /** More partitions than this share the places of one. */
 const GATES_MAX = 1_000;
-const OTHERS = '(others)';
 /** Since a search last found all places taken, milliseconds. */
 const HOT_MS = 60_000;
 /** Of one partition, for its figure. */
@@ -73,7 +73,7 @@ export class Partitions {
 		if (this.#gates.size >= GATES_MAX) {
 			const idle = [...this.#gates].find(([, gate]) => gate.isIdle);
 			if (idle) this.#gates.delete(idle[0]);
-			else if (name !== OTHERS) return this.#gate(OTHERS);
+			else if (name !== OTHER) return this.#gate(OTHER);
 		}
 		const gate = new Gate(name, this.#clock);
 		this.#gates.set(name, gate);

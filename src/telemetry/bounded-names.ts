@@ -1,4 +1,4 @@
-import { NONE, OTHER } from './metric-catalogue.ts';
+import { NONE, OTHER } from '../spec/names.ts';
 
 /** The names that a label may have: the first so many; later ones share one, so that no label grows without end. */
 export class BoundedNames {
@@ -12,7 +12,8 @@ export class BoundedNames {
 	/** What stands for a name, or for the lack of one. */
 	of(name: string | null): string {
 		if (name === null) return NONE;
-		if (this.#names.has(name)) return name;
+		// What shares this name already takes no place of its own.
+		if (name === OTHER || this.#names.has(name)) return name;
 		if (this.#names.size >= this.#max) return OTHER;
 		this.#names.add(name);
 		return name;

@@ -300,11 +300,6 @@ export type MetricOf<K extends MetricRow['kind']> = {
 	[N in MetricName]: (typeof METRICS)[N]['kind'] extends K ? N : never;
 }[MetricName];
 
-/** What a label holds where there is nothing to name: no name of ours has brackets. */
-export const NONE = '(none)';
-/** What a label holds when it has seen too many names. */
-export const OTHER = '(other)';
-
 /** Bounds of the fine buckets, seconds, and how many a decade has: each is at most 1.1 times the one before. */
 const FINE = { fromDecade: -2, decades: 4, perDecade: 25 };
 const COARSE = { below: [0.001, 0.002, 0.005], above: [200, 400, 660] };

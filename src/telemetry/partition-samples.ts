@@ -1,6 +1,6 @@
+import { OTHER } from '../spec/names.ts';
 import type { PartitionView } from '../spec/retrieval.ts';
 import { BoundedNames } from './bounded-names.ts';
-import { OTHER } from './metric-catalogue.ts';
 import type { Sample } from './sample.ts';
 
 const MS = 1_000;

@@ -1,7 +1,8 @@
 import { type Counter, Histogram, type Registry } from 'prom-client';
+import { NONE } from '../spec/names.ts';
 import type { AttemptTrace, RequestTrace } from '../spec/trace.ts';
 import { BoundedNames } from './bounded-names.ts';
-import { METRICS, type MetricOf, NONE, SECONDS_BUCKETS } from './metric-catalogue.ts';
+import { METRICS, type MetricOf, SECONDS_BUCKETS } from './metric-catalogue.ts';
 import { Tally } from './tally.ts';
 
 /** Far above what a project names: edits of a long-running server may add up to it. */

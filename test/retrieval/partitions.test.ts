@@ -4,6 +4,7 @@ import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { PartitionConfig } from '../../src/contracts/ranking-config.ts';
 import { Partitions, partitionFor } from '../../src/retrieval/partitions.ts';
 import type { IndexReader } from '../../src/spec/index-store.ts';
+import { OTHER } from '../../src/spec/names.ts';
 import type { FieldType, SearchResult } from '../../src/spec/retrieval.ts';
 import { type FieldIndex, openFieldIndex } from '../support/field-index.ts';
 
@@ -80,6 +81,18 @@ describe('a partition', () => {
 		await Promise.all(waiting);
 		await partitions.enter('hot', { ...CONFIG, queuedMax: 0 }, ASK).catch((error) => told.push(error.retryAfterMs));
 		expect(told.at(-1)).toBe(50);
+	});
+
+	it('beyond the thousandth that is busy at once shares the places of one, under the name that figures of others have', async () => {
+		const partitions = new Partitions(new VirtualClock());
+		for (let n = 0; n < 1_000; n++) await partitions.enter(`p${n}`, CONFIG, ASK);
+		const passage = await partitions.enter('late', CONFIG, ASK);
+		await partitions.enter('later', CONFIG, ASK);
+		const names = () => partitions.view().map(({ partition }) => partition);
+		expect(partitions.view()[0]).toMatchObject({ partition: OTHER, running: 2 });
+		expect(names()).toHaveLength(1_001);
+		passage.leave();
+		expect(names()).not.toContain('late');
 	});
 
 	it('is hot for a minute after a search found all places taken', async () => {

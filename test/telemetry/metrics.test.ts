@@ -268,6 +268,13 @@ describe('how things stand', () => {
 				.map(([name]) => name)
 				.sort(),
 		).toEqual(['(other)', 'a', 'b']);
+		// What searches count as one beyond their own cap is the same to a reader.
+		const both = await page([partition('(other)', { searches: 40 }), partition('a'), partition('b'), partition('e')]);
+		expect(names(both).sort()).toEqual([
+			['(other)', 41],
+			['a', 1],
+			['b', 1],
+		]);
 		// Their names may be tenants.
 		const open = await page([partition('acme', { hot: true })], false);
 		expect(open.series('plimsoll_partition_searches_total')).toEqual([]);
