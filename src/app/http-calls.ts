@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createHttpClient, type HttpClient } from '../base/http.ts';
 import { parseJson } from '../base/parse-json.ts';
+import { wholeBody } from '../base/whole-body.ts';
 import { SseError } from '../models/openai-compatible/sse-parser.ts';
 import { ERRORS, type ErrorCode, PlimsollError } from '../spec/errors.ts';
 import { errorReply } from './gateway-reply.ts';
@@ -145,12 +146,7 @@ export function headerOf({ headers }: Reply, name: string): string {
 }
 
 async function textOf({ body }: Reply): Promise<string> {
-	const blocks: Buffer[] = [];
-	let bytes = 0;
-	for await (const block of body) {
-		bytes += block.length;
-		if (bytes > REPLY_BYTES_MAX) throw new PlimsollError('server_unreachable', 'The reply is larger than 64 MiB.');
-		blocks.push(block);
-	}
-	return Buffer.concat(blocks).toString('utf8');
+	const whole = await wholeBody(body, REPLY_BYTES_MAX);
+	if (whole === null) throw new PlimsollError('server_unreachable', 'The reply is larger than 64 MiB.');
+	return whole.toString('utf8');
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { HttpClient } from '../base/http.ts';
+import { wholeBody } from '../base/whole-body.ts';
 import type { PublicKeySet } from '../contracts/public-keys.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
@@ -180,12 +181,7 @@ export class RemoteKeys implements SigningKeys {
 }
 
 async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
-	const blocks: Buffer[] = [];
-	let bytes = 0;
-	for await (const block of body) {
-		bytes += block.length;
-		if (bytes > BYTES_MAX) throw new Error(`it answered with more than ${BYTES_MAX} bytes`);
-		blocks.push(block);
-	}
-	return Buffer.concat(blocks).toString('utf8');
+	const whole = await wholeBody(body, BYTES_MAX);
+	if (whole === null) throw new Error(`it answered with more than ${BYTES_MAX} bytes`);
+	return whole.toString('utf8');
 }

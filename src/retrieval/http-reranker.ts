@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { Deadline } from '../base/deadline.ts';
 import type { HttpClient } from '../base/http.ts';
 import { parseJson } from '../base/parse-json.ts';
+import { wholeBody } from '../base/whole-body.ts';
 import type { BreakerSettings } from '../contracts/breaker-settings.ts';
 import type { HostedRerankConfig } from '../contracts/ranking-config.ts';
 import { admit, closedBreaker, settle } from '../policy/breaker.ts';
@@ -120,15 +121,9 @@ export function createHttpReranker(
 		const body = JSON.stringify(format.body(config.model, query, cut));
 		const url = `${config.baseUrl}${format.path}`;
 		const response = await http.request({ url, method: 'POST', headers, body, signal });
-		const parts: Buffer[] = [];
-		let length = 0;
-		for await (const part of response.body) {
-			const bytes = Buffer.from(part);
-			length += bytes.length;
-			if (length > ANSWER_BYTES_MAX) throw new Error(`its answer is larger than ${ANSWER_BYTES_MAX} bytes`);
-			parts.push(bytes);
-		}
-		return { status: response.statusCode, text: Buffer.concat(parts).toString() };
+		const whole = await wholeBody(response.body, ANSWER_BYTES_MAX);
+		if (whole === null) throw new Error(`its answer is larger than ${ANSWER_BYTES_MAX} bytes`);
+		return { status: response.statusCode, text: whole.toString() };
 	}
 }
 

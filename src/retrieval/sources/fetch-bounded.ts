@@ -1,6 +1,7 @@
 import { type Clock, sleep } from '../../base/clock.ts';
 import type { HttpClient } from '../../base/http.ts';
 import { PrivateAddressError } from '../../base/private-address.ts';
+import { wholeBody } from '../../base/whole-body.ts';
 
 export interface Fetched {
 	readonly status: number;
@@ -53,19 +54,13 @@ async function once({ http, clock, send, bytesMax, timeoutMs, signal }: FetchOpt
 	try {
 		const { url, headers } = await send();
 		const response = await http.request({ url, method: 'GET', headers, body: null, signal: both });
-		const parts: Buffer[] = [];
-		let length = 0;
-		for await (const part of response.body) {
-			length += part.length;
-			// Leaving the loop ends the connection.
-			if (length > bytesMax) return { reason: `larger than ${bytesMax} bytes`, isRefusal: true };
-			parts.push(part);
-		}
+		const bytes = await wholeBody(response.body, bytesMax);
+		if (bytes === null) return { reason: `larger than ${bytesMax} bytes`, isRefusal: true };
 		const names = Object.entries(response.headers).map(([name, value]) => [
 			name.toLowerCase(),
 			String([value ?? ''].flat()[0]),
 		]);
-		return { status: response.statusCode, headers: Object.fromEntries(names), bytes: Buffer.concat(parts) };
+		return { status: response.statusCode, headers: Object.fromEntries(names), bytes };
 	} catch (cause) {
 		signal.throwIfAborted();
 		const why = ends.signal.aborted ? ends.signal.reason : cause;
