@@ -59,6 +59,8 @@ const countRow: z.ZodType<GenerationCount> = z.object({
 	generations: count,
 });
 
+const lastRow = z.object({ last: z.int().nullable() });
+
 /** The generations in the record store's file. */
 export class GenerationTable implements GenerationStore {
 	readonly #sql: SqliteStatements;
@@ -173,7 +175,7 @@ export class GenerationTable implements GenerationStore {
 
 	#nextSequence(collection: string): number {
 		const sql = 'SELECT max(sequence) AS last FROM generations WHERE collection = ?';
-		const [row] = this.#sql.all(z.object({ last: z.int().nullable() }), sql, collection);
+		const [row] = this.#sql.all(lastRow, sql, collection);
 		return (row?.last ?? 0) + 1;
 	}
 

@@ -26,6 +26,8 @@ const row: z.ZodType<Feedback> = z.object({
 	chunks: json(z.array(z.string())),
 });
 
+const tenantRow = z.object({ tenantId: z.string() });
+
 /** Ratings in the file of the records. */
 export class SqliteFeedback implements FeedbackStore {
 	readonly #sql: SqliteStatements;
@@ -94,7 +96,7 @@ export class SqliteFeedback implements FeedbackStore {
 
 	#removeBeyond(rowsPerTenantMax: number): number {
 		const full = 'SELECT tenant_id AS tenantId FROM feedback GROUP BY tenant_id HAVING count(*) > ?';
-		return this.#sql.all(z.object({ tenantId: z.string() }), full, rowsPerTenantMax).reduce(
+		return this.#sql.all(tenantRow, full, rowsPerTenantMax).reduce(
 			(gone, { tenantId }) =>
 				gone +
 				this.#sql.run(

@@ -10,7 +10,7 @@ import {
 	type WholeRun,
 } from '../spec/quarantine.ts';
 import { json } from './json-column.ts';
-import type { SqliteStatements } from './sqlite-statements.ts';
+import { ANY_ROW, type SqliteStatements } from './sqlite-statements.ts';
 
 const COLUMNS =
 	'id, collection, source, document, kind, reasons, content_hash AS contentHash, rules_hash AS rulesHash, run_id AS runId, first_at AS firstAt, last_at AS lastAt, kept, state';
@@ -34,6 +34,7 @@ const entryRow = z
 	.transform((row): QuarantineEntry => ({ ...row, kept: row.kept === 1 }));
 
 const wholeRunRow = z.object({ table: z.string(), rulesHash: z.string(), unlisted: z.int() });
+const sizeRow = z.object({ entries: z.int() });
 const countRow = z.object({ state: z.string(), entries: z.int() });
 
 /** The quarantine in the file of the records. */
@@ -51,7 +52,7 @@ export class SqliteQuarantine implements QuarantineStore {
 			for (const entry of entries) {
 				const { collection } = entry;
 				const held = counted.get(collection) ?? this.#size(collection);
-				const known = this.#sql.all(z.unknown(), 'SELECT 1 FROM quarantine WHERE id = ?', entry.id).length > 0;
+				const known = this.#sql.all(ANY_ROW, 'SELECT 1 FROM quarantine WHERE id = ?', entry.id).length > 0;
 				if (!known && held >= max) unlisted++;
 				else this.#write(entry);
 				counted.set(collection, known || held >= max ? held : held + 1);
@@ -148,7 +149,7 @@ export class SqliteQuarantine implements QuarantineStore {
 
 	#size(collection: string): number {
 		const sql = 'SELECT count(*) AS entries FROM quarantine WHERE collection = ?';
-		return this.#sql.all(z.object({ entries: z.int() }), sql, collection)[0]?.entries ?? 0;
+		return this.#sql.all(sizeRow, sql, collection)[0]?.entries ?? 0;
 	}
 
 	#write(entry: QuarantineEntry): void {

@@ -39,6 +39,8 @@ const KEY_COLUMNS =
 const SETTINGS_COLUMNS = 'kind, name, settings, version, changed_at AS changedAt, changed_by AS changedBy';
 const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedAt, outcome, report, error';
 
+const versionRow = z.object({ version: z.int() });
+
 /**
  * Records in one SQLite file, created when absent; `:memory:` keeps them for the life of the store. A write has been
  * fsynced when its promise resolves. Throws PlimsollError `storage_failed` (here and from every method) with the file
@@ -287,7 +289,7 @@ class SqliteRecords implements RecordStore {
 	/** False when the stored version is not the one before. */
 	#writeSettings(record: SettingsRecord): boolean {
 		const sql = 'SELECT version FROM settings WHERE kind = ? AND name = ?';
-		const [stored] = this.#sql.all(z.object({ version: z.int() }), sql, record.kind, record.name);
+		const [stored] = this.#sql.all(versionRow, sql, record.kind, record.name);
 		if ((stored?.version ?? 0) !== record.version - 1) return false;
 		this.#replaceSettings(record);
 		return true;
