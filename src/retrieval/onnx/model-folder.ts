@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { sha256Of } from '../../base/hash.ts';
+import { sha256OfFiles } from '../../base/hash.ts';
 import { parseJson } from '../../base/parse-json.ts';
 import type { OnnxStart } from './onnx-protocol.ts';
 
@@ -43,13 +43,12 @@ export async function modelFolderProblem(
 	return labels === 1 ? null : `the model in ${folder} gives ${labels} labels; a cross-encoder gives one score`;
 }
 
-/** Two exports of a model are two models: their bytes say so. */
+/**
+ * Two exports of a model are two models: their bytes say so. They are read at every load, since dates and sizes of files stay
+ * the same when weights are swapped by what keeps dates.
+ */
 export async function folderFacts(folder: string): Promise<{ bytes: string; dtype: 'fp32' | 'q8' }> {
-	const parts: Uint8Array[] = [];
-	for (const name of ['tokenizer.json', PLAIN, QUANTISED]) {
-		const file = path.join(folder, name);
-		if (existsSync(file)) parts.push(await readFile(file));
-	}
+	const files = ['tokenizer.json', PLAIN, QUANTISED].map((name) => path.join(folder, name)).filter(existsSync);
 	const dtype = existsSync(path.join(folder, PLAIN)) ? 'fp32' : 'q8';
-	return { bytes: sha256Of(parts).slice(0, 12), dtype };
+	return { bytes: (await sha256OfFiles(files)).slice(0, 12), dtype };
 }
