@@ -102,7 +102,9 @@ export class LocalSession implements Session {
 	}
 
 	async ask(feature: string, { question, onRequestId, onText, signal }: SessionAsk): Promise<AskReply> {
-		const { runtime } = await this.#openForSearch();
+		const { runtime } = await this.#openForSearch(
+			({ releases }) => releases.get(feature)?.contract.retrieval?.collection ?? null,
+		);
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) => {
 			onRequestId?.(context.id);
 			const answer = await runtime.chat(context, {
@@ -124,7 +126,7 @@ export class LocalSession implements Session {
 	}
 
 	async search(collection: string, { query, k, mode, filter: where, signal }: SessionSearch): Promise<SearchReply> {
-		const { runtime } = await this.#openForSearch();
+		const { runtime } = await this.#openForSearch(() => collection);
 		return inProcess(runtime, { tenantId: TENANT, signal }, async (context) =>
 			searchResponse(context.id, await runtime.search(context, { collection, query, k, mode, where })),
 		);
@@ -301,10 +303,10 @@ export class LocalSession implements Session {
 		await this.#opened.disposeAsync();
 	}
 
-	/** A process that ends after one search waits for what a server has loaded long before. */
-	async #openForSearch(): Promise<Services> {
+	/** A process that ends after one search waits for what a server has loaded long before, of the collection that is searched. */
+	async #openForSearch(searched: (project: Services['project']) => string | null): Promise<Services> {
 		const services = await this.#open();
-		await services.loadRerankers();
+		await services.loadReranker(searched(services.project));
 		return services;
 	}
 

@@ -62,8 +62,10 @@ export interface Services {
 	readonly project: LoadedProject;
 	/** Looks after embedders, indexes and old ratings from now on, in a process that stays. */
 	watch(): void;
-	/** Loads the models of re-rankers, before a search asks. Never rejects. */
+	/** Loads the models of re-rankers, before a search asks. Never rejects; nor does the next. */
 	loadRerankers(): Promise<void>;
+	/** The same of one collection, for a process that ends after a search of it. @param collection null: nothing is searched. */
+	loadReranker(collection: string | null): Promise<void>;
 	/** Puts a new project in force for new requests. */
 	update(project: LoadedProject): Promise<void>;
 	/** Ends what runs, writes what is buffered, gives the data folder back. */
@@ -161,7 +163,7 @@ export async function openServices(project: LoadedProject, log: Logger): Promise
 			canaries.update(next.canaries);
 			current = next;
 		},
-		...upkeep({ retrieval, rerankers, feedback }),
+		...upkeep({ retrieval, rerankers, feedback, project: () => current }),
 		close: () => parts.disposeAsync(),
 	};
 }
@@ -283,14 +285,19 @@ function upkeep(parts: {
 	readonly retrieval: Pick<Retrieval, 'watch'>;
 	readonly rerankers: Rerankers;
 	readonly feedback: FeedbackBook;
-}): Pick<Services, 'watch' | 'loadRerankers'> {
-	const { retrieval, rerankers, feedback } = parts;
+	readonly project: () => LoadedProject;
+}): Pick<Services, 'watch' | 'loadRerankers' | 'loadReranker'> {
+	const { retrieval, rerankers, feedback, project } = parts;
 	return {
 		watch() {
 			retrieval.watch();
 			feedback.start();
 		},
 		loadRerankers: () => rerankers.load(),
+		async loadReranker(collection) {
+			const searched = collection === null ? null : project().config.collections.get(collection);
+			if (searched?.search.rerank) await rerankers.of(searched.search.rerank).load();
+		},
 	};
 }
 
