@@ -196,5 +196,15 @@ export const RECORD_SCHEMA: SqliteSchema = {
 			seen_at INTEGER NOT NULL,
 			PRIMARY KEY (collection, source, url)
 		) STRICT, WITHOUT ROWID;`,
+		// As `ratingOf` has it. One index for each list that can be asked for, so that none looks through all ratings.
+		`ALTER TABLE feedback ADD COLUMN rating TEXT NOT NULL
+			AS (CASE WHEN score = 0.5 THEN 'neutral' WHEN score > 0.5 THEN 'up' ELSE 'down' END) VIRTUAL;
+		CREATE INDEX feedback_by_request ON feedback (request_id);
+		CREATE INDEX feedback_by_rating ON feedback (rating, seq DESC);
+		CREATE INDEX feedback_by_feature ON feedback (feature, seq DESC);
+		CREATE INDEX feedback_by_feature_rating ON feedback (feature, rating, seq DESC);
+		CREATE INDEX feedback_by_tenant_rating ON feedback (tenant_id, rating, seq DESC);
+		CREATE INDEX feedback_by_tenant_feature ON feedback (tenant_id, feature, seq DESC);
+		CREATE INDEX feedback_by_tenant_feature_rating ON feedback (tenant_id, feature, rating, seq DESC);`,
 	],
 };

@@ -6,9 +6,6 @@ import type { SqliteStatements } from './sqlite-statements.ts';
 const COLUMNS =
 	'tenant_id AS tenantId, request_id AS requestId, rater, at, score, label, passages, comment, question, corrected_answer AS correctedAnswer, feature, collection, generation, chunks';
 
-/** As `ratingOf` has it. */
-const RATING = "CASE WHEN score = 0.5 THEN 'neutral' WHEN score > 0.5 THEN 'up' ELSE 'down' END";
-
 const row: z.ZodType<Feedback> = z.object({
 	tenantId: z.string(),
 	requestId: z.string(),
@@ -28,6 +25,18 @@ const row: z.ZodType<Feedback> = z.object({
 
 const tenantRow = z.object({ tenantId: z.string() });
 
+/** The statement has what is asked for and nothing else, so that an index can serve it. */
+export function ratingsAsked({ tenantId, requestId, feature, rating, limit }: FeedbackQuery) {
+	// One request has few ratings, which are better found by it and sorted than met on the way through others: a plus keeps
+	// an index out of it.
+	const rest = requestId === null ? '' : '+';
+	const all = { tenant_id: tenantId, request_id: requestId, [`${rest}feature`]: feature, [`${rest}rating`]: rating };
+	const asked = Object.entries(all).flatMap(([what, value]) => (value === null ? [] : [{ what, value }]));
+	const where = asked.map(({ what }) => `${what} = ?`).join(' AND ') || 'true';
+	const sql = `SELECT ${COLUMNS} FROM feedback WHERE ${where} ORDER BY ${rest}seq DESC LIMIT ?`;
+	return { sql, values: [...asked.map(({ value }) => value), Math.max(0, Math.trunc(limit))] };
+}
+
 /** Ratings in the file of the records. */
 export class SqliteFeedback implements FeedbackStore {
 	readonly #sql: SqliteStatements;
@@ -43,19 +52,9 @@ export class SqliteFeedback implements FeedbackStore {
 		});
 	}
 
-	async list({ tenantId, requestId, feature, rating, limit }: FeedbackQuery): Promise<readonly Feedback[]> {
-		const all = { tenant_id: tenantId, request_id: requestId, feature, [RATING]: rating };
-		// The statement has what is asked for and nothing else, so that an index can serve it. One request has few ratings, which
-		// are better found by it and sorted than met on the way through all of its tenant's: that is what the plus says.
-		const asked = Object.entries(all).flatMap(([what, value]) => (value === null ? [] : [{ what, value }]));
-		const order = requestId === null ? 'seq' : '+seq';
-		const where = asked.map(({ what }) => `${what} = ?`).join(' AND ') || 'true';
-		return this.#sql.all(
-			row,
-			`SELECT ${COLUMNS} FROM feedback WHERE ${where} ORDER BY ${order} DESC LIMIT ?`,
-			...asked.map(({ value }) => value),
-			Math.max(0, Math.trunc(limit)),
-		);
+	async list(query: FeedbackQuery): Promise<readonly Feedback[]> {
+		const { sql, values } = ratingsAsked(query);
+		return this.#sql.all(row, sql, ...values);
 	}
 
 	async questions(ask: Parameters<FeedbackStore['questions']>[0]): Promise<readonly Feedback[]> {

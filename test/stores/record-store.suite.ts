@@ -60,7 +60,7 @@ function tenant(fields: Partial<Extract<SettingsRecord, { kind: 'tenant' }>> = {
 
 const ALL_RATINGS: FeedbackQuery = { tenantId: null, requestId: null, feature: null, rating: null, limit: 100 };
 
-function rating(fields: Partial<Feedback> = {}): Feedback {
+export function rating(fields: Partial<Feedback> = {}): Feedback {
 	return {
 		tenantId: 'acme',
 		requestId: 'req_1',
