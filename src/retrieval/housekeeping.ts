@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, nextTurn } from '../base/clock.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
 import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore } from '../spec/records.ts';
@@ -8,6 +8,11 @@ import { isRetained } from './retention.ts';
 
 /** More than any collection keeps on record. */
 const RECORDS_MAX = 10_000;
+/** Runs of a collection that stay on record: as many, and for as long as the audit log. */
+const RUNS_KEPT = 1_000;
+const RUN_MS_MAX = 400 * 86_400_000;
+/** Runs that go in one write: the event loop goes on between two of them. */
+const RUNS_AT_ONCE = 50;
 
 interface Parts {
 	readonly store: IndexStore;
@@ -99,6 +104,13 @@ export class Housekeeping {
 		for (const name of others) await store.drop(name);
 		const version = live?.manifest ? parseManifest(live).version : await table.version();
 		await table.seal([version], { erase: true });
+	}
+
+	/** Removes the records of old runs, of every collection that there is or was. Stops between two writes when the signal aborts. */
+	async pruneRuns(signal: AbortSignal): Promise<void> {
+		const { records, clock } = this.#parts;
+		const bounds = { before: clock.now() - RUN_MS_MAX, keep: RUNS_KEPT, most: RUNS_AT_ONCE };
+		while (!signal.aborted && (await records.pruneRuns(bounds)) === RUNS_AT_ONCE) await nextTurn();
 	}
 
 	/** Whether there may be rows, versions or files that no generation needs: other ones are kept than when it was last tidied. */

@@ -106,7 +106,12 @@ export class IndexKeeper implements IndexAdmin {
 	collect(collection: string, signal: AbortSignal) {
 		const { catalogue, queue, housekeeping } = this.#parts;
 		catalogue.state(collection);
-		return queue.run(collection, () => housekeeping.collect(collection), signal);
+		const collected = async () => {
+			const removed = await housekeeping.collect(collection);
+			await housekeeping.pruneRuns(signal);
+			return removed;
+		};
+		return queue.run(collection, collected, signal);
 	}
 
 	async estimate(collection: string): Promise<RebuildEstimate> {

@@ -9,7 +9,7 @@ const EVERY_MS = 300_000;
 
 interface Parts {
 	readonly catalogue: Pick<Catalogue, 'status'>;
-	readonly housekeeping: Pick<Housekeeping, 'isDue' | 'tidy'>;
+	readonly housekeeping: Pick<Housekeeping, 'isDue' | 'tidy' | 'pruneRuns'>;
 	readonly queue: CollectionQueue;
 	readonly clock: Clock;
 	readonly warn: (message: string) => void;
@@ -37,10 +37,11 @@ export class Maintenance {
 		});
 	}
 
-	/** Tidies the collections that need it, and resolves when that is done. Never throws. */
+	/** Tidies the collections that need it, removes old records, and resolves when that is done. Never throws. */
 	look(): Promise<void> {
 		this.#looking = this.#looking.then(async () => {
 			for (const { collection } of this.#parts.catalogue.status()) await this.#tidy(collection);
+			await this.#pruneRuns();
 		});
 		return this.#looking;
 	}
@@ -49,6 +50,15 @@ export class Maintenance {
 		this.#cancel();
 		this.#closing.abort(new PlimsollError('server_draining', 'The server is stopping.'));
 		await this.#looking;
+	}
+
+	async #pruneRuns(): Promise<void> {
+		const { housekeeping, warn } = this.#parts;
+		try {
+			await housekeeping.pruneRuns(this.#closing.signal);
+		} catch (cause) {
+			warn(`records of old runs could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`);
+		}
 	}
 
 	async #tidy(collection: string): Promise<void> {

@@ -131,6 +131,11 @@ export interface RecordStore {
 	putRun(run: RunRecord): Promise<void>;
 	/** Newest first. */
 	listRuns(collection: string | null, limit: number): Promise<readonly RunRecord[]>;
+	/**
+	 * Of each collection removes runs that are older, or not among its newest, without those that go on and those that a
+	 * generation or the quarantine names. At most so many at once. How many are gone.
+	 */
+	pruneRuns(bounds: { readonly before: number; readonly keep: number; readonly most: number }): Promise<number>;
 	/** Null when the collection has no such run. */
 	findRun(collection: string, id: string): Promise<RunRecord | null>;
 	/** Replaces these allowances, all or none. */

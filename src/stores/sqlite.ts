@@ -39,6 +39,22 @@ const KEY_COLUMNS =
 const SETTINGS_COLUMNS = 'kind, name, settings, version, changed_at AS changedAt, changed_by AS changedBy';
 const RUN_COLUMNS = 'id, collection, started_at AS startedAt, ended_at AS endedAt, outcome, report, error';
 
+/** One step in the index for each. */
+const RUN_COLLECTIONS = `WITH RECURSIVE names (collection) AS (
+	SELECT min(collection) FROM runs
+	UNION ALL
+	SELECT (SELECT min(collection) FROM runs WHERE collection > names.collection) FROM names WHERE collection IS NOT NULL
+) SELECT collection FROM names WHERE collection IS NOT NULL`;
+/** ?1 collection, ?2 before, ?3 keep, ?4 most. */
+const PRUNE_RUNS = `DELETE FROM runs WHERE id IN (
+	SELECT id FROM runs WHERE collection = ?1 AND outcome <> 'running'
+	AND (started_at < ?2 OR (started_at, id) <= (
+		SELECT started_at, id FROM runs WHERE collection = ?1 ORDER BY started_at DESC, id DESC LIMIT 1 OFFSET ?3))
+	AND id NOT IN (SELECT run_id FROM generations WHERE collection = ?1)
+	AND id NOT IN (SELECT run_id FROM quarantine WHERE collection = ?1)
+	ORDER BY started_at, id LIMIT ?4)`;
+
+const collectionRow = z.object({ collection: z.string() });
 const versionRow = z.object({ version: z.int() });
 
 /**
@@ -229,6 +245,14 @@ class SqliteRecords implements RecordStore {
 	async findRun(collection: string, id: string): Promise<RunRecord | null> {
 		const sql = `SELECT ${RUN_COLUMNS} FROM runs WHERE id = ? AND collection = ?`;
 		return this.#sql.all(runRow, sql, id, collection)[0] ?? null;
+	}
+
+	async pruneRuns({ before, keep, most }: Parameters<RecordStore['pruneRuns']>[0]): Promise<number> {
+		let gone = 0;
+		for (const { collection } of this.#sql.all(collectionRow, RUN_COLLECTIONS)) {
+			if (gone < most) gone += this.#sql.run(PRUNE_RUNS, collection, before, keep, most - gone);
+		}
+		return gone;
 	}
 
 	async forgetDocuments(place: PushPlace, ids: readonly string[] | null): Promise<void> {

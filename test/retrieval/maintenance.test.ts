@@ -11,6 +11,7 @@ import { Housekeeping } from '../../src/retrieval/housekeeping.ts';
 import { Maintenance } from '../../src/retrieval/maintenance.ts';
 import { fusionDescription, type Manifest, tablePrefix } from '../../src/retrieval/manifest.ts';
 import type { IndexRow } from '../../src/spec/index-store.ts';
+import type { RunRecord } from '../../src/spec/records.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 import { collection } from '../support/retrieval-fixture.ts';
 import { NO_ALERTS } from '../support/runtime-fixture.ts';
@@ -156,3 +157,27 @@ it('what a burst of runs left goes by the clock alone, once no request can read 
 	await maintenance.look();
 	expect(await counts()).toEqual(tidy);
 }, 120_000);
+
+it('records of runs stay in number and age, also of collections that are gone, and what names one keeps it', async () => {
+	const { clock, maintenance, records, warnings } = await setUp();
+	const at = clock.now();
+	const run = (id: string, collection: string, startedAt: number): RunRecord => {
+		return { id, collection, startedAt, endedAt: startedAt, outcome: 'succeeded', report: null, error: null };
+	};
+	const number = (n: number) => String(n).padStart(5, '0');
+	for (let n = 0; n < 1_500; n++) await records.putRun(run(`docs-${number(n)}`, 'docs', at + n));
+	for (let n = 0; n < 3; n++) await records.putRun(run(`gone-${n}`, 'gone', at + n));
+	await records.generations.begin({ collection: 'docs', table: TABLE, runId: 'docs-00007', at });
+	const ids = async (collection: string) => (await records.listRuns(collection, 5_000)).map(({ id }) => id).sort();
+	await maintenance.look();
+	const newest = Array.from({ length: 1_000 }, (_, n) => `docs-${number(n + 500)}`);
+	expect(await ids('docs')).toEqual(['docs-00007', ...newest]);
+	expect(await ids('gone')).toEqual(['gone-0', 'gone-1', 'gone-2']);
+	await clock.advance(400 * 86_400_000 + 2);
+	await maintenance.look();
+	expect(await ids('gone')).toEqual(['gone-2']);
+	await clock.advance(86_400_000);
+	await maintenance.look();
+	expect([await ids('docs'), await ids('gone')]).toEqual([['docs-00007'], []]);
+	expect(warnings).toEqual([]);
+});
