@@ -14,6 +14,7 @@ export function documentOperator(
 		remove: (order) => push.remove(order),
 		list: (ask) => push.list(ask),
 		find: (ask) => push.find(ask),
+		stored: () => push.stored(),
 		run: (collection, runId) => push.run(collection, runId),
 		purge: ({ why, ...order }, by) =>
 			push.purge({

@@ -43,6 +43,19 @@ const view = z.object({
 	kept: z.boolean(),
 });
 
+export const storedReply = z.object({
+	sources: z.array(
+		z.object({
+			collection: z.string(),
+			source: z.string(),
+			documents: z.int(),
+			bytes: z.int(),
+			configured: z.boolean(),
+		}),
+	),
+});
+export type StoredReply = z.output<typeof storedReply>;
+
 export const documentsReply = z.object({
 	collection: z.string(),
 	documents: z.array(view),

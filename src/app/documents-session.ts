@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { keptAlive } from '../base/clock.ts';
 import { readDocuments, readPurge } from '../gateway/document-body.ts';
 import type { DocumentOperator } from '../gateway/document-operator.ts';
-import { purgeRow, receiptRow, viewRow } from '../gateway/document-routes.ts';
+import { purgeRow, receiptRow, storedRow, viewRow } from '../gateway/document-routes.ts';
 import * as replies from './document-reply.ts';
 import { OWNER, type ServerCall } from './index-session.ts';
 
@@ -30,6 +30,8 @@ export interface DocumentsSession {
 		order: Place & Waiting & { readonly ids: readonly string[] | null; readonly why: string },
 	): Promise<replies.PurgeReply>;
 	list(ask: Place & { readonly after: string | null; readonly limit: number }): Promise<replies.DocumentsReply>;
+	/** Sources that hold documents. */
+	stored(): Promise<replies.StoredReply>;
 }
 
 /** In this process. */
@@ -52,6 +54,7 @@ export function localDocuments(open: () => Promise<DocumentOperator>): Documents
 			const { documents, next } = await (await open()).list({ ...ask, ...everybody });
 			return { collection: ask.collection, documents: documents.map(viewRow), next };
 		},
+		stored: async () => ({ sources: (await (await open()).stored()).map(storedRow) }),
 	};
 }
 
@@ -79,6 +82,7 @@ export function httpDocuments(send: ServerCall): DocumentsSession {
 			const query = queryOf(place, { limit: String(limit), ...(after === null ? {} : { after }) });
 			return send({ method: 'GET', path: `${pathOf(place)}?${query}` }, replies.documentsReply);
 		},
+		stored: () => send({ method: 'GET', path: '/admin/documents' }, replies.storedReply),
 	};
 }
 

@@ -60,6 +60,7 @@ function failure(subject: string, { code, message }: PlimsollError): HealthLine 
 const CHECKS: readonly (readonly [string, Check])[] = [
 	['collections', collections],
 	['records', records],
+	['documents', storedDocuments],
 	['embedders', embedders],
 	['upstreams', upstreams],
 	['canaries', canaries],
@@ -84,6 +85,17 @@ async function collections(session: Session): Promise<readonly HealthLine[]> {
 		else lines.push(fail(subject, `${holds}; ${failed.map(({ message }) => message).join(' ')}`, again));
 	}
 	return lines;
+}
+
+/** What was sent to sources that are no longer there. */
+async function storedDocuments(session: Session): Promise<readonly HealthLine[]> {
+	const { sources } = await session.documents.stored();
+	return sources.flatMap(({ collection, source, documents, bytes, configured }) => {
+		if (configured) return [];
+		const what = `${source} of ${collection} is not in the configuration, and ${documents} documents of it are stored in ${bytes} bytes`;
+		const purge = `plimsoll documents purge ${collection} --source ${source} --all --why "…"`;
+		return [warn('documents', what, `Put it back, or remove them for good: ${purge}`)];
+	});
 }
 
 async function records(session: Session): Promise<readonly HealthLine[]> {

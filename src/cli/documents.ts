@@ -6,6 +6,7 @@ import { EXIT } from './exit-code.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { day } from './key-time.ts';
 import { example, inSession, integerBetween, type ServerOptions, withJson, withServer } from './options.ts';
+import { showTable } from './table.ts';
 import { oneLine, type Terminal } from './terminal.ts';
 import { count, whole } from './units.ts';
 
@@ -22,7 +23,7 @@ interface WaitOption extends SourceOption {
 export function addDocuments(program: Command, terminal: Terminal): void {
 	const documents = program
 		.command('documents')
-		.summary('push documents into a collection, list, delete and purge them')
+		.summary('push documents into a collection, list, delete and purge them, see what is stored')
 		.description(
 			'Sends documents to a source of kind push, shows how they stand, deletes them, and leaves no trace of them.',
 		);
@@ -30,6 +31,7 @@ export function addDocuments(program: Command, terminal: Terminal): void {
 	addList(documents, terminal);
 	addDelete(documents, terminal);
 	addPurge(documents, terminal);
+	addStored(documents, terminal);
 	example(documents, 'plimsoll documents push docs notes/*.md\nplimsoll documents list docs');
 }
 
@@ -131,7 +133,7 @@ function addPurge(documents: Command, terminal: Terminal): void {
 		.argument('<collection>')
 		.argument('[id...]', 'their ids')
 		.description(
-			'Deletes pushed documents without a trace: from the store, the quarantine, reports of runs and the index. All earlier generations of the collection go, so that nothing can be rolled back to.',
+			'Deletes pushed documents without a trace: from the store, the quarantine, reports of runs and the index. All earlier generations of the collection go, so that nothing can be rolled back to. A source that left the configuration can be purged too; when its collection did, only with --all, and its index goes with it.',
 		)
 		.option('--all', 'all documents of the source')
 		.requiredOption('--why <reason>', 'why, for the audit log')
@@ -151,6 +153,31 @@ function addPurge(documents: Command, terminal: Terminal): void {
 		});
 	withJson(withServer(withWait(command)), 'what was purged, as one JSON document');
 	example(command, 'plimsoll documents purge docs customer/4711 --why "erasure request 12"');
+}
+
+function addStored(documents: Command, terminal: Terminal): void {
+	const command = documents
+		.command('stored')
+		.description(
+			'Shows of which sources pushed documents are stored, and which of them the configuration no longer names: these are found by nobody, and stay until they are purged or put back.',
+		)
+		.action(async (options: ServerOptions) => {
+			const reply = await inSession(options, terminal, (session) => session.documents.stored());
+			if (terminal.json) return terminal.record(reply);
+			if (reply.sources.length === 0) return terminal.note('No pushed document is stored.');
+			const rows = reply.sources.map(({ collection, source, documents: stored, bytes, configured }) => [
+				...[oneLine(collection), oneLine(source), whole(stored), whole(bytes)],
+				configured ? terminal.paint('green', 'yes') : terminal.paint('yellow', 'no'),
+			]);
+			const columns = ['collection', 'source', 'documents', 'bytes', 'configured'];
+			showTable(
+				columns.map((title) => ({ title, right: title === 'documents' || title === 'bytes' })),
+				rows,
+				terminal,
+			);
+		});
+	withJson(withServer(command), 'the sources as one JSON document');
+	example(command, 'plimsoll documents stored');
 }
 
 function withSource(command: Command): Command {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PUSH_BODY_BYTES_MAX } from '../contracts/source-schema.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { PurgeReceipt, PushedView, PushReceipt, PushResult, PushRun } from '../spec/push.ts';
+import type { PurgeReceipt, PushedView, PushReceipt, PushResult, PushRun, StoredSource } from '../spec/push.ts';
 import { IdsBody, PurgeBody, PushBody, readDocuments, readPurge } from './document-body.ts';
 import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
@@ -77,10 +77,19 @@ export const DOCUMENT_ROUTES: readonly Route[] = [
 		scope: 'admin',
 		traced: false,
 		summary:
-			'Deletes pushed documents without a trace: from the store, the quarantine, reports of runs, the index and its earlier generations, which all go.',
+			'Deletes pushed documents without a trace: from the store, the quarantine, reports of runs, the index and its earlier generations, which all go. Also of a source that left the configuration; of a collection that did, all of a source, and with it all of its index.',
 		body: PurgeBody,
 		query: { source: SOURCE, ...WAIT },
 		handle: purge,
+	},
+	{
+		method: 'GET',
+		path: '/admin/documents',
+		scope: 'admin',
+		traced: false,
+		summary: 'The sources of which pushed documents are stored, and whether the configuration names them.',
+		body: null,
+		handle: async ({ parts }) => ({ sources: (await parts.operator.documents.stored()).map(storedRow) }),
 	},
 	{
 		method: 'GET',
@@ -180,6 +189,10 @@ function resultRow({ id, outcome, state, refused }: PushResult) {
 
 export function purgeRow(collection: string, { source, runId, isDone, problem, purged }: PurgeReceipt) {
 	return { collection, source, run: runId, done: isDone, problem, purged };
+}
+
+export function storedRow({ isConfigured, ...source }: StoredSource) {
+	return { ...source, configured: isConfigured };
 }
 
 export function viewRow({ pushedAt, ...view }: PushedView) {

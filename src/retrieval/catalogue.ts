@@ -46,6 +46,10 @@ export class Catalogue {
 		}
 	}
 
+	has(collection: string): boolean {
+		return this.#states.has(collection);
+	}
+
 	/** Throws PlimsollError `collection_not_found`. */
 	state(collection: string): CollectionState {
 		const state = this.#states.get(collection);

@@ -106,6 +106,14 @@ export class Housekeeping {
 		await table.seal([version], { erase: true });
 	}
 
+	/** Leaves nothing of the index of a collection that the configuration does not name. Nothing may build meanwhile. */
+	async eraseIndex(collection: string): Promise<void> {
+		const { store, records, clock } = this.#parts;
+		// On record first: what is gone halfway must not be taken for damage, should the collection come back.
+		await records.generations.retireAll(collection, clock.now());
+		for (const name of await store.tables(tablePrefix(collection))) await store.drop(name);
+	}
+
 	/** Removes the records of old runs, of every collection that there is or was. Stops between two writes when the signal aborts. */
 	async pruneRuns(signal: AbortSignal): Promise<void> {
 		const { records, clock } = this.#parts;

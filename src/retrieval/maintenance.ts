@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { PlimsollError } from '../spec/errors.ts';
+import type { PushAdmin } from '../spec/push.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { CollectionQueue } from './collection-queue.ts';
 import type { Housekeeping } from './housekeeping.ts';
@@ -11,6 +12,8 @@ interface Parts {
 	readonly catalogue: Pick<Catalogue, 'status'>;
 	readonly housekeeping: Pick<Housekeeping, 'isDue' | 'tidy' | 'pruneRuns'>;
 	readonly queue: CollectionQueue;
+	/** What pushed documents are stored. */
+	readonly stored: PushAdmin['stored'];
 	readonly clock: Clock;
 	readonly warn: (message: string) => void;
 }
@@ -24,6 +27,8 @@ export class Maintenance {
 	readonly #closing = new AbortController();
 	#cancel: () => void = () => {};
 	#looking: Promise<void> = Promise.resolve();
+	/** Sources that were told of. */
+	#told = '';
 
 	constructor(parts: Parts) {
 		this.#parts = parts;
@@ -37,11 +42,12 @@ export class Maintenance {
 		});
 	}
 
-	/** Tidies the collections that need it, removes old records, and resolves when that is done. Never throws. */
+	/** Tidies the collections that need it, removes old records, tells what is left over, and resolves when that is done. Never throws. */
 	look(): Promise<void> {
 		this.#looking = this.#looking.then(async () => {
 			for (const { collection } of this.#parts.catalogue.status()) await this.#tidy(collection);
 			await this.#pruneRuns();
+			await this.#tellLeftOver();
 		});
 		return this.#looking;
 	}
@@ -58,6 +64,23 @@ export class Maintenance {
 			await housekeeping.pruneRuns(this.#closing.signal);
 		} catch (cause) {
 			warn(`records of old runs could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`);
+		}
+	}
+
+	/** What the configuration does not name is nobody's to delete but a person's, who may put it back. Told once, and again when it changes. */
+	async #tellLeftOver(): Promise<void> {
+		const { stored, warn } = this.#parts;
+		try {
+			const left = (await stored()).filter(({ isConfigured }) => !isConfigured);
+			const names = left.map(({ collection, source }) => `${source} of ${collection}`).join(', ');
+			if (names !== '' && names !== this.#told) {
+				warn(
+					`pushed documents are stored that the configuration does not name: ${names}; see plimsoll documents stored`,
+				);
+			}
+			this.#told = names;
+		} catch (cause) {
+			warn(`what is stored could not be looked at: ${cause instanceof Error ? cause.message : String(cause)}`);
 		}
 	}
 

@@ -129,10 +129,11 @@ export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const ingester = new CollectionIngester({ ...parts, generations, ids, ...clients, tally });
 	const push = new PushDesk({ ...parts, ingester, ids });
 	const index = new IndexKeeper(parts);
-	const maintenance = new Maintenance(parts);
+	const maintenance = new Maintenance({ ...parts, stored: () => push.stored() });
 	const update = async (config: RetrievalConfig) => {
 		await embedders.update(config.embedders);
 		await catalogue.update(config.collections);
+		push.update();
 		options.rerankers?.update([...config.collections.values()].flatMap(({ search }) => search.rerank ?? []));
 		watch.update();
 	};

@@ -106,6 +106,8 @@ export interface GenerationStore {
 	put(record: GenerationRecord): Promise<void>;
 	/** Forgets a build that found nothing to do. */
 	discard(collection: string, sequence: number): Promise<void>;
+	/** Everything of a collection counts as removed: its rows are gone, and nothing of it is live any more. */
+	retireAll(collection: string, at: number): Promise<void>;
 	/** Newest first. */
 	list(collection: string | null, limit: number): Promise<readonly GenerationRecord[]>;
 	/** Null when there is none of that name. */

@@ -62,6 +62,16 @@ export interface PurgeReceipt extends Omit<PushReceipt, 'results'> {
 	readonly purged: number;
 }
 
+/** What is stored of a source. */
+export interface StoredSource {
+	readonly collection: string;
+	readonly source: string;
+	readonly documents: number;
+	readonly bytes: number;
+	/** Whether the configuration names it: what it does not name is found by nobody and stays until it is purged. */
+	readonly isConfigured: boolean;
+}
+
 interface Order {
 	readonly collection: string;
 	/** Null: the only one of kind `push`. */
@@ -118,13 +128,18 @@ export interface PushAdmin {
 	push(order: PushOrder): Promise<PushReceipt>;
 	/** Deletes documents; the run takes them out of the index. Earlier generations have them until these go. */
 	remove(order: DeleteOrder): Promise<PushReceipt>;
-	/** The same without a trace: neither store nor index nor earlier generations hold them when it is done. */
+	/**
+	 * The same without a trace: neither store nor index nor earlier generations hold them when it is done. Also of a source
+	 * that the configuration does not name any more; where it does not name the collection, all of its index goes, at once.
+	 */
 	purge(order: PurgeOrder): Promise<PurgeReceipt>;
 	list(
 		ask: Order & { readonly after: string | null; readonly limit: number },
 	): Promise<{ readonly documents: readonly PushedView[]; readonly next: string | null }>;
 	/** Throws `document_not_found`. */
 	find(ask: Order & { readonly id: string }): Promise<PushedView>;
+	/** Sources that hold documents, by collection and name. */
+	stored(): Promise<readonly StoredSource[]>;
 	/** Throws `run_not_found`. */
 	run(collection: string, runId: string): Promise<PushRun>;
 }

@@ -26,6 +26,12 @@ export interface PushedEntry extends PushPlace {
 	readonly sequence: number;
 }
 
+/** What a source holds. */
+export interface PushedTotal {
+	readonly documents: number;
+	readonly bytes: number;
+}
+
 export interface PushedDocument extends Omit<PushedEntry, 'sequence' | 'bytes'> {
 	readonly body: Uint8Array;
 }
@@ -81,8 +87,9 @@ export interface PushedStore {
 	find(place: PushPlace, ids: readonly string[]): Promise<readonly PushedEntry[]>;
 	/** Null when it is gone, or not what it was. */
 	body(entry: PushedEntry): Promise<Uint8Array | null>;
-	/** How much a source holds. */
-	total(place: PushPlace): Promise<{ readonly documents: number; readonly bytes: number }>;
+	total(place: PushPlace): Promise<PushedTotal>;
+	/** Sources that hold documents, or of which a purge is not finished, by collection and name. */
+	places(): Promise<readonly (PushPlace & PushedTotal)[]>;
 	mark(collection: string): Promise<PushMark>;
 	/** What is still to be cleared of all that was purged until then. */
 	purges(collection: string, sequence: number): Promise<readonly Purge[]>;

@@ -105,6 +105,19 @@ export class GenerationTable implements GenerationStore {
 		);
 	}
 
+	async retireAll(collection: string, at: number): Promise<void> {
+		this.#sql.together(() => {
+			this.#sql.run("DELETE FROM generations WHERE collection = ? AND state IN ('building', 'failed')", collection);
+			this.#sql.run(
+				`UPDATE generations SET removed_at = coalesce(removed_at, ?1),
+				retired_at = CASE state WHEN 'live' THEN ?1 ELSE retired_at END,
+				state = CASE state WHEN 'live' THEN 'retired' ELSE state END WHERE collection = ?2`,
+				at,
+				collection,
+			);
+		});
+	}
+
 	async list(collection: string | null, limit: number): Promise<readonly GenerationRecord[]> {
 		const most = Math.max(0, Math.trunc(limit));
 		const order = 'ORDER BY collection, sequence DESC LIMIT ?';

@@ -7,6 +7,7 @@ import type {
 	PushedEntry,
 	PushedQuery,
 	PushedStore,
+	PushedTotal,
 	PushLimits,
 	PushMark,
 	PushPlace,
@@ -41,7 +42,9 @@ const entryRow: z.ZodType<PushedEntry> = z.object({
 	pushedAt: z.int(),
 });
 const knownRow = z.object({ hash: z.string(), tenant: z.string().nullable(), bytes: z.int() });
-const totalRow = z.object({ documents: z.int(), bytes: z.int() });
+const total = { documents: z.int(), bytes: z.int() };
+const totalRow = z.object(total);
+const placeRow = z.object({ collection: z.string(), source: z.string(), ...total });
 const markRow = z.object({ sequence: z.int(), ingested: z.int(), purging: z.int() });
 const sequenceRow = z.object({ sequence: z.int() });
 const purgeRow = z.object({ source: z.string(), id: z.string().nullable() });
@@ -146,11 +149,18 @@ export class SqlitePushed implements PushedStore {
 		return this.#total(place);
 	}
 
+	async places(): Promise<readonly (PushPlace & PushedTotal)[]> {
+		if (this.#isUnused) return [];
+		return this.#sql.all(
+			placeRow,
+			`SELECT collection, source, documents, bytes FROM totals WHERE documents > 0 UNION ALL
+			SELECT DISTINCT collection, source, 0, 0 FROM purges WHERE (collection, source) NOT IN
+			(SELECT collection, source FROM totals WHERE documents > 0) ORDER BY collection, source`,
+		);
+	}
+
 	async mark(collection: string): Promise<PushMark> {
-		// Every run asks, and most projects push nothing.
-		if (!this.#opened && this.#file !== ':memory:' && !existsSync(this.#file)) {
-			return { sequence: 0, ingested: 0, purging: false };
-		}
+		if (this.#isUnused) return { sequence: 0, ingested: 0, purging: false };
 		const sql = `SELECT sequence, ingested, EXISTS (SELECT 1 FROM purges WHERE collection = ?1) AS purging
 			FROM marks WHERE collection = ?1`;
 		const [mark = { sequence: 0, ingested: 0, purging: 0 }] = this.#sql.all(markRow, sql, collection);
@@ -173,6 +183,11 @@ export class SqlitePushed implements PushedStore {
 
 	close(): void {
 		this.#opened?.close();
+	}
+
+	/** Every run asks, and most projects push nothing. */
+	get #isUnused(): boolean {
+		return !this.#opened && this.#file !== ':memory:' && !existsSync(this.#file);
 	}
 
 	get #sql(): SqliteStatements {

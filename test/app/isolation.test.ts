@@ -125,6 +125,7 @@ const ROWS: Readonly<Record<string, Row>> = {
 		path: docs,
 		body: () => ({ ids: ['acme-1'], why: 'x' }),
 	},
+	'GET /admin/documents': admin,
 	'GET /admin/collections/{collection}/runs/{run}': {
 		scope: 'ingest',
 		path: { ...docs, run: () => 'run_1' },

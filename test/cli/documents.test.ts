@@ -132,3 +132,25 @@ test('commands work on a project whose server does not run', async () => {
 	expect(await found('oak')).toEqual([]);
 	expect((await plimsoll(['documents', 'purge', 'notes', '--why', 'x'], { cwd })).code).toBe(2);
 });
+
+test('what a collection leaves that was taken out of the configuration is shown, and can be erased', async () => {
+	const none = await plimsoll(['documents', 'stored'], { cwd });
+	expect([none.stdout, none.stderr]).toEqual(['', expect.stringContaining('No pushed document is stored.')]);
+	await writeFile(join(cwd, 'oak.md'), '# Oak\n\nThe oak is a tree.\n');
+	await plimsoll(['documents', 'push', 'notes', 'oak.md'], { cwd });
+	const file = join(cwd, 'plimsoll.yaml');
+	const settings = await readFile(file, 'utf8');
+	await writeFile(file, settings.replace(/ {2}notes:\n {4}sources:\n {6}sent: .*\n/, ''));
+	const { url, key } = await start();
+	expect((await plimsoll(['documents', 'stored'], { cwd })).stdout).toMatch(/notes +sent +1 +\d+ +no/);
+	const { stdout } = await plimsoll(['doctor'], { cwd });
+	expect(stdout).toContain('sent of notes is not in the configuration, and 1 documents of it are stored');
+	expect(stdout).toContain('plimsoll documents purge notes --source sent --all --why');
+	const one = await plimsoll(['documents', 'purge', 'notes', 'oak.md', '--why', 'over'], { cwd });
+	expect([one.code, one.stderr]).toEqual([expect.any(Number), expect.stringContaining('only all of a source')]);
+	const purged = await plimsoll(['documents', 'purge', 'notes', '--source', 'sent', '--all', '--why', 'over'], { cwd });
+	expect(purged).toMatchObject({ code: 0, stdout: expect.stringContaining('1 document of sent purged') });
+	const left = await fetch(`${url}/admin/documents`, { headers: { authorization: `Bearer ${key}` } });
+	expect(await left.json()).toEqual({ sources: [] });
+	expect(JSON.stringify(json(await plimsoll(['audit', '--json'], { cwd })))).toContain('documents_purged');
+});

@@ -11,6 +11,7 @@ import { Housekeeping } from '../../src/retrieval/housekeeping.ts';
 import { Maintenance } from '../../src/retrieval/maintenance.ts';
 import { fusionDescription, type Manifest, tablePrefix } from '../../src/retrieval/manifest.ts';
 import type { IndexRow } from '../../src/spec/index-store.ts';
+import type { StoredSource } from '../../src/spec/push.ts';
 import type { RunRecord } from '../../src/spec/records.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 import { collection } from '../support/retrieval-fixture.ts';
@@ -42,7 +43,13 @@ async function setUp() {
 	await catalogue.update(new Map([['docs', CONFIG]]));
 	const parts = { store, records, catalogue, clock, warn, queue: new CollectionQueue() };
 	const housekeeping = new Housekeeping(parts);
-	const maintenance = new Maintenance({ ...parts, housekeeping });
+	let left: readonly StoredSource[] = [];
+	const maintenance = new Maintenance({ ...parts, housekeeping, stored: async () => left });
+	const leave = (sources: readonly string[]) => {
+		left = ['here', ...sources].map((source) => ({
+			...{ collection: 'docs', source, documents: 1, bytes: 1, isConfigured: source === 'here' },
+		}));
+	};
 	onTestFinished(async () => {
 		await maintenance.close();
 		catalogue.close();
@@ -104,7 +111,7 @@ async function setUp() {
 		return least;
 	}
 
-	return { run, counts, searchCpu, clock, maintenance, housekeeping, records, warnings };
+	return { run, counts, searchCpu, clock, maintenance, housekeeping, records, warnings, leave };
 }
 
 it('two hundred small increments leave few files and versions, and searches as cheap as before', async () => {
@@ -180,4 +187,19 @@ it('records of runs stay in number and age, also of collections that are gone, a
 	await maintenance.look();
 	expect([await ids('docs'), await ids('gone')]).toEqual([['docs-00007'], []]);
 	expect(warnings).toEqual([]);
+});
+
+it('what is stored and no longer configured is told once, and again when it is something else', async () => {
+	const { maintenance, warnings, leave } = await setUp();
+	const told = async (...sources: readonly string[]) => {
+		leave(sources);
+		await maintenance.look();
+		return warnings.splice(0).map((line) => line.replace(/.*does not name: (.*); see.*/, '$1'));
+	};
+	expect(await told()).toEqual([]);
+	expect(await told('sent')).toEqual(['sent of docs']);
+	expect(await told('sent')).toEqual([]);
+	expect(await told('sent', 'mail')).toEqual(['sent of docs, mail of docs']);
+	expect(await told()).toEqual([]);
+	expect(await told('sent')).toEqual(['sent of docs']);
 });

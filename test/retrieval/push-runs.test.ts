@@ -18,9 +18,10 @@ const REPORT: IngestReport = {
 function failing() {
 	const clock = new VirtualClock();
 	const at: number[] = [];
-	const state = { down: true };
+	const state = { down: true, gone: false };
 	const ingest = async () => {
 		at.push(clock.monotonic());
+		if (state.gone) throw new PlimsollError('collection_not_found', 'No collection is called docs.');
 		if (state.down) throw new PlimsollError('source_unusable', 'It is down.');
 		return REPORT;
 	};
@@ -52,6 +53,26 @@ it('however many runs fail, one is tried again; none is once one has ended well'
 	await clock.advance(3_600_000);
 	expect(at).toEqual([0, 1_000, 2_000, 3_000, 5_000, 5_500]);
 	expect(clock.pending).toBe(0);
+});
+
+it('a collection that left the configuration is not tried again until it is back', async () => {
+	const { clock, at, state, runs, ask } = failing();
+	const ended = ask().ended;
+	await clock.advance(1_000);
+	expect(await ended).toBe('It is down.');
+	state.gone = true;
+	await clock.advance(3_600_000);
+	expect([at, clock.pending]).toEqual([[0, 5_000], 0]);
+	runs.resume(() => false);
+	await clock.advance(1);
+	expect(at).toHaveLength(2);
+	state.gone = false;
+	state.down = false;
+	runs.resume((collection) => collection === 'docs');
+	await clock.advance(3_600_000);
+	runs.resume(() => true);
+	await clock.advance(3_600_000);
+	expect([at, clock.pending]).toEqual([[0, 5_000, 3_601_001], 0]);
 });
 
 it('nothing is tried again once it is closed', async () => {

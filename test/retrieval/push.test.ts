@@ -4,7 +4,13 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { PushInput } from '../../src/spec/push.ts';
 import { document, ORDER, openPushFixture, outcomes, pushSource } from '../support/push-fixture.ts';
-import { folderSource, ingestion, type RetrievalFixture } from '../support/retrieval-fixture.ts';
+import {
+	collection,
+	folderSource,
+	ingestion,
+	type RetrievalFixture,
+	retrievalConfig,
+} from '../support/retrieval-fixture.ts';
 
 let fixture: RetrievalFixture;
 afterEach(() => fixture.close());
@@ -234,6 +240,84 @@ describe('a purge', () => {
 		});
 		expect([await found('flax'), await found('oak')]).toEqual([[], ['a.md']]);
 		expect(await holding(fixture.root, 'Xq7Zk2Vw9Jt4')).toEqual([]);
+	});
+
+	const secret = 'Xq7Zk2Vw9Jt4';
+	const stored = async () =>
+		(await fixture.retrieval.push.stored()).map(({ collection: name, source, documents, isConfigured }) => {
+			return [name, source, documents, isConfigured];
+		});
+
+	it('reaches a source that left the configuration, and what is left over is told until then', async () => {
+		fixture = await openPushFixture({}, (dir) => [folderSource(dir), pushSource(), pushSource({ name: 'other' })]);
+		await fixture.write({ 'a.md': 'The oak.' });
+		await push([document('kept', 'The birch.')], { source: 'other' });
+		await push([document(`id-${secret}`, `The flax of ${secret}.`)], { source: 'sent' });
+		expect(await stored()).toEqual([
+			['docs', 'other', 1, true],
+			['docs', 'sent', 1, true],
+		]);
+		const without = [folderSource(fixture.dir), pushSource({ name: 'other' })];
+		await fixture.retrieval.update(retrievalConfig([collection(without)]));
+		expect(await stored()).toEqual([
+			['docs', 'other', 1, true],
+			['docs', 'sent', 1, false],
+		]);
+		await expect(push([document('a', 'x')], { source: 'sent' })).rejects.toMatchObject({ code: 'push_source_unknown' });
+		// Without a name it is the one that is configured.
+		expect(await fixture.retrieval.push.purge({ ...ORDER, ids: ['no'], onPurged })).toMatchObject({ source: 'other' });
+		const receipt = await fixture.retrieval.push.purge({ ...ORDER, source: 'sent', ids: null, onPurged });
+		expect(receipt).toMatchObject({ source: 'sent', purged: 1, isDone: true, problem: null });
+		expect(await holding(fixture.root, secret)).toEqual([]);
+		expect(await stored()).toEqual([['docs', 'other', 1, true]]);
+		expect([await found('flax'), await found('birch'), await found('oak')]).toEqual([[], ['kept'], ['a.md']]);
+		await expect(fixture.retrieval.push.purge({ ...ORDER, source: 'sent', ids: null, onPurged })).rejects.toMatchObject(
+			{ code: 'push_source_unknown' },
+		);
+	});
+
+	it('of a collection that left the configuration takes all of its index, which can be made again', async () => {
+		const sources = () => [pushSource(), pushSource({ name: 'other' })];
+		fixture = await openPushFixture({}, sources);
+		await push([document('b', `The birch of ${secret}.`)], { source: 'other' });
+		await push([document('a', `The flax of ${secret}.`)], { source: 'sent' });
+		await push([document('a', 'The flax.')], { source: 'sent' });
+		const away = { ...collection([folderSource(fixture.dir)]), name: 'wiki' };
+		await fixture.retrieval.update(retrievalConfig([away]));
+		await fixture.write({ 'w.md': 'The willow.' });
+		await fixture.ingest('wiki');
+		const purge = (more: object) =>
+			fixture.retrieval.push.purge({ ...ORDER, source: 'other', ids: null, onPurged, ...more });
+		await expect(purge({ ids: ['b'] })).rejects.toMatchObject({ code: 'request_invalid' });
+		await expect(purge({ source: null })).rejects.toThrow('name one of other, sent');
+		await expect(purge({ source: 'none' })).rejects.toMatchObject({ code: 'collection_not_found' });
+		expect((await holding(fixture.root, secret)).map((file) => file.split(path.sep)[0])).toContain('index');
+		const audited: unknown[] = [];
+		const told = async (...of: unknown[]) => void audited.push(of);
+		expect(await purge({ onPurged: told })).toEqual({
+			...{ source: 'other', runId: null, isDone: true, problem: null, purged: 1 },
+		});
+		expect(audited).toEqual([['other', 1]]);
+		expect(await holding(fixture.root, secret)).toEqual([]);
+		expect(await stored()).toEqual([['docs', 'sent', 1, false]]);
+		expect((await fixture.search('willow', { collection: 'wiki' })).hits).toHaveLength(1);
+		// The rest comes back with its collection.
+		await fixture.restart(retrievalConfig([collection(sources())]));
+		expect(fixture.warnings).toEqual([]);
+		await fixture.ingest();
+		expect([await found('flax'), await found('birch')]).toEqual([['a'], []]);
+		await push([document('b', 'The birch is back.')], { source: 'other' });
+		expect(await found('birch')).toEqual(['b']);
+	});
+
+	it('that is not finished is told of a collection that left, and finished', async () => {
+		fixture = await openPushFixture();
+		await push([document('a', `The flax of ${secret}.`)]);
+		await fixture.records.pushed.purge({ collection: 'docs', source: 'sent' }, null);
+		await fixture.retrieval.update(retrievalConfig([]));
+		expect(await stored()).toEqual([['docs', 'sent', 0, false]]);
+		expect(await fixture.retrieval.push.purge({ ...ORDER, ids: null, onPurged })).toMatchObject({ isDone: true });
+		expect([await stored(), await holding(fixture.root, secret)]).toEqual([[], []]);
 	});
 
 	it('that a stop cut short is finished by the next run', async () => {

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Feedback, FeedbackQuery } from '../../src/spec/feedback.ts';
 import type { GenerationRecord, PointerChange } from '../../src/spec/generations.ts';
-import type { QuarantineEntry } from '../../src/spec/quarantine.ts';
 import { type AuditEntry, type KeyRecord, type RecordStore, type RunRecord, SCOPES } from '../../src/spec/records.ts';
 import { NO_SETTINGS, type SettingsRecord } from '../../src/spec/tenants.ts';
 
@@ -162,13 +161,6 @@ export function run(fields: Partial<RunRecord> = {}): RunRecord {
 }
 
 /** What every backend of RecordStore must do. `open` returns an empty store. */
-function quarantined(runId: string, collection: string): QuarantineEntry {
-	return {
-		...{ id: `q-${runId}`, collection, source: 'files', document: runId, kind: 'failed', reasons: ['x'], runId },
-		...{ contentHash: null, rulesHash: 'r', firstAt: 1, lastAt: 1, kept: false, state: 'held' },
-	};
-}
-
 export function recordStoreSuite(backend: string, open: () => Promise<RecordStore>): void {
 	describe(`record store on ${backend}`, () => {
 		let store: RecordStore;
@@ -458,81 +450,27 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect(await left()).toEqual([[9, null]]);
 		});
 
-		it('updates a run as it ends', async () => {
-			const started = run({ endedAt: null, outcome: 'running', report: null });
-			await store.putRun(started);
-			expect(await store.listRuns(null, 10)).toEqual([started]);
-			await store.putRun(run());
-			expect(await store.listRuns(null, 10)).toEqual([run()]);
-			await store.putRun(run({ outcome: 'failed', report: null, error: 'no space left' }));
-			expect(await store.listRuns(null, 10)).toEqual([
-				run({ outcome: 'failed', report: null, error: 'no space left' }),
-			]);
-		});
-
-		it('lists runs newest first, of one collection or all, up to the limit', async () => {
-			for (const [id, collection, startedAt] of [
-				['r1', 'docs', 1],
-				['r3', 'docs', 3],
-				['r2', 'wiki', 2],
-			] as const) {
-				await store.putRun(run({ id, collection, startedAt }));
+		it('counts all generations of a collection as removed, none of them live, and leaves those of others', async () => {
+			const { generations } = store;
+			const of = (sequence: number, fields: Partial<GenerationRecord> = {}) =>
+				generation({ sequence, generation: `docs-g${sequence}`, ...fields });
+			const other = generation({ collection: 'wiki' });
+			for (const one of [of(1), of(2), of(3, { state: 'refused' }), of(4, { state: 'failed' }), other]) {
+				await generations.put(one);
 			}
-			const ids = async (collection: string | null, limit: number) =>
-				(await store.listRuns(collection, limit)).map(({ id }) => id);
-			expect(await ids(null, 10)).toEqual(['r3', 'r2', 'r1']);
-			expect(await ids('docs', 10)).toEqual(['r3', 'r1']);
-			expect(await ids('docs', 1)).toEqual(['r3']);
-			expect(await ids('nowhere', 10)).toEqual([]);
-			expect(await ids(null, 0)).toEqual([]);
-			expect(await ids(null, -1)).toEqual([]);
-			expect((await store.findRun('docs', 'r3'))?.startedAt).toBe(3);
-			expect([await store.findRun('wiki', 'r3'), await store.findRun('docs', 'r4')]).toEqual([null, null]);
-		});
-
-		it('removes old runs and those beyond the newest, but none that goes on or that is named', async () => {
-			const outcome = fc.constantFrom(...(['succeeded', 'failed', 'running'] as const));
-			const one = fc.record({
-				startedAt: fc.nat(9),
-				outcome,
-				named: fc.constantFrom(null, 'generation', 'quarantine'),
-			});
-			const bounds = fc.record({ before: fc.nat(9), keep: fc.nat(5), most: fc.integer({ min: 1, max: 4 }) });
-			const given = fc.record({ docs: fc.array(one, { maxLength: 12 }), wiki: fc.array(one, { maxLength: 12 }) });
-			let round = 0;
-			await fc.assert(
-				fc.asyncProperty(given, bounds, async (collections, of) => {
-					const expected: string[] = [];
-					const names = Object.entries(collections).map(([name, all]) => ({ collection: `${name}-${round}`, all }));
-					round++;
-					for (const { collection, all } of names) {
-						const runs = all.map((about, at) => ({ ...about, id: `${collection}-${String(at).padStart(2, '0')}` }));
-						for (const [at, { id, startedAt, outcome: end, named }] of runs.entries()) {
-							await store.putRun(run({ id, collection, startedAt, outcome: end }));
-							const sequence = at + 1;
-							const name = { collection, sequence, generation: `${collection}-g${sequence}` };
-							if (named === 'generation') await store.generations.put(generation({ ...name, runId: id, removedAt: 5 }));
-							if (named === 'quarantine') await store.quarantine.put([quarantined(id, collection)], 100);
-						}
-						const newest = runs.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1));
-						for (const [place, { id, startedAt, outcome: end, named }] of newest.entries()) {
-							const isKept = end === 'running' || named !== null || (startedAt >= of.before && place < of.keep);
-							if (isKept) expected.push(id);
-						}
-					}
-					const before = (await store.listRuns(null, 10_000)).length;
-					let gone = 0;
-					for (let last = of.most; last === of.most; gone += last) {
-						last = await store.pruneRuns(of);
-						expect(last).toBeLessThanOrEqual(of.most);
-					}
-					const left = await Promise.all(names.map(({ collection }) => store.listRuns(collection, 100)));
-					expect(left.flat().map(({ id }) => id)).toHaveLength(expected.length);
-					expect(new Set(left.flat().map(({ id }) => id))).toEqual(new Set(expected));
-					expect((await store.listRuns(null, 10_000)).length).toBe(before - gone);
-				}),
-				{ numRuns: 30 },
-			);
+			await generations.move(move({ sequence: 1, from: null, at: 5 }));
+			await generations.move(move({ sequence: 2, from: 'docs-g1', at: 6 }));
+			await generations.move(move({ collection: 'wiki', from: null, at: 6 }));
+			await generations.retireAll('docs', 9);
+			const all = await generations.list('docs', 10);
+			expect(all.map(({ sequence, state, retiredAt, removedAt }) => [sequence, state, retiredAt, removedAt])).toEqual([
+				[3, 'refused', null, 9],
+				[2, 'retired', 9, 9],
+				[1, 'retired', 6, 9],
+			]);
+			expect((await generations.live()).map(({ collection }) => collection)).toEqual(['wiki']);
+			expect(await generations.move(move({ sequence: 1, from: null, at: 10 }))).toBe(false);
+			expect((await generations.begin({ collection: 'docs', table: 'docs-t', runId: 'r', at: 11 })).sequence).toBe(4);
 		});
 
 		it('finds pushed documents by any ids, and counts what their source holds', async () => {

@@ -18,8 +18,10 @@ import { RECORD_SCHEMA } from '../../src/stores/record-schema.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 import { openSqliteFile } from '../../src/stores/sqlite-file.ts';
 import { generation, key, move, recordStoreSuite, run } from './record-store.suite.ts';
+import { runRecordsSuite } from './run-records.suite.ts';
 
 recordStoreSuite('SQLite in memory', async () => openSqliteRecords(':memory:'));
+runRecordsSuite('SQLite in memory', async () => openSqliteRecords(':memory:'));
 
 describe('record store in a file', () => {
 	let dir: string;
@@ -31,6 +33,7 @@ describe('record store in a file', () => {
 	afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 	recordStoreSuite('a SQLite file', async () => openSqliteRecords(file));
+	runRecordsSuite('a SQLite file', async () => openSqliteRecords(file));
 
 	it('keeps everything over a restart', async () => {
 		const first = openSqliteRecords(file);

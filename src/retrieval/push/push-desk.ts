@@ -12,11 +12,14 @@ import type {
 	PushResult,
 	PushRun,
 	Refused,
+	StoredSource,
 } from '../../spec/push.ts';
 import type { PushedDocument, PushedEntry, PushPlace, Stored } from '../../spec/pushed.ts';
 import type { RecordStore } from '../../spec/records.ts';
 import type { Ingester } from '../../spec/retrieval.ts';
 import type { Catalogue } from '../catalogue.ts';
+import type { CollectionQueue } from '../collection-queue.ts';
+import type { Housekeeping } from '../housekeeping.ts';
 import type { ConfigOf } from '../sources/access.ts';
 import { storedDocument } from './push-document.ts';
 import { type AskedRun, PushRuns } from './push-runs.ts';
@@ -32,6 +35,8 @@ interface Parts {
 	readonly catalogue: Catalogue;
 	readonly records: RecordStore;
 	readonly ingester: Ingester;
+	readonly housekeeping: Pick<Housekeeping, 'eraseIndex'>;
+	readonly queue: CollectionQueue;
 	readonly clock: Clock;
 	readonly ids: (prefix: string) => string;
 }
@@ -55,6 +60,11 @@ export class PushDesk implements PushAdmin {
 		this.#runs.close(
 			new PlimsollError('server_draining', 'Plimsoll is stopping; the next start reads what is stored.'),
 		);
+	}
+
+	/** A new configuration is in force. */
+	update(): void {
+		this.#runs.resume((collection) => this.#parts.catalogue.has(collection));
 	}
 
 	async push(order: PushOrder): Promise<PushReceipt> {
@@ -83,14 +93,21 @@ export class PushDesk implements PushAdmin {
 	}
 
 	async purge(order: PurgeOrder): Promise<PurgeReceipt> {
-		const { records } = this.#parts;
-		const place = this.#place(order);
-		const purged = await records.pushed.purge(place, order.ids);
-		await order.onPurged(place.source, purged);
-		await records.forgetDocuments(place, order.ids);
-		const run = this.#ask(place, false);
-		const { results: _, ...receipt } = await this.#receipt(place, { run, results: [] }, order);
-		return { ...receipt, purged };
+		const { catalogue, records } = this.#parts;
+		const place = await this.#leftOver(order);
+		if (place && !catalogue.has(place.collection)) return this.#purgeRemoved(place, order);
+		const { collection, source, settings = null } = place ?? this.#place(order);
+		const purged = await records.pushed.purge({ collection, source }, order.ids);
+		await order.onPurged(source, purged);
+		await records.forgetDocuments({ collection, source }, order.ids);
+		const run = this.#runs.ask(collection, { batchMs: settings?.batchMs ?? 0, accept: false });
+		const ended = await this.#ended(run, order);
+		return { source, runId: run.runId, isDone: ended?.problem === null, problem: ended?.problem ?? null, purged };
+	}
+
+	async stored(): Promise<readonly StoredSource[]> {
+		const places = await this.#parts.records.pushed.places();
+		return places.map((place) => ({ ...place, isConfigured: this.#isConfigured(place) }));
 	}
 
 	async list(ask: Parameters<PushAdmin['list']>[0]) {
@@ -128,9 +145,54 @@ export class PushDesk implements PushAdmin {
 		return { id, collection, state, startedAt, endedAt, error, generation: report?.generation ?? null };
 	}
 
+	/** No run can write the index of a collection anew that is not configured: it goes as a whole, and serves nobody. */
+	#purgeRemoved(place: PushPlace, { ids, onPurged, signal }: PurgeOrder): Promise<PurgeReceipt> {
+		const { catalogue, records, housekeeping, queue } = this.#parts;
+		const { collection, source } = place;
+		const missing = (why: string) => new PlimsollError('request_invalid', `${collection} ${why}.`, { param: 'ids' });
+		if (ids !== null) {
+			throw missing('is not in the configuration, and only all of a source can be purged; or put it back and name ids');
+		}
+		const purge = async (): Promise<PurgeReceipt> => {
+			if (catalogue.has(collection)) throw missing('has come back to the configuration meanwhile; try again');
+			// The store last: as long as it holds something, the purge can be asked for again.
+			await housekeeping.eraseIndex(collection);
+			await records.forgetDocuments(place, null);
+			const purged = await records.pushed.purge(place, null);
+			const { sequence } = await records.pushed.mark(collection);
+			await records.pushed.settle(collection, { sequence, cleared: true });
+			await onPurged(source, purged);
+			return { source, runId: null, isDone: true, problem: null, purged };
+		};
+		return queue.run(collection, purge, signal);
+	}
+
+	/** What an order means that the store has and the configuration does not; null: something that it has, or nothing. */
+	async #leftOver({ collection, source }: PurgeOrder): Promise<(PushPlace & { readonly settings?: null }) | null> {
+		const held = (await this.#parts.records.pushed.places()).filter((place) => place.collection === collection);
+		const left = held.filter((place) => !this.#isConfigured(place));
+		if (source !== null) return left.some((place) => place.source === source) ? { collection, source } : null;
+		const [only] = left;
+		if (only === undefined || this.#pushesOf(collection).length > 0) return null;
+		if (left.length === 1) return { collection, source: only.source };
+		const names = left.map((place) => place.source).join(', ');
+		const why = `${collection} has several sources that are not in the configuration; name one of ${names}.`;
+		throw new PlimsollError('push_source_unknown', why, { param: 'source' });
+	}
+
+	#isConfigured({ collection, source }: PushPlace): boolean {
+		return this.#pushesOf(collection).some(({ name }) => name === source);
+	}
+
+	#pushesOf(collection: string) {
+		const { catalogue } = this.#parts;
+		if (!catalogue.has(collection)) return [];
+		return catalogue.state(collection).config.sources.filter((one) => one.kind === 'push');
+	}
+
 	#place({ collection, source }: { collection: string; source: string | null }): Place {
 		const { config } = this.#parts.catalogue.state(collection);
-		const pushes = config.sources.filter((one) => one.kind === 'push');
+		const pushes = this.#pushesOf(collection);
 		const [only] = pushes;
 		const settings = source === null ? (pushes.length === 1 ? only : null) : pushes.find(({ name }) => name === source);
 		if (settings) return { collection, source: settings.name, config, settings };
@@ -174,9 +236,9 @@ export class PushDesk implements PushAdmin {
 	async #receipt(
 		place: Place,
 		{ run, results }: { run: AskedRun | null; results: readonly PushResult[] },
-		{ waitMs, signal }: { waitMs: number; signal: AbortSignal },
+		order: { waitMs: number; signal: AbortSignal },
 	): Promise<PushReceipt> {
-		const ended = run === null ? { problem: null } : await this.#ended(run, waitMs, signal);
+		const ended = run === null ? { problem: null } : await this.#ended(run, order);
 		const stored = results.filter(({ outcome }) => STORED.has(outcome)).map(({ id }) => id);
 		const entries = stored.length > 0 ? await this.#parts.records.pushed.find(place, stored) : [];
 		const states = await statesOf(this.#parts, place, entries);
@@ -192,7 +254,10 @@ export class PushDesk implements PushAdmin {
 	}
 
 	/** Null when it goes on after the wait. */
-	async #ended({ ended }: AskedRun, waitMs: number, signal: AbortSignal): Promise<{ problem: string | null } | null> {
+	async #ended(
+		{ ended }: AskedRun,
+		{ waitMs, signal }: { waitMs: number; signal: AbortSignal },
+	): Promise<{ problem: string | null } | null> {
 		if (waitMs === 0) return null;
 		const left = new AbortController();
 		const either = AbortSignal.any([signal, left.signal]);

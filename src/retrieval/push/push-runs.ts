@@ -41,6 +41,8 @@ export class PushRuns {
 	readonly #last = new Map<string, Promise<unknown>>();
 	/** Collections whose last run failed. */
 	readonly #failing = new Map<string, Failing>();
+	/** Those of them that are no longer in the configuration: nothing is tried until they are back. */
+	readonly #gone = new Set<string>();
 
 	constructor(parts: Parts) {
 		this.#parts = parts;
@@ -74,6 +76,12 @@ export class PushRuns {
 		return this.#asked.get(collection)?.runId === runId;
 	}
 
+	/** Tries again what left the configuration before its documents were read, and came back. */
+	resume(isConfigured: (collection: string) => boolean): void {
+		for (const collection of this.#gone)
+			if (isConfigured(collection)) this.ask(collection, { batchMs: 0, accept: false });
+	}
+
 	/** Ends what runs; nothing is lost, since the next start reads what is stored. */
 	close(reason: Error): void {
 		this.#closed.abort(reason);
@@ -85,15 +93,25 @@ export class PushRuns {
 		const { signal } = this.#closed;
 		try {
 			const { refused } = await ingester.ingest(collection, { signal, runId, accept, pushedOnly: true });
-			this.#failing.get(collection)?.cancel?.();
-			this.#failing.delete(collection);
+			this.#settle(collection);
 			if (refused === null) return null;
 			const failed = refused.verification.checks.filter(({ passed }) => !passed);
 			return `${refused.generation} was refused: ${failed.map(({ check, message }) => `${check}: ${message}`).join('; ')}`;
 		} catch (thrown) {
-			if (!signal.aborted) this.#retry(collection);
-			return asPlimsollError(thrown).message;
+			const { code, message } = asPlimsollError(thrown);
+			if (code === 'collection_not_found') {
+				this.#settle(collection);
+				this.#gone.add(collection);
+			} else if (!signal.aborted) this.#retry(collection);
+			return message;
 		}
+	}
+
+	/** Nothing is tried again. */
+	#settle(collection: string): void {
+		this.#failing.get(collection)?.cancel?.();
+		this.#failing.delete(collection);
+		this.#gone.delete(collection);
 	}
 
 	/** One for each collection, however many runs fail before it is due. */
