@@ -104,6 +104,11 @@ const postgres = z.strictObject({
 		description: 'One fetch of rows.',
 		'x-unit': MILLISECONDS,
 	}).default(300_000),
+	row_bytes_max: integer(1, 268_435_456, {
+		description:
+			'A row with more, all columns together, is reported as failed and left out; the server does not send it.',
+		'x-unit': BYTES,
+	}).default(1_048_576),
 	documents,
 });
 

@@ -39,6 +39,7 @@ describe.skipIf(NO_POSTGRES !== null)('a query to PostgreSQL (skipped where post
 		format: 'text',
 		connectTimeoutMs: 5_000,
 		statementTimeoutMs: 20_000,
+		rowBytesMax: 1_048_576,
 		...overrides,
 	});
 
@@ -93,6 +94,62 @@ describe.skipIf(NO_POSTGRES !== null)('a query to PostgreSQL (skipped where post
 			if ('document' in item && ++rows % 5_000 === 0) peak = Math.max(peak, process.memoryUsage().rss - before);
 		expect(rows).toBe(50_000);
 		expect(peak).toBeLessThan(200_000_000);
+	});
+
+	it('leaves a row out that is larger than it may be, whatever column makes it so, and the others come in their order', async () => {
+		const query = `
+			select 1 as id, 'a' as title, repeat('x', 900) as body, null::jsonb as more, null::bytea as raw, null::int[] as list
+			union all select 2, 'b', repeat('x', 1200), null, null, null
+			union all select 3, 'c', 'c', jsonb_build_object('key', repeat('y', 1200)), null, null
+			union all select 4, 'd', 'd', null, decode(repeat('ab', 600), 'hex'), null
+			union all select 5, 'e', 'e', null, null, array(select generate_series(1, 400))
+			union all select 6, repeat('f', 1200), 'f', null, null, null
+			union all select 7, 'g', repeat('ä', 600), null, null, null
+			union all select 8, 'h', null, null, null, null
+			order by id desc -- the last first`;
+		const items = await itemsOf(config({ query, rowBytesMax: 1_000 }));
+		const told = items.map((item) =>
+			'failed' in item ? [item.failed.document, item.failed.reason] : item.document.id,
+		);
+		const large = (id: number) => [
+			String(id),
+			expect.stringMatching(/^\d+ bytes, larger than row_bytes_max \(1000 bytes\)$/),
+		];
+		expect(told).toEqual([
+			['8', 'the column body is not text'],
+			large(7),
+			large(6),
+			large(5),
+			large(4),
+			large(3),
+			large(2),
+			'1',
+		]);
+	});
+
+	it('names a row by its place when its id is what is too large, and takes two columns of one name', async () => {
+		const query = `select repeat('i', 2000) as id, 'x' as body union all select 'ok', 'y'`;
+		const items = await itemsOf(config({ query, titleColumn: null, rowBytesMax: 500 }));
+		expect(items).toMatchObject([{ failed: { document: 'row 1' } }, { document: { id: 'ok' } }]);
+		const twice = `select 'a' as id, 'first' as body, 'second' as body`;
+		expect(summary(await itemsOf(config({ query: twice, titleColumn: null })))).toEqual([['a', 'a', 'second', {}]]);
+	});
+
+	it('does not hold, and is not sent, what a row has too much of', async () => {
+		await admin.query(
+			`create table large as select n as id, repeat('x', 10 + 60000000 * (n % 2)) as body from generate_series(1, 6) as n`,
+		);
+		const query = 'select * from large order by id';
+		const source = await openSource(config({ query, titleColumn: null }), ACCESS, new AbortController().signal);
+		const before = process.memoryUsage().rss;
+		let [documents, failed, peak] = [0, 0, 0];
+		for await (const item of source.items()) {
+			if ('document' in item) documents++;
+			else failed++;
+			peak = Math.max(peak, process.memoryUsage().rss - before);
+		}
+		expect([documents, failed]).toEqual([3, 3]);
+		expect(peak).toBeLessThan(60_000_000);
 	});
 
 	it.each([
