@@ -52,6 +52,10 @@ const RUNS: readonly { readonly name: string; readonly fusion: Fusion }[] = [
 	{ name: 'hybrid, convex 0.7', fusion: { kind: 'convex', vectorWeight: 0.7 } },
 	{ name: 'hybrid, rrf 60', fusion: { kind: 'rrf', rrfK: 60 } },
 ];
+/** The default weight of vectors, by which the numbers of candidates are compared. */
+const USUAL = { kind: 'convex', vectorWeight: 0.3 } as const satisfies Fusion;
+/** So many of each leg; the default is 100. */
+const CANDIDATES = [30, 50, 100, 200];
 
 interface Corpus {
 	readonly id: 'squad' | 'cacm';
@@ -98,6 +102,7 @@ async function measure(corpus: Corpus, embedder: EmbedderConfig): Promise<boolea
 		}));
 		const documentOf = (chunk: RowRef) => documentsOf.get(String(chunk)) ?? String(chunk);
 		const reached = table(corpus, legs, documentOf);
+		fewerCandidates(corpus, legs, documentOf);
 		const recommended = recommend(legs, documentOf);
 		if (values.reranker) await reranked(corpus, { legs, recommended, documentOf, textsOf });
 		console.log(await approximation(fixture, corpus));
@@ -180,6 +185,19 @@ function table(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk
 		`| ${reached ? 'reached' : 'MISSED'} by BM25: ${source} | ${hitAt5 || ''} | ${mrrAt10 || ''} | ${map || ''} | |`,
 	);
 	return reached;
+}
+
+/** What the usual fusion finds where each leg contributes no more than so many. */
+function fewerCandidates(corpus: Corpus, legs: readonly LabelledLegs[], documentOf: (chunk: RowRef) => string): void {
+	const random = seededRandom(SEED);
+	for (const candidates of CANDIDATES.filter((count) => count <= corpus.candidates)) {
+		const list = legs.map(({ lexical, vector, grades }, at) => {
+			const cut = { lexical: lexical.slice(0, candidates), vector: vector.slice(0, candidates), grades };
+			return queryFigures(corpus.queries[at] as RankingQuery, ranked(cut, USUAL, documentOf));
+		});
+		const cells = FIGURES.map((of) => `${of} ${interval(meanOf(list, of, random))}`);
+		console.log(`convex 0.3 over ${candidates} candidates of each leg: ${cells.join(', ')}`);
+	}
 }
 
 /** What `plimsoll index tune` says. */
