@@ -1,10 +1,10 @@
 import { strFromU8, unzipSync, zipSync } from 'fflate';
-import { Parser } from 'htmlparser2';
 import mammoth from 'mammoth';
 import { readInstant } from '../../base/instant.ts';
 import type { DocumentMeta } from '../../spec/document.ts';
 import { metaOf } from '../document-meta.ts';
 import type { DocumentText } from '../document-text.ts';
+import { ShallowParser } from '../shallow-parser.ts';
 import { readHtml } from './html.ts';
 
 /** What one file may unpack to, however small it is packed. */
@@ -61,7 +61,7 @@ const PROPERTIES: Readonly<Record<string, string>> = {
 function coreProperties(part: Uint8Array | undefined): { title: string; meta: DocumentMeta } {
 	const found: Record<string, string> = {};
 	let open = '';
-	const parser = new Parser(
+	const parser = new ShallowParser(
 		{
 			onopentag: (name) => {
 				open = name.toLowerCase();

@@ -1,6 +1,6 @@
-import { Parser } from 'htmlparser2';
 import { metaOf } from '../document-meta.ts';
 import { type Block, type DocumentText, heading, lines, prose, table } from '../document-text.ts';
+import { ShallowParser } from '../shallow-parser.ts';
 
 /** Not content: code, styles, templates, drawings and menus. */
 const SKIPPED = new Set(['script', 'style', 'noscript', 'template', 'svg', 'nav', 'iframe', 'object']);
@@ -19,7 +19,7 @@ const HEADING = /^h([1-6])$/;
 export function readHtml(source: string, fallbackTitle: string): DocumentText {
 	const writer = new PageWriter();
 	const stated = new PageStatements();
-	const parser = new Parser(
+	const parser = new ShallowParser(
 		{
 			onopentag: (name, attributes) => {
 				writer.open(name);

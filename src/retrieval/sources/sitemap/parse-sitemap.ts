@@ -1,4 +1,4 @@
-import { Parser } from 'htmlparser2';
+import { ShallowParser } from '../../shallow-parser.ts';
 
 export interface SitemapEntry {
 	readonly loc: string;
@@ -25,7 +25,7 @@ function parseXml(xml: string): Sitemap | null {
 	const open: string[] = [];
 	let root = '';
 	let entry: Record<string, string> = {};
-	const parser = new Parser(
+	const parser = new ShallowParser(
 		{
 			onopentag: (name) => {
 				const local = localName(name);
