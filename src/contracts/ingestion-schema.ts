@@ -9,8 +9,12 @@ const checks = z
 		documents_drop_max: part('Of a source’s documents, how many may be gone at once.').default(0.1),
 		chunks_drop_max: part('Of a source’s chunks, how many may be gone at once.').default(0.2),
 		field_fill_drop_max: part('By how much the share of documents that have a field may fall.').default(0.1),
-		failed_share_max: part('Of a source’s documents, how many may fail in one run.').default(0.2),
-		quarantined_share_max: part('Of a source’s documents, how many may not fit.').default(0.2),
+		failed_share_max: part(
+			'Of a source’s documents, how many may fail in one run, beyond those that were accepted before.',
+		).default(0.2),
+		quarantined_share_max: part(
+			'Of a source’s documents, how many may not fit, beyond those that were accepted before.',
+		).default(0.2),
 		shift_min: part(
 			'The least change of the mix of languages, of types or of sizes that counts: the share of documents that would have to change sides.',
 		).default(0.1),

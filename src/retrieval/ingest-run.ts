@@ -129,12 +129,13 @@ class IngestRun {
 			ledger.end(slot, ledger.isLive(slot) ? 'deleted' : 'undone');
 			if (ledger.isLive(slot)) this.#countsOf(ledger.sourceOf(slot)).deleted++;
 		}
-		if (!this.#context.pushedOnly) {
-			await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
-			return;
-		}
-		const read = config.sources.filter((source) => this.#isRead(source));
-		await quarantine.settlePart(read.map(({ name }) => name));
+		const read = config.sources.filter((source) => this.#isRead(source)).map(({ name }) => name);
+		await quarantine.accept(
+			read.map((name) => this.#countsOf(name).losses),
+			accept,
+		);
+		if (this.#context.pushedOnly) await quarantine.settlePart(read);
+		else await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
 	}
 
 	async #readSource(source: string, opened: OpenSource): Promise<void> {
@@ -313,14 +314,15 @@ class IngestRun {
 	}
 
 	#standings(unmet: readonly DocumentRef[]) {
-		const { config, ledger, liveSources } = this.#context;
+		const { config, ledger, liveSources, quarantine } = this.#context;
 		const next = new Map<string, number>();
 		const add = (source: string, documents: number) => next.set(source, (next.get(source) ?? 0) + documents);
 		for (let slot = 0; slot < ledger.size; slot++) if (ledger.isWritten(slot)) add(ledger.sourceOf(slot), 1);
 		for (const { source } of [...unmet, ...this.#misfits]) add(source, -1);
 		return config.sources.map(({ name, kind }) => {
 			const [live, left] = [liveSources[name] ?? 0, next.get(name) ?? 0];
-			return { counts: this.#countsOf(name), live, next: left, isDeclared: kind === 'push' };
+			const found = { counts: this.#countsOf(name), accepted: quarantine.accepted(name) };
+			return { ...found, live, next: left, isDeclared: kind === 'push' };
 		});
 	}
 

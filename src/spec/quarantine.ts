@@ -60,6 +60,10 @@ export interface QuarantineStore {
 	forget(place: { readonly collection: string; readonly source: string }, ids: readonly string[] | null): Promise<void>;
 	/** What the last whole run left behind; null before the first. */
 	lastRun(collection: string): Promise<Omit<WholeRun, 'runId'> | null>;
+	/** What was taken for right, of the sources of which something was. */
+	acceptedLosses(collection: string): Promise<readonly AcceptedLoss[]>;
+	/** Replaces what is taken for right of these sources. All or nothing. */
+	acceptLosses(collection: string, losses: readonly AcceptedLoss[]): Promise<void>;
 	/** How many documents are listed, by state, and how many there was no room for. */
 	count(collection: string): Promise<QuarantineCount>;
 	/** @param ids null: all of the collection that are in no such state. @returns how many changed. */
@@ -75,6 +79,13 @@ export interface WholeRun {
 	readonly rulesHash: string;
 	/** Documents that did not come in and are not listed, for want of room. */
 	readonly unlisted: number;
+}
+
+/** How many documents of a source a person knows not to come in. */
+export interface AcceptedLoss {
+	readonly source: string;
+	readonly failed: number;
+	readonly misfits: number;
 }
 
 export interface QuarantineCount extends Readonly<Record<QuarantineState, number>> {

@@ -206,5 +206,12 @@ export const RECORD_SCHEMA: SqliteSchema = {
 		CREATE INDEX feedback_by_tenant_rating ON feedback (tenant_id, rating, seq DESC);
 		CREATE INDEX feedback_by_tenant_feature ON feedback (tenant_id, feature, seq DESC);
 		CREATE INDEX feedback_by_tenant_feature_rating ON feedback (tenant_id, feature, rating, seq DESC);`,
+		`CREATE TABLE accepted_losses (
+			collection TEXT NOT NULL,
+			source TEXT NOT NULL,
+			failed INTEGER NOT NULL,
+			misfits INTEGER NOT NULL,
+			PRIMARY KEY (collection, source)
+		) STRICT, WITHOUT ROWID;`,
 	],
 };

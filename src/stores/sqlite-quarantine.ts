@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+	type AcceptedLoss,
 	QUARANTINE_KINDS,
 	QUARANTINE_STATES,
 	type QuarantineCount,
@@ -35,6 +36,7 @@ const entryRow = z
 
 const wholeRunRow = z.object({ table: z.string(), rulesHash: z.string(), unlisted: z.int() });
 const sizeRow = z.object({ entries: z.int() });
+const lossRow = z.object({ source: z.string(), failed: z.int(), misfits: z.int() });
 const countRow = z.object({ state: z.string(), entries: z.int() });
 
 /** The quarantine in the file of the records. */
@@ -127,6 +129,25 @@ export class SqliteQuarantine implements QuarantineStore {
 	async lastRun(collection: string): Promise<Omit<WholeRun, 'runId'> | null> {
 		const sql = 'SELECT index_table AS "table", rules_hash AS rulesHash, unlisted FROM ingested WHERE collection = ?';
 		return this.#sql.all(wholeRunRow, sql, collection)[0] ?? null;
+	}
+
+	async acceptedLosses(collection: string): Promise<readonly AcceptedLoss[]> {
+		const sql = 'SELECT source, failed, misfits FROM accepted_losses WHERE collection = ?';
+		return this.#sql.all(lossRow, sql, collection);
+	}
+
+	async acceptLosses(collection: string, losses: readonly AcceptedLoss[]): Promise<void> {
+		this.#sql.together(() => {
+			for (const { source, failed, misfits } of losses) {
+				this.#sql.run(
+					'INSERT OR REPLACE INTO accepted_losses (collection, source, failed, misfits) VALUES (?, ?, ?, ?)',
+					collection,
+					source,
+					failed,
+					misfits,
+				);
+			}
+		});
 	}
 
 	async count(collection: string): Promise<QuarantineCount> {

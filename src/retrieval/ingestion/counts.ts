@@ -1,3 +1,4 @@
+import type { AcceptedLoss } from '../../spec/quarantine.ts';
 import type { LeftOut, SourceReport } from '../../spec/retrieval.ts';
 import type { SourceTerms } from './conserve.ts';
 
@@ -44,6 +45,10 @@ export class Counts {
 
 	get firstMisfit(): LeftOut | null {
 		return this.#misfits[0] ?? null;
+	}
+
+	get losses(): AcceptedLoss {
+		return { source: this.source, failed: this.failures, misfits: this.quarantined };
 	}
 
 	get terms(): SourceTerms {

@@ -2,7 +2,7 @@ import { canonicalJson } from '../../base/canonical-json.ts';
 import type { Clock } from '../../base/clock.ts';
 import { sha256, sha256Of } from '../../base/hash.ts';
 import type { DocumentRules, IngestionConfig } from '../../contracts/document-rules.ts';
-import type { QuarantineEntry, QuarantineStore } from '../../spec/quarantine.ts';
+import type { AcceptedLoss, QuarantineEntry, QuarantineStore } from '../../spec/quarantine.ts';
 
 /** Entries that are written at once. */
 const BATCH = 500;
@@ -16,6 +16,7 @@ interface Place {
 export class QuarantineLog {
 	readonly #parts: { store: QuarantineStore; clock: Clock; collection: string; runId: string; max: number };
 	readonly #known = new Map<string, QuarantineEntry>();
+	readonly #accepted = new Map<string, AcceptedLoss>();
 	#batch: QuarantineEntry[] = [];
 	#unlisted = 0;
 
@@ -30,6 +31,7 @@ export class QuarantineLog {
 			const entries = await store.list({ collection, source: null, state, limit: max });
 			for (const entry of entries) this.#known.set(entry.id, entry);
 		}
+		for (const loss of await store.acceptedLosses(collection)) this.#accepted.set(loss.source, loss);
 	}
 
 	/** The reasons of before, when the same content was held against the same rules and nobody asks for another look. */
@@ -40,6 +42,20 @@ export class QuarantineLog {
 		const entry = this.#known.get(entryId(this.#parts.collection, place));
 		if (entry?.kind !== 'misfit' || entry.state === 'retry') return null;
 		return entry.contentHash === contentHash && entry.rulesHash === rulesHash ? entry.reasons : null;
+	}
+
+	/** How many documents of a source were known not to come in, and taken for right. */
+	accepted(source: string): AcceptedLoss {
+		return this.#accepted.get(source) ?? { source, failed: 0, misfits: 0 };
+	}
+
+	/** What a run found of the sources that it read is taken for right; without `isAll`, no more of it than before. */
+	async accept(found: readonly AcceptedLoss[], isAll: boolean): Promise<void> {
+		const losses = found.map(({ source, failed, misfits }) => {
+			const before = isAll ? { failed, misfits } : this.accepted(source);
+			return { source, failed: Math.min(failed, before.failed), misfits: Math.min(misfits, before.misfits) };
+		});
+		await this.#parts.store.acceptLosses(this.#parts.collection, losses);
 	}
 
 	put(place: Place, why: Pick<QuarantineEntry, 'kind' | 'reasons' | 'contentHash' | 'rulesHash' | 'kept'>): void {

@@ -168,4 +168,26 @@ describe('a run stops with the old generation serving and an alert', () => {
 		expect((await entries())[0]).toMatchObject({ kept: true, reasons: ['the field product is missing'] });
 		expect((await fixture.search('document')).generation).toBe(generation);
 	});
+
+	it('when more fail or do not fit than were accepted, and not again for those that were', async () => {
+		const broken = (from: number, count: number) =>
+			many(40).map((document, n) => (n >= from && n < from + count ? { ...document, text: 7 } : document));
+		await open({ documents: RULES }, broken(0, 15));
+		await expect(fixture.ingest()).rejects.toMatchObject({
+			message: expect.stringContaining('15 of 40 documents failed, more than failed_share_max (0.2)'),
+		});
+		expect(await fixture.ingest('docs', { accept: true })).toMatchObject({ promoted: true, sources: [{ new: 25 }] });
+		await write([...broken(0, 15), BIKE]);
+		expect(await fixture.ingest()).toMatchObject({ promoted: true, sources: [{ new: 1, failures: 15 }] });
+		await write(broken(0, 26));
+		await expect(fixture.ingest()).rejects.toMatchObject({
+			message: expect.stringContaining('11 of 25 documents failed beyond the 15 that were accepted, more than'),
+		});
+		await write(broken(0, 3));
+		expect(await fixture.ingest()).toMatchObject({ promoted: true, sources: [{ failures: 3 }] });
+		await write(broken(0, 15));
+		await expect(fixture.ingest()).rejects.toMatchObject({
+			message: expect.stringContaining('12 of 37 documents failed beyond the 3 that were accepted'),
+		});
+	});
 });
