@@ -1,11 +1,15 @@
 import { z } from 'zod';
+import { metaOf } from '../retrieval/document-meta.ts';
 import { DOCUMENT_FORMATS } from '../spec/document.ts';
 import { PlimsollError } from '../spec/errors.ts';
-import type { PushInput, Refused } from '../spec/push.ts';
+import type { PushContent, PushInput, Refused } from '../spec/push.ts';
 import { checkBody, parseJsonBody } from './json-body.ts';
 
 /** Documents of one request. */
 const DOCUMENTS_MAX = 1_000;
+
+/** Values of one body, or of one of its lines. */
+const VALUES_MAX = 1_000_000;
 
 const ID = z.string().min(1).max(1_024);
 
@@ -33,21 +37,21 @@ export const PurgeBody = z.strictObject({
 	why: z.string().trim().min(1).max(500),
 });
 
-/** A body of JSON lines, as it came. */
-export class JsonLines {
-	readonly text: string;
-
-	constructor(text: string) {
-		this.text = text;
-	}
+/** The documents of a body. */
+export interface ReadDocuments {
+	readonly documents: readonly (PushInput | Refused)[];
+	/** Whether it is one and no list. */
+	readonly single: boolean;
 }
 
-/** The documents of a body, each read for itself: one that is malformed is refused and keeps no other one out. */
-export function readDocuments(body: unknown): {
-	readonly documents: readonly (PushInput | Refused)[];
-	readonly single: boolean;
-} {
-	if (body instanceof JsonLines) return { documents: readLines(body.text), single: false };
+/** A body as it comes: JSON, or JSON lines. Throws `request_invalid` and `body_too_large`, as the next does. */
+export function readBody(bytes: Buffer, isLines: boolean): ReadDocuments {
+	const text = bytes.toString('utf8');
+	return isLines ? { documents: readLines(text), single: false } : readDocuments(parseJsonBody(text, VALUES_MAX));
+}
+
+/** The documents of a parsed body, each read for itself: one that is malformed is refused and keeps no other one out. */
+export function readDocuments(body: unknown): ReadDocuments {
 	if (body === undefined) throw empty();
 	const list = Array.isArray(body) ? body : listIn(body);
 	if (list === null) return { documents: [readDocument(body, 'document')], single: true };
@@ -83,7 +87,7 @@ function readLines(text: string): (PushInput | Refused)[] {
 	refuseMany(lines.length);
 	return lines.map(({ line, place }) => {
 		try {
-			return readDocument(parseJsonBody(line), place);
+			return readDocument(parseJsonBody(line, VALUES_MAX), place);
 		} catch (thrown) {
 			return refused(place, thrown);
 		}
@@ -93,11 +97,25 @@ function readLines(text: string): (PushInput | Refused)[] {
 function readDocument(value: unknown, place: string): PushInput | Refused {
 	try {
 		const { id, text = null, base64 = null, format = null, title = null, fields } = checkBody(DocumentBody, value);
-		return { id, text, base64, format, title, fields: fields ?? {} };
+		return { id, content: contentOf(text, base64), format, title, meta: metaOf(fields ?? {}) };
 	} catch (thrown) {
 		const id = typeof value === 'object' && value !== null && 'id' in value ? ID.safeParse(value.id) : null;
 		return refused(id?.success ? id.data : place, thrown);
 	}
+}
+
+const TEXT = new TextEncoder();
+
+/** Halves of surrogate pairs are replaced, as everywhere. */
+export function contentOf(text: string | null, base64: string | null): PushContent {
+	if ((text === null) === (base64 === null)) return { reason: 'expected either text or base64' };
+	if (text !== null) return { bytes: TEXT.encode(text), isText: true, isBlank: text.trim() === '' };
+	const written = base64 ?? '';
+	const bytes = Buffer.from(written, 'base64');
+	if (bytes.toString('base64') !== written) {
+		return { reason: 'base64: expected base64 with its padding and nothing else' };
+	}
+	return { bytes, isText: false, isBlank: bytes.byteLength === 0 };
 }
 
 function refused(id: string, thrown: unknown): Refused {
@@ -113,7 +131,7 @@ function refuseMany(count: number): void {
 	);
 }
 
-function empty(): PlimsollError {
+export function empty(): PlimsollError {
 	return new PlimsollError(
 		'request_invalid',
 		'The body holds no document; a JSON object, a list of them or lines were expected.',

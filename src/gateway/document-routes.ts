@@ -1,8 +1,9 @@
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PUSH_BODY_BYTES_MAX } from '../contracts/source-schema.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { PurgeReceipt, PushedView, PushReceipt, PushResult, PushRun, StoredSource } from '../spec/push.ts';
-import { IdsBody, PurgeBody, PushBody, readDocuments, readPurge } from './document-body.ts';
+import { empty, IdsBody, PurgeBody, PushBody, type ReadDocuments, readPurge } from './document-body.ts';
 import { checkBody, queryNumber } from './json-body.ts';
 import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
 
@@ -107,12 +108,18 @@ export const DOCUMENT_ROUTES: readonly Route[] = [
 
 async function push(exchange: Exchange): Promise<unknown> {
 	const { request, parts } = exchange;
-	const { documents, single } = readDocuments(request.body);
+	const { documents, single } = bodyOf(request);
 	const accept = queryParameter(request, 'accept') === 'true';
 	const order = { ...orderOf(exchange), ...waitOf(exchange), documents, accept };
 	const receipt = await parts.operator.documents.push(order);
 	if (single) refuseAlone(receipt);
 	return answer(exchange, receipt, receiptRow(order.collection, receipt));
+}
+
+/** What the route's own parser made of it. */
+function bodyOf({ body }: FastifyRequest): ReadDocuments {
+	if (body === undefined) throw empty();
+	return body as ReadDocuments;
 }
 
 /** Whoever sends one document looks at the status alone. */

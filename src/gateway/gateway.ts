@@ -10,7 +10,7 @@ import { countBody } from './body-bytes.ts';
 import { clientRetries, patienceOf } from './client-patience.ts';
 import { authorizationOf } from './credential.ts';
 import { DATA_ROUTES } from './data-routes.ts';
-import { JsonLines } from './document-body.ts';
+import { DocumentBodies } from './document-bodies.ts';
 import {
 	errorBody,
 	errorBodyFor,
@@ -97,22 +97,31 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 			done(thrown as Error);
 		}
 	});
-	app.addContentTypeParser(LINES, { parseAs: 'string' }, (request, body, done) => {
-		try {
-			refuseEncoded(request.headers['content-encoding']);
-			const takesLines = 'takesLines' in request.routeOptions.config;
-			done(takesLines ? null : jsonExpected(), new JsonLines(body as string));
-		} catch (thrown) {
-			done(thrown as Error);
-		}
-	});
+	app.addContentTypeParser(LINES, { parseAs: 'string' }, (_request, _body, done) => done(jsonExpected()));
 	app.setNotFoundHandler((request, reply) => {
 		const asked = `${request.method} ${request.url.slice(0, 200)}`;
 		const error = new PlimsollError('route_not_found', `${asked} is not a route.`);
 		sendError(reply, error, errorBody(error, null));
 	});
-	for (const route of ROUTES) register(app, route, { parts, options });
+	const documents = new DocumentBodies(parts.clock);
+	app.addHook('onClose', () => documents.close());
+	for (const route of ROUTES) if (!route.takesLines) register(app, route, { parts, options });
+	app.register(async (within) => {
+		readDocuments(within, documents);
+		for (const route of ROUTES) if (route.takesLines) register(within, route, { parts, options });
+	});
 	return app;
+}
+
+/** Bodies of documents are large, and are not read on the thread that serves. */
+function readDocuments(within: FastifyInstance, documents: DocumentBodies): void {
+	within.removeAllContentTypeParsers();
+	for (const type of ['application/json', LINES]) {
+		within.addContentTypeParser(type, { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+			refuseEncoded(request.headers['content-encoding']);
+			return body.byteLength === 0 ? undefined : documents.read(body, type === LINES);
+		});
+	}
 }
 
 function register(
@@ -129,7 +138,6 @@ function register(
 	app.route({
 		method: route.method,
 		...(route.bodyBytesMax === undefined ? {} : { bodyLimit: route.bodyBytesMax }),
-		...(route.takesLines ? { config: { takesLines: true } } : {}),
 		url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
 		onRequest: async (request, reply) => {
 			if (!route.traced) {

@@ -13,11 +13,18 @@ export function refuseEncoded(contentEncoding: string | undefined): void {
 	throw new PlimsollError('request_invalid', 'A body with a content-encoding is not taken; send it as plain JSON.');
 }
 
-/** Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep. */
-export function parseJsonBody(text: string): unknown {
+/**
+ * Parses a JSON body. Throws `request_invalid` with the place of the fault, or `body_too_large` for one too deep.
+ * @param valuesMax beyond it a body is too large as well: many small values take ten times the memory of their text.
+ */
+export function parseJsonBody(text: string, valuesMax = Number.POSITIVE_INFINITY): unknown {
 	if (text.trim() === '') throw emptyBody();
-	if (depthOf(text) > DEPTH_MAX) {
+	const { depth, values } = shapeOf(text);
+	if (depth > DEPTH_MAX) {
 		throw new PlimsollError('body_too_large', `The body is nested deeper than ${DEPTH_MAX} levels.`);
+	}
+	if (values > valuesMax) {
+		throw new PlimsollError('body_too_large', `The body has more than ${valuesMax} values; send fewer at once.`);
 	}
 	if (PROTOTYPE_MEMBER.test(text)) {
 		throw new PlimsollError('request_invalid', 'The body has a member named __proto__, which no parameter is.');
@@ -68,10 +75,11 @@ function orEscaped(letter: string): string {
 	return `(?:${letter}|\\\\u${escaped})`;
 }
 
-/** Deepest nesting of brackets outside strings. */
-function depthOf(text: string): number {
+/** Deepest nesting of brackets outside strings, and how many values there are at most. */
+function shapeOf(text: string): { depth: number; values: number } {
 	let depth = 0;
 	let deepest = 0;
+	let values = 1;
 	for (let i = 0; i < text.length; i++) {
 		switch (text.charCodeAt(i)) {
 			case 0x22:
@@ -80,6 +88,10 @@ function depthOf(text: string): number {
 			case 0x7b:
 			case 0x5b:
 				if (++depth > deepest) deepest = depth;
+				values++;
+				break;
+			case 0x2c:
+				values++;
 				break;
 			case 0x7d:
 			case 0x5d:
@@ -87,7 +99,7 @@ function depthOf(text: string): number {
 				break;
 		}
 	}
-	return deepest;
+	return { depth: deepest, values };
 }
 
 /** Index of the quote that ends the string which begins at `start`, or the text's end. */

@@ -1,16 +1,21 @@
+import type { DocumentMeta } from './document.ts';
 import type { RunRecord } from './records.ts';
 
 /** A document as it is sent. */
 export interface PushInput {
 	readonly id: string;
-	/** One of the two is given. */
-	readonly text: string | null;
-	readonly base64: string | null;
+	readonly content: PushContent;
 	/** Null: text. */
 	readonly format: string | null;
 	readonly title: string | null;
-	readonly fields: Readonly<Record<string, unknown>>;
+	/** What was stated of it, but for its content type. */
+	readonly meta: DocumentMeta;
 }
+
+/** What a document holds, and whether it came as text; or why that cannot be said. */
+export type PushContent =
+	| { readonly bytes: Uint8Array; readonly isText: boolean; readonly isBlank: boolean }
+	| { readonly reason: string };
 
 /** Why a document was not stored. */
 export const REFUSALS = ['malformed', 'duplicate_id', 'empty', 'too_large', 'storage_full', 'other_tenant'] as const;

@@ -49,14 +49,22 @@ afterEach(async () => {
 test('what was acknowledged is there after kill -9, though no run had read it', async () => {
 	const file = join(cwd, 'plimsoll.yaml');
 	await writeFile(file, (await readFile(file, 'utf8')).replace('batch_ms: 1000', 'batch_ms: 600000'));
-	const sent = await send(await start(), 'documents', { body: '{"id": "a/1", "text": "The oak is a tree."}' });
+	const first = await start();
+	const sent = await send(first, 'documents', { body: '{"id": "a/1", "text": "The oak is a tree."}' });
 	expect(sent).toMatchObject({ status: 202, body: { done: false, documents: [{ id: 'a/1', state: 'pending' }] } });
+	// Large enough for the thread that reads bodies.
+	const text = 'Flax becomes linen. '.repeat(50);
+	const many = Array.from({ length: 100 }, (_, n) => JSON.stringify({ id: `m/${n}`, text: `${n} ${text}` })).join('\n');
+	const more = await send(first, 'documents', { type: 'application/x-ndjson', body: `${many}\n{"id": "odd"` });
+	expect(more).toMatchObject({ status: 202, body: { refused: 1 } });
+	expect(more.body.documents).toHaveLength(101);
 	await server?.kill();
 	const again = await start();
 	expect(await send(again, 'documents/a%2F1', { method: 'GET' })).toMatchObject({
 		status: 200,
 		body: { state: 'live' },
 	});
+	expect(await send(again, 'documents/m%2F99', { method: 'GET' })).toMatchObject({ body: { state: 'live' } });
 	expect(await found('oak')).toEqual(['a/1']);
 });
 

@@ -350,10 +350,11 @@ it('two that push and one that ingests lose nothing, in any order', async () => 
 			for (const { first, second, deleted, ingests, waits } of steps) {
 				round++;
 				const send = async (ids: readonly number[], gone: readonly number[]) => {
-					const documents = ids.map((id) => document(`d${id}`, `Pushed in round ${round} as ${id}.`));
+					const sent = ids.map((id) => ({ id: `d${id}`, text: `Pushed in round ${round} as ${id}.` }));
+					const documents = sent.map(({ id, text }) => document(id, text));
 					const waitMs = waits ? 60_000 : 0;
 					if (documents.length > 0) await push(documents, { waitMs });
-					for (const { id, text } of documents) expected.set(id, text ?? '');
+					for (const { id, text } of sent) expected.set(id, text);
 					const dropped = gone.map((id) => `d${id}`);
 					if (dropped.length > 0) await fixture.retrieval.push.remove({ ...ORDER, ids: dropped, waitMs });
 					for (const id of dropped) expected.delete(id);

@@ -1,4 +1,6 @@
 import type { CollectionConfig, SourceConfig } from '../../src/contracts/collection.ts';
+import { contentOf } from '../../src/gateway/document-body.ts';
+import { metaOf } from '../../src/retrieval/document-meta.ts';
 import type { PushInput, PushReceipt } from '../../src/spec/push.ts';
 import { collection, openRetrievalFixture, type RetrievalFixture, retrievalConfig } from './retrieval-fixture.ts';
 
@@ -14,15 +16,19 @@ export function pushSource(overrides: Partial<Extract<SourceConfig, { kind: 'pus
 	};
 }
 
-export const document = (id: string, text: string, more: Partial<PushInput> = {}): PushInput => ({
-	id,
-	text,
-	base64: null,
-	format: null,
-	title: null,
-	fields: {},
-	...more,
-});
+interface More {
+	readonly text?: string | null;
+	readonly base64?: string | null;
+	readonly format?: string;
+	readonly title?: string;
+	readonly fields?: Readonly<Record<string, unknown>>;
+}
+
+export const document = (id: string, text: string, more: More = {}): PushInput => {
+	const { format = null, title = null, fields = {} } = more;
+	const content = contentOf(more.text === undefined ? text : more.text, more.base64 ?? null);
+	return { id, content, format, title, meta: metaOf(fields) };
+};
 
 export const ORDER = {
 	collection: 'docs',

@@ -25,8 +25,8 @@ import { storedDocument } from './push-document.ts';
 import { type AskedRun, PushRuns } from './push-runs.ts';
 import { statesOf } from './push-states.ts';
 
-/** What one transaction writes: the event loop goes on between two of them. */
-const SLICE_DOCUMENTS = 200;
+/** What is looked at, or written in one transaction, at once: the event loop goes on between two of them. */
+const SLICE_DOCUMENTS = 50;
 const SLICE_BYTES = 1_048_576;
 /** What becomes of documents that are stored then. */
 const STORED = new Set<PushResult['outcome']>(['new', 'changed', 'unchanged']);
@@ -71,7 +71,7 @@ export class PushDesk implements PushAdmin {
 		const place = this.#place(order);
 		const { clock, records } = this.#parts;
 		const given = { collection: place.config, source: place.settings, tenant: order.tenant, now: clock.now() };
-		const read = order.documents.map((one) => ('code' in one ? one : storedDocument(one, given)));
+		const read = await this.#read(order.documents, given);
 		const taken = withoutDoubles(read);
 		const stored = await this.#store(place, [...taken.values()], order.tenant);
 		const results = read.map((one) => resultOf(one, taken, stored));
@@ -204,6 +204,21 @@ export class PushDesk implements PushAdmin {
 					? `${collection} has several sources of kind push; name one of ${names}`
 					: `${collection} has no source ${source.slice(0, 100)} of kind push; it has ${names}`;
 		throw new PlimsollError('push_source_unknown', `${why}.`, { param: 'source' });
+	}
+
+	/** As they are stored. */
+	async #read(documents: PushOrder['documents'], given: Parameters<typeof storedDocument>[1]) {
+		const read: (PushedDocument | Refused)[] = [];
+		let bytes = 0;
+		for (const one of documents) {
+			const stored = 'code' in one ? one : storedDocument(one, given);
+			read.push(stored);
+			bytes += 'code' in stored ? 0 : stored.body.byteLength;
+			if (bytes < SLICE_BYTES && read.length % SLICE_DOCUMENTS > 0) continue;
+			bytes = 0;
+			await nextTurn();
+		}
+		return read;
 	}
 
 	/** Documents of a collection that does not keep tenants apart are everybody's. */

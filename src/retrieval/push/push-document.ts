@@ -5,7 +5,6 @@ import { rulesOf } from '../../contracts/document-rules.ts';
 import { DOCUMENT_FORMATS } from '../../spec/document.ts';
 import type { PushInput, Refused } from '../../spec/push.ts';
 import type { PushedDocument } from '../../spec/pushed.ts';
-import { metaOf } from '../document-meta.ts';
 import { CONTENT_TYPES, isFormat } from '../source-item.ts';
 import type { ConfigOf } from '../sources/access.ts';
 
@@ -21,7 +20,7 @@ const TEXT_IN_BYTES = new Set(['pdf', 'docx']);
 
 /** A document as it is stored, or why it is not. */
 export function storedDocument(input: PushInput, given: Given): PushedDocument | Refused {
-	const { id, title, fields } = input;
+	const { id, title, content } = input;
 	const refuse = (code: Refused['code'], reason: string): Refused => ({ id, code, reason });
 	if (!id.isWellFormed() || id.includes('\0')) {
 		return refuse('malformed', 'its id holds half a surrogate pair or U+0000, which no index stores');
@@ -30,14 +29,17 @@ export function storedDocument(input: PushInput, given: Given): PushedDocument |
 	if (!isFormat(format)) {
 		return refuse('malformed', `format: expected ${DOCUMENT_FORMATS.join(', ')}`);
 	}
-	const body = bodyOf(input, format);
-	if (typeof body === 'string') return refuse('malformed', body);
+	if ('reason' in content) return refuse('malformed', content.reason);
+	const { bytes: body, isText, isBlank } = content;
+	if (isText && TEXT_IN_BYTES.has(format)) {
+		return refuse('malformed', `a document of format ${format} is sent as base64`);
+	}
 	const { documentBytesMax } = given.source;
 	if (body.byteLength > documentBytesMax) {
 		return refuse('too_large', `${body.byteLength} bytes, larger than document_bytes_max (${documentBytesMax} bytes)`);
 	}
-	if (body.byteLength === 0 || input.text?.trim() === '') return refuse('empty', 'it has no text');
-	const stated = metaOf(fields, { contentType: CONTENT_TYPES[format] });
+	if (isBlank) return refuse('empty', 'it has no text');
+	const stated = { ...input.meta, contentType: CONTENT_TYPES[format] };
 	const place = { collection: given.collection.name, source: given.source.name };
 	const owned = owner(stated.fields, given);
 	if ('reason' in owned) return refuse('other_tenant', owned.reason);
@@ -45,17 +47,6 @@ export function storedDocument(input: PushInput, given: Given): PushedDocument |
 	const hash = sha256Of([format, title ?? '', body, canonicalJson(meta)]).slice(0, 32);
 	const dated = { ...meta, updatedAt: meta.updatedAt ?? given.now };
 	return { ...place, id, format, title, meta: dated, tenant: owned.tenant, hash, pushedAt: given.now, body };
-}
-
-function bodyOf({ text, base64 }: PushInput, format: string): Uint8Array | string {
-	if ((text === null) === (base64 === null)) return 'expected either text or base64';
-	if (text !== null) {
-		if (TEXT_IN_BYTES.has(format)) return `a document of format ${format} is sent as base64`;
-		return Buffer.from(text.toWellFormed());
-	}
-	const written = base64 ?? '';
-	const bytes = Buffer.from(written, 'base64');
-	return bytes.toString('base64') === written ? bytes : 'base64: expected base64 with its padding and nothing else';
 }
 
 /** Whose document it is. A caller of one tenant sends documents of this tenant and no other. */

@@ -1,0 +1,131 @@
+import { Worker } from 'node:worker_threads';
+import { type Clock, nextTurn } from '../base/clock.ts';
+import { type ErrorCode, PlimsollError } from '../spec/errors.ts';
+import type { PushInput, Refused } from '../spec/push.ts';
+import { type ReadDocuments, readBody } from './document-body.ts';
+
+export type BodyAsk =
+	| { readonly kind: 'read'; readonly bytes: Uint8Array; readonly isLines: boolean }
+	| { readonly kind: 'next' };
+
+export type BodyAnswer =
+	| {
+			readonly kind: 'part';
+			readonly documents: readonly (PushInput | Refused)[];
+			readonly single: boolean;
+			readonly isLast: boolean;
+	  }
+	| { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string; readonly param: string | null };
+
+/** What takes a millisecond or two is read at once. */
+const SMALL_BYTES_MAX = 32_768;
+/** Longest that one body may take; what takes longer is hostile. */
+const BODY_MS_MAX = 60_000;
+/** Above what the largest body can take that is parsed at all. */
+const HEAP_MB_MAX = 1_024;
+
+/**
+ * Reads bodies of documents, large ones in a thread of its own, because parsing and checking megabytes takes as long as requests
+ * must not wait for. A body that ends or stalls the thread is refused, and no other one. They take turns; what
+ * waits is bounded by what bodies may hold in memory.
+ */
+export class DocumentBodies {
+	readonly #clock: Clock;
+	#worker: Worker | null = null;
+	#waiting: { resolve(answer: BodyAnswer): void; reject(cause: Error): void } | null = null;
+	#tail: Promise<unknown> = Promise.resolve();
+	#isClosed = false;
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	/** @param bytes are gone afterwards. Throws as `readBody`, and `body_too_large` for what cannot be read. */
+	read(bytes: Buffer, isLines: boolean): Promise<ReadDocuments> {
+		if (bytes.byteLength <= SMALL_BYTES_MAX) return Promise.try(readBody, bytes, isLines);
+		const read = this.#tail.then(() => this.#read(bytes, isLines));
+		this.#tail = read.catch(() => {});
+		return read;
+	}
+
+	async close(): Promise<void> {
+		const worker = this.#worker;
+		this.#isClosed = true;
+		this.#drop(worker, stopping());
+		await worker?.terminate();
+	}
+
+	async #read(bytes: Buffer, isLines: boolean): Promise<ReadDocuments> {
+		if (this.#isClosed) throw stopping();
+		this.#worker ??= this.#start();
+		const worker = this.#worker;
+		// An idle thread keeps no process alive; one that works does.
+		worker.ref();
+		const late = `reading it takes longer than ${BODY_MS_MAX / 1_000} s`;
+		const cancel = this.#clock.after(BODY_MS_MAX, () => this.#drop(worker, unreadable(late)));
+		const documents: (PushInput | Refused)[] = [];
+		try {
+			let ask: BodyAsk = { kind: 'read', bytes: alone(bytes), isLines };
+			for (;;) {
+				const answer: BodyAnswer = await this.#ask(worker, ask);
+				if (answer.kind === 'refused') {
+					const { code, message, param } = answer;
+					throw new PlimsollError(code, message, param === null ? {} : { param });
+				}
+				documents.push(...answer.documents);
+				if (answer.isLast) return { documents, single: answer.single };
+				ask = { kind: 'next' };
+				await nextTurn();
+			}
+		} finally {
+			cancel();
+			worker.unref();
+		}
+	}
+
+	#ask(worker: Worker, ask: BodyAsk): Promise<BodyAnswer> {
+		const { promise, resolve, reject } = Promise.withResolvers<BodyAnswer>();
+		// It may have ended between two parts.
+		if (this.#worker !== worker) return Promise.reject(unreadable('the thread that read it ended'));
+		this.#waiting = { resolve, reject };
+		worker.postMessage(ask, ask.kind === 'read' ? [ask.bytes.buffer as ArrayBuffer] : []);
+		return promise;
+	}
+
+	#start(): Worker {
+		// The published package holds .js files where the repository holds .ts files.
+		const file = import.meta.url.endsWith('.ts') ? './document-body-worker.ts' : './document-body-worker.js';
+		const resourceLimits = { maxOldGenerationSizeMb: HEAP_MB_MAX };
+		const worker = new Worker(new URL(file, import.meta.url), { resourceLimits });
+		worker.on('message', (answer: BodyAnswer) => this.#waiting?.resolve(answer));
+		worker.on('error', (cause) => {
+			this.#drop(worker, unreadable(cause instanceof Error ? cause.message : String(cause), cause));
+		});
+		worker.on('exit', () => this.#drop(worker, unreadable('the thread that read it ended')));
+		return worker;
+	}
+
+	/** The body that it works at is refused; the next one has a new thread. */
+	#drop(worker: Worker | null, why: PlimsollError): void {
+		if (worker === null || this.#worker !== worker) return;
+		this.#worker = null;
+		this.#waiting?.reject(why);
+		worker.terminate().catch(() => {
+			// The thread is gone either way; that the body could not be read is what gets told.
+		});
+	}
+}
+
+function stopping(): PlimsollError {
+	return new PlimsollError('server_draining', 'Plimsoll is stopping.');
+}
+
+function unreadable(reason: string, cause?: unknown): PlimsollError {
+	const message = `The body could not be read: ${reason}. Send fewer documents at once.`;
+	return new PlimsollError('body_too_large', message, { cause });
+}
+
+/** Memory of its own, which can be handed over. */
+function alone(bytes: Buffer): Uint8Array {
+	return bytes.buffer.byteLength === bytes.byteLength ? bytes : new Uint8Array(bytes);
+}
