@@ -8,7 +8,7 @@ import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
 
-/** One ingestion in a process of its own: `node run.ts <data folder> <file.jsonl>`. Prints seconds, peak memory and the report. */
+/** One ingestion in a process of its own: `node run.ts <data folder> <file.jsonl>`. Prints seconds, those of the CPU, peak memory and the report. */
 const [, , root = '', file = ''] = process.argv;
 const raw = collectionSchema.parse({
 	sources: { lines: { kind: 'jsonl', path: file, title_field: 'title' } },
@@ -31,10 +31,12 @@ const retrieval = createRetrieval({
 });
 await retrieval.open();
 const started = systemClock.monotonic();
+const cpu = process.cpuUsage();
 const report = await retrieval.ingester.ingest('docs', { signal: new AbortController().signal });
 const seconds = (systemClock.monotonic() - started) / 1_000;
+const { user, system } = process.cpuUsage(cpu);
 await retrieval.close();
 await records.close();
 // The system counts in kilobytes.
 const peakMb = Math.round(process.resourceUsage().maxRSS / 1_024);
-console.log(JSON.stringify({ seconds, peakMb, report }));
+console.log(JSON.stringify({ seconds, cpuSeconds: (user + system) / 1e6, peakMb, report }));

@@ -158,11 +158,13 @@ async function sampled(
 	const bySource = new Map<string, { key: string; document: DocumentRef }[]>();
 	const least = (drawn: { key: string; document: DocumentRef }[]) =>
 		drawn.sort((a, b) => (a.key < b.key ? -1 : 1)).slice(0, count);
-	for await (const { source, documentId } of reader.documents()) {
+	for await (const documents of reader.documents()) {
 		signal.throwIfAborted();
-		const drawn = bySource.get(source) ?? [];
-		drawn.push({ key: sha256Of([String(seed), source, documentId]), document: { source, documentId } });
-		bySource.set(source, drawn.length > 2 * count ? least(drawn) : drawn);
+		for (const { source, documentId } of documents) {
+			const drawn = bySource.get(source) ?? [];
+			drawn.push({ key: sha256Of([String(seed), source, documentId]), document: { source, documentId } });
+			bySource.set(source, drawn.length > 2 * count ? least(drawn) : drawn);
+		}
 	}
 	const lists = [...bySource].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, drawn]) => least(drawn));
 	return Array.from({ length: count }, (_, at) => lists.flatMap((drawn) => drawn[at]?.document ?? []))

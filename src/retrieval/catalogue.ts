@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.ts';
 import { nearest } from '../base/nearest.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Alerts } from '../spec/alerts.ts';
@@ -23,16 +24,24 @@ export class Catalogue {
 	readonly #records: RecordStore;
 	readonly #warn: (message: string) => void;
 	readonly #alerts: Alerts;
+	readonly #clock: Clock;
 	readonly #states = new Map<string, CollectionState>();
 
 	/** Hears of the embedder of a collection of which another generation, or another description, went live. */
 	onLive: (embedder: string) => void = () => {};
 
-	constructor(parts: { store: IndexStore; records: RecordStore; warn: (message: string) => void; alerts: Alerts }) {
+	constructor(parts: {
+		store: IndexStore;
+		records: RecordStore;
+		warn: (message: string) => void;
+		alerts: Alerts;
+		clock: Clock;
+	}) {
 		this.#store = parts.store;
 		this.#records = parts.records;
 		this.#warn = parts.warn;
 		this.#alerts = parts.alerts;
+		this.#clock = parts.clock;
 	}
 
 	/** Puts new collections in force: opens those that came, forgets those that went. */
@@ -96,9 +105,28 @@ export class Catalogue {
 		const { collection, generation } = manifest;
 		const record = await generations.find(collection, generation);
 		if (record) await generations.put({ ...record, manifest });
-		const state = this.#states.get(collection);
-		if (state?.index) this.#states.set(collection, { ...state, index: { ...state.index, manifest } });
+		this.#describe(manifest);
 		this.#tellLive(collection);
+	}
+
+	/** Every row of the live generation was read, and was as its digest says. */
+	async noteRead(
+		{ collection, generation }: Pick<GenerationRecord, 'collection' | 'generation'>,
+		at: number,
+	): Promise<void> {
+		const { generations } = this.#records;
+		const record = await generations.find(collection, generation);
+		if (!record) return;
+		const manifest = { ...parseManifest(record), readAt: at };
+		await generations.put({ ...record, manifest });
+		this.#describe(manifest);
+	}
+
+	#describe(manifest: Manifest): void {
+		const state = this.#states.get(manifest.collection);
+		// Meanwhile another one may be live.
+		if (state?.index?.manifest.generation !== manifest.generation) return;
+		this.#states.set(manifest.collection, { ...state, index: { ...state.index, manifest } });
 	}
 
 	#tellLive(collection: string): void {
@@ -117,7 +145,11 @@ export class Catalogue {
 		try {
 			const index = await openIndex(this.#store, state.index.manifest, { fresh: true });
 			try {
-				if (thorough) await readWhole(index);
+				if (thorough) {
+					const at = this.#clock.now();
+					await readWhole(index);
+					await this.noteRead(index.manifest, at);
+				}
 			} finally {
 				index.reader.close();
 			}

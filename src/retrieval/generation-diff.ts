@@ -37,8 +37,10 @@ async function documentsOf(store: IndexStore, record: GenerationRecord): Promise
 	const { reader } = await openIndex(store, parseManifest(record), { fresh: true });
 	try {
 		const hashes = new Map<string, string>();
-		for await (const { source, documentId, contentHash } of reader.documents()) {
-			hashes.set(documentKey(source, documentId), contentHash);
+		for await (const documents of reader.documents()) {
+			for (const { source, documentId, contentHash } of documents) {
+				hashes.set(documentKey(source, documentId), contentHash);
+			}
 		}
 		return hashes;
 	} finally {
@@ -58,6 +60,7 @@ function diffSettings(left: GenerationRecord, right: GenerationRecord): Differen
 /** What says how a generation was built and what is in it, without what is its own in any case. */
 function comparable(record: GenerationRecord): unknown {
 	const manifest = parseManifest(record);
-	const { generation, sequence, version, hash, digest, createdByRun, previous, fingerprint, ...built } = manifest;
+	const { generation, sequence, version, hash, digest, readAt, createdByRun, previous, fingerprint, ...built } =
+		manifest;
 	return { ...built, statistics: record.statistics };
 }

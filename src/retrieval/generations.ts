@@ -20,7 +20,7 @@ import type { GenerationVerifier } from './generation-verifier.ts';
 import type { Housekeeping } from './housekeeping.ts';
 import { conserve, type SourceTerms } from './ingestion/conserve.ts';
 import type { Ledger } from './ingestion/ledger.ts';
-import { takeStatistics } from './ingestion/statistics.ts';
+import type { Base } from './live-index.ts';
 import { freshPrefix, fusionDescription, type Manifest, type TableParts, tableFor } from './manifest.ts';
 import { failures } from './verification.ts';
 
@@ -109,13 +109,12 @@ export class Generations {
 			return { generation: live.generation, promoted: false, refused: null };
 		}
 		const record = await this.#seal(await this.#refusedBefore(build, unsealed), unsealed, built);
-		const verification = await this.#parts.verifier.verify(state, record.manifest, {
-			...built,
-			run: built,
-			statistics: record.record.statistics,
-		});
-		const manifest: Manifest = { ...record.manifest, digest: digestIn(verification) };
-		const verified: GenerationRecord = { ...record.record, manifest, verification, verifiedAt: verification.at };
+		const base = baseOf(state, built.table);
+		const evidence = { ...built, run: built, base, statistics: null };
+		const { report: verification, statistics } = await this.#parts.verifier.verify(state, record.manifest, evidence);
+		const manifest: Manifest = { ...record.manifest, ...readIn(verification, base) };
+		const verifiedAt = verification.at;
+		const verified: GenerationRecord = { ...record.record, manifest, statistics, verification, verifiedAt };
 		if (!verification.passed) {
 			if (isOfTwoSpaces(verification)) await forgetWritten(built);
 			return this.#refuse(state, verified, verification);
@@ -189,7 +188,7 @@ export class Generations {
 			manifest,
 			documents: manifest.documents,
 			chunks,
-			statistics: await takeStatistics(built.table.summaries(), built.embedder?.identity.tokensMax ?? null),
+			statistics: null,
 			reason: null,
 		};
 		await generations.put(record);
@@ -244,10 +243,20 @@ async function assertConserved(collection: string, { ledger, table, terms }: Bui
 	if (!passed) throw new PlimsollError('ingestion_stopped', `The ingestion of ${collection} is wrong: ${message}.`);
 }
 
-/** What everything came to when it was read for the first time. */
-function digestIn({ checks }: VerificationReport): string | null {
+/** What the newest version of a table was made of, when only what one run wrote lies between it and what is live. */
+function baseOf({ index }: CollectionState, { table, changes: { since, documents } }: IndexWriter): Base | null {
+	if (!index || documents === null) return null;
+	const { manifest } = index;
+	const isKnown = manifest.table === table && manifest.version === since && manifest.digest !== undefined;
+	return isKnown ? { index, documents } : null;
+}
+
+/** What all rows came to when they were read, and when that was. */
+function readIn({ at, checks }: VerificationReport, base: Base | null): Pick<Manifest, 'digest' | 'readAt'> {
 	const damage = checks.find(({ check }) => check === DAMAGE);
-	return z.object({ digest: z.string() }).safeParse(damage?.detail).data?.digest ?? null;
+	if (!damage?.passed) return { digest: null, readAt: null };
+	const { digest } = z.object({ digest: z.string().nullable() }).parse(damage.detail);
+	return { digest, readAt: base ? (base.index.manifest.readAt ?? null) : at };
 }
 
 function isOfTwoSpaces({ checks }: VerificationReport): boolean {
@@ -260,9 +269,11 @@ function isOfTwoSpaces({ checks }: VerificationReport): boolean {
  */
 async function forgetWritten({ table, ledger }: Built): Promise<void> {
 	const written: DocumentRef[] = [];
-	for await (const { source, documentId } of table.documents()) {
-		const outcome = ledger.outcome(ledger.slot(source, documentId));
-		if (outcome === 'new' || outcome === 'changed') written.push({ source, documentId });
+	for await (const documents of table.documents()) {
+		for (const { source, documentId } of documents) {
+			const outcome = ledger.outcome(ledger.slot(source, documentId));
+			if (outcome === 'new' || outcome === 'changed') written.push({ source, documentId });
+		}
 	}
 	await table.remove(written);
 }

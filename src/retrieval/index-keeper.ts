@@ -82,7 +82,10 @@ export class IndexKeeper implements IndexAdmin {
 		const report = await this.#check(record, signal);
 		await this.#keepReport(record, report);
 		const isDamaged = report.checks.some(({ check, passed }) => check === DAMAGE && !passed);
-		if (record.state === 'live' && isDamaged) await this.#parts.catalogue.examine(collection, { thorough: true });
+		const { catalogue } = this.#parts;
+		if (record.state !== 'live') return report;
+		if (isDamaged) await catalogue.examine(collection, { thorough: true });
+		else await catalogue.noteRead(record, report.at);
 		return report;
 	}
 
@@ -181,8 +184,8 @@ export class IndexKeeper implements IndexAdmin {
 		const { embedder: name } = state.config;
 		const embedder = name === null ? null : await embedders.get(name);
 		const space = embedder && (await spaces.register(embedder, signal));
-		const evidence = { embedder, space, run: null, statistics: record.statistics, signal };
-		return verifier.verify(state, parseManifest(record), evidence);
+		const evidence = { embedder, space, run: null, base: null, statistics: record.statistics, signal };
+		return (await verifier.verify(state, parseManifest(record), evidence)).report;
 	}
 
 	/** What a run found by reading the sources stays on record of one that was refused. */

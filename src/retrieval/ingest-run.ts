@@ -1,27 +1,35 @@
 import type { Clock } from '../base/clock.ts';
 import type { CollectionConfig, SourceConfig } from '../contracts/collection.ts';
-import { fieldTypes, rulesOf } from '../contracts/document-rules.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { PlimsollError } from '../spec/errors.ts';
 import type { DocumentRef, IndexWriter } from '../spec/index-store.ts';
-import type { EmbeddingReport, FieldType, IngestProgress, SourceReport } from '../spec/retrieval.ts';
+import type { EmbeddingReport, IngestProgress, SourceReport } from '../spec/retrieval.ts';
 import { chunkIds } from './chunkers/chunker.ts';
 import { documentKey } from './document-key.ts';
 import type { DocumentReader } from './document-reader.ts';
 import type { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import { BatchWriter, type Pending } from './ingestion/batch-writer.ts';
 import type { SourceTerms } from './ingestion/conserve.ts';
-import { Counts } from './ingestion/counts.ts';
+import { Counts, whyNothing } from './ingestion/counts.ts';
 import { contentHash, storable } from './ingestion/document-identity.ts';
 import { type Fit, withEveryField } from './ingestion/fit-document.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { assertPlausible } from './ingestion/plausible.ts';
-import { allRulesHash, type QuarantineLog, rulesHash } from './ingestion/quarantine-log.ts';
+import { allRulesHash, type QuarantineLog } from './ingestion/quarantine-log.ts';
 import { readAhead } from './ingestion/read-ahead.ts';
-import { SKETCH_FIELD } from './ingestion/sketch.ts';
+import { SourceRules } from './ingestion/source-rules.ts';
+import { tableFields } from './ingestion/table-fields.ts';
 import type { ChunkedDocument } from './readers/read-document.ts';
 import { searchableBody } from './searchable-body.ts';
-import type { FailedItem, OpenSource, SourceDocument, SourceItem } from './source-item.ts';
+import {
+	bytesOf,
+	type FailedItem,
+	type HashedDocument,
+	type ListedDocument,
+	type OpenSource,
+	type SourceDocument,
+	type SourceItem,
+} from './source-item.ts';
 import type { SourceAccess } from './sources/access.ts';
 import { openSource } from './sources/source.ts';
 
@@ -29,8 +37,6 @@ import { openSource } from './sources/source.ts';
 const PROGRESS_EVERY = 20;
 /** Documents, and bytes of them, that are read before a batch has room for them. */
 const AHEAD = { itemsMax: 64, weightMax: 33_554_432 };
-/** What a document counts whose size only its source knows. */
-const UNKNOWN_BYTES = 8_388_608;
 /** Documents that are removed at once. */
 const REMOVED_AT_ONCE = 500;
 
@@ -84,6 +90,7 @@ class IngestRun {
 	readonly #context: RunContext;
 	readonly #writer: BatchWriter;
 	readonly #fieldNames: readonly string[];
+	readonly #rules: SourceRules;
 	readonly counts = new Map<string, Counts>();
 	/** Folders that could not be listed, with their source: what is below them is unknown, not gone. */
 	readonly #closedFolders: string[] = [];
@@ -94,6 +101,7 @@ class IngestRun {
 		this.#context = context;
 		this.#writer = new BatchWriter(context);
 		this.#fieldNames = [...tableFields(context.config).keys()];
+		this.#rules = new SourceRules(context.config.ingestion);
 	}
 
 	/** Reads every source and writes what is new or changed. */
@@ -148,30 +156,44 @@ class IngestRun {
 			onProgress({ source, phase, done: counts.seen, total: opened.total, ...spent });
 		};
 		progress('scan');
-		const prepared = readAhead(opened.items(), (item) => this.#prepare(counts, item), { ...AHEAD, weigh });
-		for await (const pending of prepared) {
+		const begin = (item: SourceItem) => {
 			signal.throwIfAborted();
 			counts.seen++;
+			if (counts.seen % PROGRESS_EVERY === 0) progress('write');
+			return this.#prepare(counts, item);
+		};
+		for await (const pending of readAhead(opened.items(), begin, { ...AHEAD, weigh: bytesOf })) {
+			signal.throwIfAborted();
 			if (pending) await this.#writer.add(pending);
 			await quarantine.flushFull();
-			if (counts.seen % PROGRESS_EVERY === 0) progress('write');
 		}
 		await this.#writer.end();
 		counts.seconds = (clock.monotonic() - started) / 1_000;
 		progress('write');
 	}
 
-	/** A new or changed document, chunked; null when there is nothing to write. */
-	async #prepare(counts: Counts, item: SourceItem): Promise<Pending | null> {
-		const { ledger, quarantine, recheck, signal } = this.#context;
-		if ('failed' in item) return this.#fail(counts, item.failed);
-		const given = 'listed' in item ? item.listed : item.document;
-		const found = { ...given, id: storable(given.id) };
-		const slot = ledger.slot(counts.source, found.id);
-		if (!ledger.meet(slot)) return this.#repeat(counts, found.id);
-		const hash = contentHash(found, rulesOf(this.#context.config.ingestion, counts.source));
-		if (ledger.isWrittenAs(slot, hash) && !recheck && !ledger.isStale(slot)) return this.#end(counts, { slot, hash });
-		const held = { contentHash: hash, rulesHash: this.#rulesHash(counts.source) };
+	/** A new or changed document, chunked; null when there is nothing to write, undefined for one that is as it was. */
+	#prepare(counts: Counts, item: SourceItem): Promise<Pending | null> | undefined {
+		const { ledger, recheck } = this.#context;
+		if ('failed' in item) return Promise.resolve(this.#fail(counts, item.failed));
+		const found = 'hashed' in item ? item.hashed : 'listed' in item ? item.listed : item.document;
+		const id = storable(found.id);
+		const slot = ledger.slot(counts.source, id);
+		if (!ledger.meet(slot)) return Promise.resolve(this.#repeat(counts, id));
+		const hash = contentHash(found, this.#rules.of(counts.source).taken);
+		if (!ledger.isWrittenAs(slot, hash) || recheck || ledger.isStale(slot)) {
+			return this.#load(counts, { ...found, id }, { slot, hash });
+		}
+		this.#end(counts, slot);
+	}
+
+	async #load(
+		counts: Counts,
+		found: SourceDocument | ListedDocument | HashedDocument,
+		{ slot, hash }: { slot: number; hash: string },
+	): Promise<Pending | null> {
+		const { quarantine, signal } = this.#context;
+		const held = { contentHash: hash, rulesHash: this.#rules.of(counts.source).hash };
 		const known = quarantine.known({ source: counts.source, document: found.id }, held);
 		if (known) return this.#misfit(counts, { found, slot, hash }, known);
 		const loaded = 'load' in found ? await found.load(signal) : { document: found };
@@ -185,12 +207,12 @@ class IngestRun {
 		{ slot, hash }: { slot: number; hash: string },
 	): Promise<Pending | null> {
 		const { config, reader, ledger, clock, signal } = this.#context;
-		const rules = rulesOf(config.ingestion, counts.source);
+		const { rules } = this.#rules.of(counts.source);
 		const answer = await reader.read({ document, chunker: config.chunker, rules, now: clock.now() }, signal);
 		if (!answer.ok) return this.#fail(counts, { document: document.id, reason: answer.reason });
 		const { chunked, fit } = answer;
 		if (fit.misfits.length > 0) return this.#misfit(counts, { found: document, slot, hash }, fit.misfits);
-		if (ledger.isWrittenAs(slot, hash)) return this.#end(counts, { slot, hash });
+		if (ledger.isWrittenAs(slot, hash)) return this.#end(counts, slot);
 		const rows = this.#rows(document, { chunked, fit }, { source: counts.source, hash });
 		return {
 			slot,
@@ -199,7 +221,7 @@ class IngestRun {
 			key: documentKey(counts.source, document.id),
 			texts: rows.map(({ body }) => body),
 			ended: (failure) => {
-				if (failure === null) this.#written(counts, { slot, hash, rows });
+				if (failure === null) this.#written(counts, { slot, rows });
 				else this.#fail(counts, { document: document.id, reason: failure }, hash);
 			},
 		};
@@ -218,16 +240,16 @@ class IngestRun {
 		});
 	}
 
-	#written(counts: Counts, { slot, hash, rows }: Pick<Pending, 'slot' | 'hash' | 'rows'>): void {
-		this.#end(counts, { slot, hash });
+	#written(counts: Counts, { slot, rows }: Pick<Pending, 'slot' | 'rows'>): void {
+		this.#end(counts, slot);
 		counts.chunks += rows.length;
 		for (const { tokens } of rows) counts.tokens += tokens;
 	}
 
 	/** The document is in the table as its source has it. */
-	#end(counts: Counts, { slot, hash }: { slot: number; hash: string }): null {
+	#end(counts: Counts, slot: number): null {
 		const { ledger } = this.#context;
-		const outcome = !ledger.isLive(slot) ? 'new' : ledger.isLiveAs(slot, hash) ? 'unchanged' : 'changed';
+		const outcome = !ledger.isLive(slot) ? 'new' : ledger.isUnchanged(slot) ? 'unchanged' : 'changed';
 		counts[outcome]++;
 		ledger.end(slot, outcome);
 		return null;
@@ -287,7 +309,7 @@ class IngestRun {
 		const { slot, document, kind, reasons, hash } = what;
 		const kept = ledger.isWritten(slot) && !(kind === 'misfit' && config.ingestion.misfits === 'remove');
 		if (kept) counts.kept++;
-		const why = { kind, reasons, contentHash: hash, rulesHash: this.#rulesHash(counts.source), kept };
+		const why = { kind, reasons, contentHash: hash, rulesHash: this.#rules.of(counts.source).hash, kept };
 		quarantine.put({ source: counts.source, document }, why);
 	}
 
@@ -295,22 +317,34 @@ class IngestRun {
 	async #unmet(): Promise<DocumentRef[]> {
 		const { table, ledger } = this.#context;
 		const unmet: DocumentRef[] = [];
-		const unread = new Set(this.#context.config.sources.flatMap((one) => (this.#isRead(one) ? [] : [one.name])));
-		for await (const { source, documentId, contentHash: hash } of table.documents()) {
-			const slot = ledger.slot(source, documentId);
-			if (ledger.isMet(slot)) continue;
-			if (unread.has(source)) {
-				this.#end(this.#countsOf(source), { slot, hash });
-				continue;
+		if (!this.#passUnread()) return unmet;
+		for await (const documents of table.documents()) {
+			for (const { source, documentId } of documents) {
+				const slot = ledger.slot(source, documentId);
+				if (ledger.isMet(slot) || ledger.outcome(slot) !== 'pending') continue;
+				const key = documentKey(source, documentId);
+				if (this.#closedFolders.some((folder) => key.startsWith(folder))) {
+					ledger.end(slot, 'failed');
+					this.#countsOf(source).unreachable++;
+					this.#countsOf(source).kept++;
+				} else unmet.push({ source, documentId });
 			}
-			const key = documentKey(source, documentId);
-			if (this.#closedFolders.some((folder) => key.startsWith(folder))) {
-				ledger.end(slot, 'failed');
-				this.#countsOf(source).unreachable++;
-				this.#countsOf(source).kept++;
-			} else unmet.push({ source, documentId });
 		}
 		return unmet;
+	}
+
+	/** What sources hold that were not read stays as it is. Returns whether a source that was read has lost something. */
+	#passUnread(): boolean {
+		const { config, ledger } = this.#context;
+		const unread = new Set(config.sources.flatMap((one) => (this.#isRead(one) ? [] : [one.name])));
+		let isLost = false;
+		for (let slot = 0; slot < ledger.size; slot++) {
+			if (!ledger.isWritten(slot) || ledger.isMet(slot)) continue;
+			const source = ledger.sourceOf(slot);
+			if (unread.has(source)) this.#end(this.#countsOf(source), slot);
+			else isLost = true;
+		}
+		return isLost;
 	}
 
 	#standings(unmet: readonly DocumentRef[]) {
@@ -347,21 +381,10 @@ class IngestRun {
 		const isPushed = config.sources.some(({ kind }) => kind === 'push');
 		const others = config.sources.filter(({ kind }) => kind !== 'push').map(({ name }) => this.#countsOf(name));
 		if (isPushed && others.every(({ seen }) => seen === 0)) return;
-		throw new PlimsollError('source_unusable', `${config.name} has nothing to index: ${this.#whyNothing()}.`);
-	}
-
-	#whyNothing(): string {
-		const all = [...this.counts.values()];
-		const sum = (pick: (counts: Counts) => number) => all.reduce((total, counts) => total + pick(counts), 0);
-		const failures = sum(({ failures: n }) => n);
-		const quarantined = sum(({ quarantined: n }) => n);
-		const first = all.flatMap((counts) => counts.firstFailure ?? counts.firstMisfit ?? [])[0];
-		if (!first) return 'its sources are empty';
-		const what =
-			quarantined === 0
-				? `all ${failures} documents failed`
-				: `${quarantined} documents do not fit and ${failures} failed`;
-		return `${what}, e.g. ${first.document}: ${first.reason}`;
+		throw new PlimsollError(
+			'source_unusable',
+			`${config.name} has nothing to index: ${whyNothing([...this.counts.values()])}.`,
+		);
 	}
 
 	#countsOf(source: string): Counts {
@@ -373,22 +396,4 @@ class IngestRun {
 	#isRead({ kind }: SourceConfig): boolean {
 		return kind === 'push' || !this.#context.pushedOnly;
 	}
-
-	readonly #rulesHashes = new Map<string, string>();
-
-	#rulesHash(source: string): string {
-		const hash = this.#rulesHashes.get(source) ?? rulesHash(rulesOf(this.#context.config.ingestion, source));
-		this.#rulesHashes.set(source, hash);
-		return hash;
-	}
-}
-
-/** The fields of a collection's table, Plimsoll's own included. */
-export function tableFields({ ingestion }: CollectionConfig): ReadonlyMap<string, FieldType> {
-	return new Map([...fieldTypes(ingestion), [SKETCH_FIELD, 'text']]);
-}
-
-function weigh(item: SourceItem): number {
-	if ('failed' in item) return 0;
-	return 'document' in item ? item.document.bytes.byteLength : UNKNOWN_BYTES;
 }

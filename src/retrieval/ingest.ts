@@ -5,7 +5,7 @@ import type { Alerts } from '../spec/alerts.ts';
 import type { Embedder } from '../spec/embedding.ts';
 import { asPlimsollError, type PlimsollError } from '../spec/errors.ts';
 import type { GenerationRecord } from '../spec/generations.ts';
-import type { IndexStore, IndexWriter } from '../spec/index-store.ts';
+import type { IndexReader, IndexStore, IndexWriter } from '../spec/index-store.ts';
 import type { RecordStore, RunRecord } from '../spec/records.ts';
 import type { Ingester, IngestOptions, IngestReport } from '../spec/retrieval.ts';
 import type { Catalogue, CollectionState } from './catalogue.ts';
@@ -17,10 +17,11 @@ import { EmbeddingBudget } from './embedding/embedding-budget.ts';
 import type { EmbeddingSpaces, NamedSpace } from './embedding/spaces.ts';
 import type { Generations } from './generations.ts';
 import type { Housekeeping } from './housekeeping.ts';
-import { type RunResult, runIngestion, tableFields } from './ingest-run.ts';
+import { type RunResult, runIngestion } from './ingest-run.ts';
 import type { Ledger } from './ingestion/ledger.ts';
 import { openLedger } from './ingestion/open-ledger.ts';
 import { allRulesHash, QuarantineLog } from './ingestion/quarantine-log.ts';
+import { tableFields } from './ingestion/table-fields.ts';
 import type { IngestionTally } from './ingestion-tally.ts';
 import { tableFor } from './manifest.ts';
 import type { SourceAccess } from './sources/access.ts';
@@ -122,10 +123,11 @@ export class CollectionIngester implements Ingester {
 		const { config } = examined;
 		const embedder = config.embedder === null ? null : await embedders.get(config.embedder);
 		const space = embedder && (await this.#parts.spaces.register(embedder, signal));
-		const table = await this.#openTable(examined, space, fresh);
+		const { table, ledger } = await this.#openTable(examined, space, fresh);
 		try {
 			const build = await generations.begin(collection, table.table, runId);
-			const report = await this.#build(build, { config, embedder, space, table, purging, replaces }, options);
+			const to = { config, embedder, space, table, ledger, purging, replaces };
+			const report = await this.#build(build, to, options);
 			if (report.refused) return report;
 			// What is live stays live, whatever becomes of the rest.
 			if (purging) await housekeeping.erase(collection, table);
@@ -153,6 +155,7 @@ export class CollectionIngester implements Ingester {
 			embedder: Embedder | null;
 			space: NamedSpace | null;
 			table: IndexWriter;
+			ledger: Ledger;
 			purging: boolean;
 			replaces: string | null;
 		},
@@ -162,11 +165,11 @@ export class CollectionIngester implements Ingester {
 		const { signal, onProgress = () => {}, accept = false } = options;
 		const { runId, collection } = build;
 		try {
-			const { ledger, run } = await this.#write(runId, to, options);
+			const run = await this.#write(runId, to, options);
 			signal.throwIfAborted();
 			onProgress({ source: '', phase: 'index', done: 0, total: 1 });
 			if (to.purging) await to.table.rewrite();
-			const conclusion = await generations.conclude(build, { ...to, ledger, terms: run.terms, accept, signal });
+			const conclusion = await generations.conclude(build, { ...to, terms: run.terms, accept, signal });
 			onProgress({ source: '', phase: 'index', done: 1, total: 1 });
 			return { runId, collection, sources: run.sources, embedding: run.embedding, ...conclusion };
 		} catch (thrown) {
@@ -185,21 +188,20 @@ export class CollectionIngester implements Ingester {
 	/** Brings the table to the state of the sources. */
 	async #write(
 		runId: string,
-		to: { config: CollectionConfig; table: IndexWriter; embedder: Embedder | null },
+		to: { config: CollectionConfig; table: IndexWriter; ledger: Ledger; embedder: Embedder | null },
 		{ signal, onProgress = () => {}, accept = false, pushedOnly = false }: IngestOptions,
-	): Promise<{ ledger: Ledger; run: RunResult }> {
+	): Promise<RunResult> {
 		const { catalogue, clock, records } = this.#parts;
 		const { config, table } = to;
 		const { name: collection, ingestion } = config;
 		const { index } = catalogue.state(collection);
-		const live = index?.manifest.table === table.table ? index.reader : null;
-		const ledger = await openLedger(table, live, { config: ingestion, now: clock.now() });
+		const isLive = index?.manifest.table === table.table;
 		const last = await records.quarantine.lastRun(collection);
 		const { quarantineMax: max } = ingestion;
 		const recheck = last?.table !== table.table || last.rulesHash !== allRulesHash(ingestion);
 		const reader = new DocumentReader(clock);
 		try {
-			const run = await runIngestion({
+			return await runIngestion({
 				...to,
 				access: {
 					clock,
@@ -210,30 +212,28 @@ export class CollectionIngester implements Ingester {
 					pages: records.pages,
 				},
 				reader,
-				ledger,
 				budget: new EmbeddingBudget(ingestion.costMicrosMax),
 				quarantine: new QuarantineLog({ store: records.quarantine, clock, collection, runId, max }),
 				recheck,
 				liveSources: index?.manifest.sources ?? {},
 				accept,
-				pushedOnly: pushedOnly && live !== null && !recheck,
+				pushedOnly: pushedOnly && isLive && !recheck,
 				clock,
 				signal,
 				onProgress,
 			});
-			return { ledger, run };
 		} finally {
 			await reader.close();
 		}
 	}
 
-	/** The table to write to. One that cannot be read is set aside, so that a new one takes its name. */
+	/** The table to write to, with what is in it. One that cannot be read is set aside, so that a new one takes its name. */
 	async #openTable(
 		{ config, index, problem }: CollectionState,
 		space: NamedSpace | null,
 		fresh: boolean,
-	): Promise<IndexWriter> {
-		const { catalogue, store, generations } = this.#parts;
+	): Promise<{ table: IndexWriter; ledger: Ledger }> {
+		const { catalogue, store, generations, clock } = this.#parts;
 		const dimensions = space?.identity.dimensions ?? null;
 		const live = index?.manifest ?? null;
 		const fields = tableFields(config);
@@ -244,17 +244,24 @@ export class CollectionIngester implements Ingester {
 			if (!store.isDamage(problem)) throw problem;
 			await this.#setAside(name);
 		}
-		try {
+		const open = async (served: IndexReader | null) => {
 			const table = await store.writer(shape);
-			for await (const _ of table.documents());
-			return table;
+			try {
+				return { table, ledger: await openLedger(table, served, { config: config.ingestion, now: clock.now() }) };
+			} catch (cause) {
+				table.close();
+				throw cause;
+			}
+		};
+		try {
+			return await open(index?.manifest.table === name ? index.reader : null);
 		} catch (cause) {
 			// A table goes only when its own files are to blame, not a passing fault; one that is served is looked at as a whole.
 			if (!store.isDamage(cause)) throw cause;
 			const { index } = await catalogue.examine(config.name, { thorough: true });
 			if (index?.manifest.table === name) throw cause;
 			await this.#setAside(name);
-			return store.writer(shape);
+			return open(null);
 		}
 	}
 

@@ -1,4 +1,5 @@
-import type { IndexReader, IndexStore } from '../spec/index-store.ts';
+import { SumHash } from '../base/sum-hash.ts';
+import type { DocumentRef, IndexReader, IndexStore } from '../spec/index-store.ts';
 import type { Manifest } from './manifest.ts';
 
 /** An index generation opened for reading. */
@@ -29,4 +30,28 @@ export async function readWhole({ manifest, reader }: LiveIndex): Promise<string
 		throw new Error('its rows are not those that were verified: something changed its files');
 	}
 	return digest;
+}
+
+/** A generation of which every row is known, and all documents in which a later one of its table differs. */
+export interface Base {
+	readonly index: LiveIndex;
+	readonly documents: readonly DocumentRef[];
+}
+
+/**
+ * Reads the rows in which a generation differs from the one it was made of. Throws when one cannot be read, or when other rows
+ * came or went. Returns the digest that all of its rows must have: that of before without what went, with what came.
+ */
+export async function readChanges({ manifest, reader }: LiveIndex, { index, documents }: Base): Promise<string | null> {
+	const gone = await index.reader.readDocuments(documents);
+	const come = await reader.readDocuments(documents);
+	const chunks = index.manifest.chunks - gone.rows + come.rows;
+	if (chunks !== manifest.chunks) {
+		throw new Error(
+			`it holds ${manifest.chunks} chunks, and ${chunks} are left of ${index.manifest.generation} with its changes`,
+		);
+	}
+	const { digest = null } = index.manifest;
+	if (digest === null || gone.digest === null || come.digest === null) return null;
+	return SumHash.of(digest).minus(SumHash.of(gone.digest)).plus(SumHash.of(come.digest)).hex;
 }

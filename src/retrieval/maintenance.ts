@@ -7,9 +7,11 @@ import type { Housekeeping } from './housekeeping.ts';
 
 /** Between two looks, milliseconds. */
 const EVERY_MS = 300_000;
+/** After so long every row of a live generation is read again, whichever were read for it. */
+const READ_EVERY_MS = 86_400_000;
 
 interface Parts {
-	readonly catalogue: Pick<Catalogue, 'status'>;
+	readonly catalogue: Pick<Catalogue, 'status' | 'state' | 'examine'>;
 	readonly housekeeping: Pick<Housekeeping, 'isDue' | 'tidy' | 'pruneRuns'>;
 	readonly queue: CollectionQueue;
 	/** What pushed documents are stored. */
@@ -19,8 +21,9 @@ interface Parts {
 }
 
 /**
- * Removes on a schedule what no generation needs any more. A run keeps what requests may still read, so that after many small
- * ones it is time that makes their versions and files removable, and not the next run.
+ * Removes on a schedule what no generation needs any more, and reads what is live. A run keeps what requests may still read, so
+ * that after many small ones it is time that makes their versions and files removable, and not the next run. It reads only what
+ * it changed, so that a file that changed by itself is found here.
  */
 export class Maintenance {
 	readonly #parts: Parts;
@@ -42,10 +45,13 @@ export class Maintenance {
 		});
 	}
 
-	/** Tidies the collections that need it, removes old records, tells what is left over, and resolves when that is done. Never throws. */
+	/** Tidies and reads the collections that need it, removes old records, tells what is left over, and resolves when that is done. Never throws. */
 	look(): Promise<void> {
 		this.#looking = this.#looking.then(async () => {
-			for (const { collection } of this.#parts.catalogue.status()) await this.#tidy(collection);
+			for (const { collection } of this.#parts.catalogue.status()) {
+				await this.#tidy(collection);
+				await this.#read(collection);
+			}
 			await this.#pruneRuns();
 			await this.#tellLeftOver();
 		});
@@ -96,6 +102,22 @@ export class Maintenance {
 			if (signal.aborted || code === 'concurrency_exceeded' || code === 'collection_not_found') return;
 			const reason = cause instanceof Error ? cause.message : String(cause);
 			warn(`what the index of ${collection} no longer needs could not be removed: ${reason}`);
+		}
+	}
+
+	/** Beside runs and searches: what is live stays readable for longer than this takes. */
+	async #read(collection: string): Promise<void> {
+		const { catalogue, clock, warn } = this.#parts;
+		try {
+			if (this.#closing.signal.aborted) return;
+			const { digest, readAt = null } = catalogue.state(collection).index?.manifest ?? {};
+			// Without a digest the engine itself finds what changed.
+			if (typeof digest !== 'string' || (readAt !== null && clock.now() - readAt < READ_EVERY_MS)) return;
+			await catalogue.examine(collection, { thorough: true });
+		} catch (cause) {
+			if (cause instanceof PlimsollError && cause.code === 'collection_not_found') return;
+			const reason = cause instanceof Error ? cause.message : String(cause);
+			warn(`the index of ${collection} could not be read: ${reason}`);
 		}
 	}
 }

@@ -72,8 +72,13 @@ const manifestSchema = z.strictObject({
 	/** Documents of each source. */
 	sources: z.record(z.string(), z.int().min(0)),
 	chunks: z.int().min(0),
-	/** Over all of its rows when it was verified; null where the engine looks after that, and absent in generations of before. */
+	/**
+	 * Over all of its rows: as they were read when it was verified, or that of the generation before with the rows that
+	 * went and came since. Null where the engine looks after that, and absent in generations of before.
+	 */
 	digest: z.string().nullish(),
+	/** When every row was read last; later ones were read as they came. Milliseconds since the epoch. Null: never. */
+	readAt: z.int().nullish(),
 	createdByRun: z.string(),
 });
 

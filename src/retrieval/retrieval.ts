@@ -102,7 +102,7 @@ export interface Retrieval {
 /** Wires sources, embedders, index and search; nothing is read or written before `open`. */
 export function createRetrieval(options: RetrievalOptions): Retrieval {
 	const { store, dataDir, records, clock, random, ids, openModel, alerts, warn = () => {} } = options;
-	const catalogue = new Catalogue({ store, records, warn, alerts });
+	const catalogue = new Catalogue({ store, records, warn, alerts, clock });
 	const measurements = new Measurements(clock);
 	const embedders = new EmbedderPool({
 		clock,

@@ -37,14 +37,21 @@ export interface SourceDocument {
 export interface ListedDocument extends Omit<SourceDocument, 'bytes'> {
 	/** Changes with the document's content. */
 	readonly version: string;
-	load(signal: AbortSignal): Promise<Exclude<SourceItem, { listed: unknown }>>;
+	load(signal: AbortSignal): Promise<LoadedItem>;
 }
 
+/** A document of which the source has a hash of all that is indexed of it, so that nothing else of it is looked at while that stays. */
+export interface HashedDocument {
+	readonly id: string;
+	/** 32 hex digits. */
+	readonly hash: string;
+	load(signal: AbortSignal): Promise<LoadedItem>;
+}
+
+export type LoadedItem = { readonly document: SourceDocument } | { readonly failed: FailedItem };
+
 /** What a source yields: a document, the promise of one, or why there is none. */
-export type SourceItem =
-	| { readonly document: SourceDocument }
-	| { readonly listed: ListedDocument }
-	| { readonly failed: FailedItem };
+export type SourceItem = LoadedItem | { readonly listed: ListedDocument } | { readonly hashed: HashedDocument };
 
 export interface FailedItem {
 	readonly document: string;
@@ -58,4 +65,13 @@ export interface OpenSource {
 	readonly total: number | null;
 	/** One document at a time, in a stable order. */
 	items(): AsyncIterable<SourceItem>;
+}
+
+/** What an item counts whose size only its source knows. */
+const UNKNOWN_BYTES = 8_388_608;
+
+/** What an item takes of memory until it is read. */
+export function bytesOf(item: SourceItem): number {
+	if ('failed' in item) return 0;
+	return 'document' in item ? item.document.bytes.byteLength : UNKNOWN_BYTES;
 }

@@ -7,7 +7,7 @@ import type { SearchRequest, SearchResult } from '../spec/retrieval.ts';
 import type { NamedSpace } from './embedding/spaces.ts';
 import type { SourceTerms } from './ingestion/conserve.ts';
 import type { Ledger } from './ingestion/ledger.ts';
-import type { LiveIndex } from './live-index.ts';
+import type { Base, LiveIndex } from './live-index.ts';
 
 /** A check that hangs keeps the old generation live for ever. */
 const CHECK_MS_MAX = 600_000;
@@ -17,7 +17,10 @@ export interface Candidate {
 	readonly config: CollectionConfig;
 	/** Opened past every cache. */
 	readonly index: LiveIndex;
-	readonly statistics: unknown;
+	/** What it was made of, where only the difference has to be read; null: every row is. */
+	readonly base: Base | null;
+	/** Reads all chunks, once for all checks. Rejects when they cannot be read. */
+	readonly census: () => Promise<CensusOutcome>;
 	/** What the run that built it knows of every document; null when it is verified later, without reading the sources. */
 	readonly run: { readonly ledger: Ledger; readonly terms: readonly SourceTerms[]; readonly accept: boolean } | null;
 	/** The generation that serves now, and its statistics; null when none does. */
@@ -29,6 +32,13 @@ export interface Candidate {
 	/** Searches the candidate as the live generation is searched. */
 	readonly search: (request: Omit<SearchRequest, 'collection'>) => Promise<SearchResult>;
 	readonly signal: AbortSignal;
+}
+
+/** What all chunks of a candidate tell. */
+export interface CensusOutcome {
+	readonly conservation: CheckOutcome;
+	/** See ingestion/statistics. */
+	readonly statistics: unknown;
 }
 
 export type CheckOutcome = Pick<CheckResult, 'passed' | 'message' | 'detail'>;

@@ -29,12 +29,24 @@ export interface IndexedDocument extends DocumentRef {
 	readonly contentHash: string;
 }
 
+/** What is told of a document without its text. Holds until the next batch is asked for. */
+export interface DocumentSummary extends IndexedDocument {
+	/** The fields of its table. */
+	readonly names: readonly string[];
+	/** Whether it has a value of a field. */
+	has(name: string): boolean;
+	/** Null: it has none. */
+	field(name: string): FieldValue;
+}
+
 /** What is told of a chunk without its text. */
-export interface ChunkSummary extends IndexedDocument {
+export interface ChunkSummary {
+	readonly source: string;
 	/** 0-based position of the chunk in its document. */
 	readonly ordinal: number;
 	readonly tokens: number;
-	readonly fields: Readonly<Record<string, FieldValue>>;
+	/** Of the document that it is the first chunk of; null for all others. */
+	readonly document: DocumentSummary | null;
 }
 
 /** A chunk as it is written. */
@@ -63,11 +75,19 @@ export interface LegRequest {
 	readonly timeoutMs: number;
 }
 
-/** What a version holds. */
-export interface Everything {
+/** Rows that were read, vectors and all. */
+export interface RowsRead {
 	readonly rows: number;
-	/** Over all rows in any order, hex; null where the engine itself finds out that what it reads is not what it wrote. */
+	/** Over these rows in any order, see `SumHash`; null where the engine itself finds out that what it reads is not what it wrote. */
 	readonly digest: string | null;
+}
+
+/** What a writer did to its table. */
+export interface TableChanges {
+	/** The newest version when the writer was opened. */
+	readonly since: number;
+	/** Every document that was written or removed since; null: too many to name, or all rows were written anew. */
+	readonly documents: readonly DocumentRef[] | null;
 }
 
 /** One version of a table, opened for reading: what is written meanwhile does not change it. */
@@ -89,12 +109,14 @@ export interface IndexReader {
 		documents: readonly DocumentRef[],
 		ask: { readonly chunks: number; readonly timeoutMs: number },
 	): Promise<Passage[]>;
-	/** Every document once, in no order. */
-	documents(): AsyncIterable<IndexedDocument>;
-	/** Every chunk once, in no order. */
-	summaries(): AsyncIterable<ChunkSummary>;
+	/** Every document once, in batches and in no order. */
+	documents(): AsyncIterable<readonly IndexedDocument[]>;
+	/** Every chunk once, in batches and in no order. */
+	summaries(): AsyncIterable<readonly ChunkSummary[]>;
 	/** Reads every row and vector once, to tell damage from a passing fault. Throws when one cannot be read. */
-	readEverything(): Promise<Everything>;
+	readEverything(): Promise<RowsRead>;
+	/** The same, but only the rows of these documents. */
+	readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead>;
 	/** Only when no search uses it. */
 	close(): void;
 }
@@ -106,10 +128,11 @@ export interface IndexReader {
  */
 export interface IndexWriter {
 	readonly table: string;
-	/** Every document of the newest version once, in no order. */
-	documents(): AsyncIterable<IndexedDocument>;
-	/** Every chunk of the newest version once, in no order. */
-	summaries(): AsyncIterable<ChunkSummary>;
+	readonly changes: TableChanges;
+	/** Every document of the newest version once, in batches and in no order. */
+	documents(): AsyncIterable<readonly IndexedDocument[]>;
+	/** Every chunk of the newest version once, in batches and in no order. */
+	summaries(): AsyncIterable<readonly ChunkSummary[]>;
 	/** Replaces or adds whole documents: first what was there goes, then the rows come. */
 	write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void>;
 	remove(documents: readonly DocumentRef[]): Promise<void>;

@@ -63,6 +63,9 @@ export interface PushMark {
 	readonly purging: boolean;
 }
 
+/** What tells whether a stored document is another one than before. */
+export type PushedVersion = Pick<PushedEntry, 'id' | 'hash'>;
+
 export interface PushedQuery extends PushPlace {
 	/** Only those after this id; null: from the first. In the order of their UTF-8 bytes. */
 	readonly after: string | null;
@@ -83,6 +86,8 @@ export interface PushedStore {
 	 */
 	purge(place: PushPlace, ids: readonly string[] | null): Promise<number>;
 	list(query: PushedQuery): Promise<readonly PushedEntry[]>;
+	/** The same in short. */
+	versions(query: PushedQuery): Promise<readonly PushedVersion[]>;
 	/** Those of these ids that are there, in no order. */
 	find(place: PushPlace, ids: readonly string[]): Promise<readonly PushedEntry[]>;
 	/** Null when it is gone, or not what it was. */

@@ -8,6 +8,7 @@ import type {
 	PushedQuery,
 	PushedStore,
 	PushedTotal,
+	PushedVersion,
 	PushLimits,
 	PushMark,
 	PushPlace,
@@ -41,6 +42,7 @@ const entryRow: z.ZodType<PushedEntry> = z.object({
 	bytes: z.int(),
 	pushedAt: z.int(),
 });
+const versionRow: z.ZodType<PushedVersion> = z.object({ id: z.string(), hash: z.string() });
 const knownRow = z.object({ hash: z.string(), tenant: z.string().nullable(), bytes: z.int() });
 const total = { documents: z.int(), bytes: z.int() };
 const totalRow = z.object(total);
@@ -116,17 +118,12 @@ export class SqlitePushed implements PushedStore {
 		return removed;
 	}
 
-	async list({ collection, source, after, limit, tenant }: PushedQuery): Promise<readonly PushedEntry[]> {
-		return this.#sql.all(
-			entryRow,
-			`SELECT ${COLUMNS} FROM documents WHERE collection = ?1 AND source = ?2 AND id > ?3
-			AND (?4 IS NULL OR tenant = ?4) ORDER BY id LIMIT ?5`,
-			collection,
-			source,
-			after ?? '',
-			tenant,
-			Math.max(0, Math.trunc(limit)),
-		);
+	async list(query: PushedQuery): Promise<readonly PushedEntry[]> {
+		return this.#page(entryRow, COLUMNS, query);
+	}
+
+	async versions(query: PushedQuery): Promise<readonly PushedVersion[]> {
+		return this.#page(versionRow, 'id, hash', query);
 	}
 
 	async find({ collection, source }: PushPlace, ids: readonly string[]): Promise<readonly PushedEntry[]> {
@@ -193,6 +190,19 @@ export class SqlitePushed implements PushedStore {
 	get #sql(): SqliteStatements {
 		this.#opened ??= new SqliteStatements(this.#file, PUSHED_SCHEMA);
 		return this.#opened;
+	}
+
+	#page<T>(row: z.ZodType<T>, columns: string, { collection, source, after, limit, tenant }: PushedQuery): T[] {
+		return this.#sql.all(
+			row,
+			`SELECT ${columns} FROM documents WHERE collection = ?1 AND source = ?2 AND id > ?3
+			AND (?4 IS NULL OR tenant = ?4) ORDER BY id LIMIT ?5`,
+			collection,
+			source,
+			after ?? '',
+			tenant,
+			Math.max(0, Math.trunc(limit)),
+		);
 	}
 
 	#known({ collection, source }: PushPlace, id: string) {

@@ -7,7 +7,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Capabilities } from '../../scripts/reference/index-store-capabilities.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { PlimsollError } from '../../src/spec/errors.ts';
-import type { Candidate, IndexReader, IndexRow, IndexStore, TableShape } from '../../src/spec/index-store.ts';
+import type {
+	Candidate,
+	ChunkSummary,
+	IndexReader,
+	IndexRow,
+	IndexStore,
+	TableShape,
+} from '../../src/spec/index-store.ts';
 import type { FieldValue, Filter } from '../../src/spec/retrieval.ts';
 import { CHILD_TABLE, CHUNKS_EACH, openPlace, type SharedPlace } from '../support/index-writing-child.ts';
 import { bm25, cosine } from './ranking-model.ts';
@@ -40,10 +47,19 @@ export function row(
 	return { ...passage, ...made, contentHash: `hash of ${text}`, vector, fields: { ...all, ...own } } satisfies IndexRow;
 }
 
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
+async function all<T>(batches: AsyncIterable<readonly T[]>): Promise<T[]> {
 	const list: T[] = [];
-	for await (const item of items) list.push(item);
+	for await (const batch of batches) list.push(...batch);
 	return list;
+}
+
+/** Of a first chunk, all that is told of it. */
+function told({ document, ...chunk }: ChunkSummary) {
+	if (!document) throw new Error('it is not the first of its document');
+	const { source, documentId, contentHash, names } = document;
+	const fields = Object.fromEntries(names.map((name) => [name, document.field(name)]));
+	expect(names.filter((name) => document.has(name))).toEqual(names.filter((name) => fields[name] !== null));
+	return { ...chunk, document: { source, documentId, contentHash, fields } };
 }
 
 /** The chunks behind what a leg found, in its order. */
@@ -114,12 +130,16 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			expect(await reader.openings([], { chunks: 1, timeoutMs: 5_000 })).toEqual([]);
 			expect(await reader.openings(rows, { chunks: 0, timeoutMs: 5_000 })).toEqual([]);
 			expect((await all(reader.documents())).map(({ documentId }) => documentId).sort()).toEqual(['a', "b'/☂"]);
-			const summaries = await all(reader.summaries());
-			const told = rows.map(({ source, documentId, contentHash, ordinal, tokens, fields }) => {
-				return { source, documentId, contentHash, ordinal, tokens, fields };
+			const summaries = [];
+			for await (const batch of reader.summaries()) summaries.push(...batch.map(told));
+			const expected = rows.map(({ source, documentId, contentHash, ordinal, tokens, fields }) => {
+				return { source, ordinal, tokens, document: { source, documentId, contentHash, fields } };
 			});
-			expect(summaries.sort((a, b) => (a.documentId < b.documentId ? -1 : 1))).toEqual(told);
+			expect(summaries.sort((a, b) => (a.document.documentId < b.document.documentId ? -1 : 1))).toEqual(expected);
 			expect((await reader.readEverything()).rows).toBe(2);
+			expect(await reader.readDocuments(rows)).toEqual(await reader.readEverything());
+			expect((await reader.readDocuments(rows.slice(1))).rows).toBe(1);
+			expect((await reader.readDocuments([])).rows).toBe(0);
 		});
 
 		const FILTERS: [string, Filter, string[]][] = [

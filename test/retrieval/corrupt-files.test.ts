@@ -72,4 +72,19 @@ describe('files of the live index', () => {
 		]);
 		await recovers();
 	});
+	it('that changed in a document which a run does not touch are not taken for what was verified', async () => {
+		await built();
+		await fixture.retrieval.close();
+		for (const { file, bytes } of await filesIn('data')) {
+			bytes.write('e', bytes.indexOf('The oak is a tree.') + 'The '.length);
+			await writeFile(file, bytes);
+		}
+		await fixture.restart();
+		await fixture.write({ 'flax.md': 'Flax becomes rope.' });
+		const { generation } = await fixture.ingest();
+		const [live] = await fixture.records.generations.live();
+		expect(live?.verification?.checks[0]).toMatchObject({ check: 'damage', detail: { since: expect.anything() } });
+		expect(await fixture.retrieval.index.verify('docs', generation ?? '', signal)).toMatchObject({ passed: false });
+		await recovers();
+	});
 });

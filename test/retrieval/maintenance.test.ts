@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -39,7 +39,7 @@ async function setUp() {
 	const records = openSqliteRecords(':memory:');
 	const warnings: string[] = [];
 	const warn = (message: string) => warnings.push(message);
-	const catalogue = new Catalogue({ store, records, warn, alerts: NO_ALERTS });
+	const catalogue = new Catalogue({ store, records, warn, alerts: NO_ALERTS, clock });
 	await catalogue.update(new Map([['docs', CONFIG]]));
 	const parts = { store, records, catalogue, clock, warn, queue: new CollectionQueue() };
 	const housekeeping = new Housekeeping(parts);
@@ -111,7 +111,7 @@ async function setUp() {
 		return least;
 	}
 
-	return { run, counts, searchCpu, clock, maintenance, housekeeping, records, warnings, leave };
+	return { folder, catalogue, run, counts, searchCpu, clock, maintenance, housekeeping, records, warnings, leave };
 }
 
 it('two hundred small increments leave few files and versions, and searches as cheap as before', async () => {
@@ -202,4 +202,35 @@ it('what is stored and no longer configured is told once, and again when it is s
 	expect(await told('sent', 'mail')).toEqual(['sent of docs, mail of docs']);
 	expect(await told()).toEqual([]);
 	expect(await told('sent')).toEqual(['sent of docs']);
+});
+
+it('every row of what is live is read once a day, and a file that changed by itself is found', async () => {
+	const { folder, catalogue, run, clock, maintenance, warnings } = await setUp();
+	await run([row(1, 0), row(2, 0)]);
+	const { index } = catalogue.state('docs');
+	if (!index) throw new Error('nothing is live');
+	const { digest } = await index.reader.readEverything();
+	const verifiedAt = clock.now();
+	await catalogue.amend({ ...index.manifest, digest, readAt: verifiedAt });
+	const readAt = () => catalogue.state('docs').index?.manifest.readAt;
+	await clock.advance(23 * 3_600_000);
+	await maintenance.look();
+	expect(readAt()).toBe(verifiedAt);
+	await clock.advance(3_600_000);
+	await maintenance.look();
+	expect(readAt()).toBe(clock.now());
+	for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+		if (!entry.parentPath.endsWith('data')) continue;
+		const file = path.join(entry.parentPath, entry.name);
+		const bytes = await readFile(file);
+		bytes.write('j', bytes.indexOf('hull of ship 1'));
+		await writeFile(file, bytes);
+	}
+	await clock.advance(12 * 3_600_000);
+	await maintenance.look();
+	expect(warnings).toEqual([]);
+	await clock.advance(12 * 3_600_000);
+	await maintenance.look();
+	expect(warnings).toEqual([expect.stringContaining('its rows are not those that were verified')]);
+	expect(catalogue.state('docs')).toMatchObject({ index: null, problem: { code: 'index_not_ready' } });
 });

@@ -495,6 +495,11 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			for (const id of ids) expect(await found([id])).toEqual([id]);
 			expect([await found([]), await found(["' OR ''='"])]).toEqual([[], []]);
 			expect(await store.pushed.total(place)).toEqual({ documents: ids.length, bytes: ids.length * 3 });
+			const page = { ...place, tenant: null, limit: 3 };
+			const first = await store.pushed.versions({ ...page, after: null });
+			const next = await store.pushed.versions({ ...page, after: first.at(-1)?.id ?? null });
+			const entries = await store.pushed.list({ ...page, after: null, limit: 6 });
+			expect([...first, ...next]).toEqual(entries.map(({ id, hash }) => ({ id, hash })));
 			const gone = ids.slice(0, 2);
 			expect(await store.pushed.remove(place, [...gone, ...gone], null)).toEqual([true, true, false, false]);
 			expect(await store.pushed.total(place)).toEqual({ documents: ids.length - 2, bytes: (ids.length - 2) * 3 });

@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { createHttpClient } from '../../src/base/http.ts';
 import type { SourceConfig } from '../../src/contracts/collection.ts';
-import type { SourceItem } from '../../src/retrieval/source-item.ts';
+import type { LoadedItem, SourceItem } from '../../src/retrieval/source-item.ts';
 import type { SourceAccess } from '../../src/retrieval/sources/access.ts';
 import { openSource } from '../../src/retrieval/sources/source.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
@@ -24,10 +24,11 @@ export const ACCESS: SourceAccess = {
 export async function itemsOf(
 	config: SourceConfig,
 	{ access = ACCESS, signal = new AbortController().signal }: { access?: SourceAccess; signal?: AbortSignal } = {},
-): Promise<Exclude<SourceItem, { listed: unknown }>[]> {
-	const found: Exclude<SourceItem, { listed: unknown }>[] = [];
+): Promise<LoadedItem[]> {
+	const found: LoadedItem[] = [];
 	for await (const item of (await openSource(config, access, signal)).items()) {
-		found.push('listed' in item ? await item.listed.load(signal) : item);
+		if ('hashed' in item) found.push(await item.hashed.load(signal));
+		else found.push('listed' in item ? await item.listed.load(signal) : item);
 	}
 	return found;
 }
@@ -37,6 +38,7 @@ export function summary(items: readonly SourceItem[]) {
 	return items.map((item) => {
 		if ('failed' in item) return [item.failed.document, item.failed.reason];
 		if ('listed' in item) return [item.listed.id, item.listed.version];
+		if ('hashed' in item) return [item.hashed.id, item.hashed.hash];
 		const { id, title, bytes, meta } = item.document;
 		return [id, title, Buffer.from(bytes).toString(), meta.fields];
 	});

@@ -42,7 +42,8 @@ export async function buildIndexes(
 	if (chunks < from.fields) return;
 	for (const [field, type] of shape.fields) {
 		const column = fieldColumn(field);
-		if (present.has(`${column}_idx`)) continue;
+		// What is Plimsoll's own is not filtered by.
+		if (field.startsWith('_') || present.has(`${column}_idx`)) continue;
 		const config = type === 'text' ? await textIndex(table, column) : FIELD_INDEXES[type]();
 		await table.createIndex(column, { config });
 	}

@@ -2,6 +2,9 @@ import type { DocumentRef } from '../../spec/index-store.ts';
 import type { Condition, Filter } from '../../spec/retrieval.ts';
 import { fieldColumn } from './rows.ts';
 
+/** Documents that one statement names. */
+const NAMED_MAX = 500;
+
 /**
  * A filter as a predicate of the engine's SQL. No condition is ever unknown (NULL), so that `not` is a true complement.
  * Names of fields are those of declared ones: letters, digits and underscores.
@@ -11,6 +14,14 @@ export function predicate(filter: Filter): string {
 	if ('any' in filter) return joined(filter.any, ' OR ', 'false');
 	if ('not' in filter) return `(NOT ${predicate(filter.not)})`;
 	return condition(filter);
+}
+
+/** The rows of these documents, in as many statements as it takes. Those of two have no row in common. */
+export function documentsPredicates(documents: readonly DocumentRef[]): string[] {
+	const count = Math.ceil(documents.length / NAMED_MAX);
+	return Array.from({ length: count }, (_, at) =>
+		documentsPredicate(documents.slice(at * NAMED_MAX, (at + 1) * NAMED_MAX)),
+	);
 }
 
 /** The rows of these documents. */

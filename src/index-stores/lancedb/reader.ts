@@ -1,21 +1,21 @@
 import { MatchQuery, type Table } from '@lancedb/lancedb';
-import type { Table as ArrowTable } from 'apache-arrow';
+import type { Table as ArrowTable, RecordBatch } from 'apache-arrow';
 import type {
 	Candidate,
 	ChunkSummary,
 	DocumentRef,
-	Everything,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
 	LegRequest,
 	RowRef,
+	RowsRead,
 } from '../../spec/index-store.ts';
 import type { Passage } from '../../spec/retrieval.ts';
 import { INDEX_CACHE_BYTES } from './cache.ts';
 import { documentsOf, summariesOf } from './documents.ts';
 import { partitionsOf } from './indexes.ts';
-import { documentsPredicate, predicate } from './predicate.ts';
+import { documentsPredicate, documentsPredicates, predicate } from './predicate.ts';
 import { RowDigest } from './row-digest.ts';
 import { PASSAGE_COLUMNS, toPassage } from './rows.ts';
 
@@ -78,19 +78,21 @@ export class LanceReader implements IndexReader {
 		return passagesOf(await this.#table.query().where(where).select(PASSAGE_COLUMNS).toArrow({ timeoutMs }));
 	}
 
-	async *documents(): AsyncGenerator<IndexedDocument> {
-		for await (const batch of documentsOf(this.#table)) yield* batch;
+	documents(): AsyncGenerator<IndexedDocument[]> {
+		return documentsOf(this.#table);
 	}
 
-	async *summaries(): AsyncGenerator<ChunkSummary> {
-		for await (const batch of summariesOf(this.#table)) yield* batch;
+	summaries(): AsyncGenerator<ChunkSummary[]> {
+		return summariesOf(this.#table);
 	}
 
 	/** Its files have no checksums. */
-	async readEverything(): Promise<Everything> {
-		const digest = new RowDigest();
-		for await (const batch of this.#table.query()) await digest.add(batch);
-		return { rows: digest.rows, digest: digest.value };
+	async readEverything(): Promise<RowsRead> {
+		return digestOf([this.#table.query()]);
+	}
+
+	async readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead> {
+		return digestOf(documentsPredicates(documents).map((those) => this.#table.query().where(those)));
 	}
 
 	close(): void {
@@ -101,6 +103,13 @@ export class LanceReader implements IndexReader {
 		const partitions = partitionsOf(this.chunks);
 		return Math.max(PROBES_MIN, filter === null ? Math.ceil(partitions / 2) : partitions);
 	}
+}
+
+/** @param queries of which no two find the same row. */
+async function digestOf(queries: readonly AsyncIterable<RecordBatch>[]): Promise<RowsRead> {
+	const digest = new RowDigest();
+	for (const query of queries) for await (const batch of query) await digest.add(batch);
+	return { rows: digest.rows, digest: digest.value };
 }
 
 /** Reads into memory what searches need: all of the text index, and the one over vectors where there is room for it. */

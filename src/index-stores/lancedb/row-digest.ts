@@ -1,17 +1,16 @@
 import { hash } from 'node:crypto';
 import { type Data, DataType, type RecordBatch, Type } from 'apache-arrow';
 import { nextTurn } from '../../base/clock.ts';
+import { SumHash } from '../../base/sum-hash.ts';
 
 /** Rows between two breaths of the event loop. */
 const ROWS_PER_TURN = 256;
-/** Of 32 bits each. */
-const WORDS = 4;
 /** Stands where the length of a value would. */
 const NULL = 0xffff_ffff;
 
-/** A digest over rows that depends neither on their order nor on how they come in batches: the sum of the rows' own. */
+/** A digest over rows that depends neither on their order nor on how they come in batches. */
 export class RowDigest {
-	readonly #sum = new Uint32Array(WORDS);
+	readonly #sum = new SumHash();
 	readonly #row = new RowBytes();
 	rows = 0;
 
@@ -24,15 +23,12 @@ export class RowDigest {
 				this.#row.add(names[index] ?? Buffer.of());
 				addValue(column, at, this.#row);
 			});
-			const own = hash('sha256', this.#row.bytes, 'buffer');
-			for (let word = 0; word < WORDS; word++) {
-				this.#sum[word] = (this.#sum[word] ?? 0) + own.readUInt32LE(word * WORDS);
-			}
+			this.#sum.add(hash('sha256', this.#row.bytes, 'buffer'));
 		}
 	}
 
 	get value(): string {
-		return Buffer.from(this.#sum.buffer).toString('hex');
+		return this.#sum.hex;
 	}
 }
 

@@ -6,18 +6,18 @@ import type {
 	IndexedDocument,
 	IndexRow,
 	IndexWriter,
+	TableChanges,
 	TableShape,
 } from '../../spec/index-store.ts';
+import { ChangedDocuments } from '../changed-documents.ts';
 import { storageFailure } from '../storage-failure.ts';
 import { documentsOf, summariesOf } from './documents.ts';
 import { buildIndexes, type IndexedFrom } from './indexes.ts';
 import { oldestOf } from './oldest-version.ts';
-import { documentsPredicate } from './predicate.ts';
+import { documentsPredicates } from './predicate.ts';
 import { arrowSchema, toArrow } from './rows.ts';
 import { diagnose } from './trouble.ts';
 
-/** Documents named in one delete statement. */
-const DELETE_BATCH = 500;
 /**
  * LanceDB keeps in memory what each commit of a session made of the list of files, beyond every bound that it is given: a build of
  * a thousand commits held half a gigabyte. After so many a writer goes on in a session of its own, and then in the next one.
@@ -39,6 +39,7 @@ interface Given {
 export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
 	readonly #given: Given;
+	readonly #changed: ChangedDocuments;
 	#table: Table;
 	/** The writer's own session; null: it uses the store's. */
 	#session: Connection | null = null;
@@ -50,6 +51,7 @@ export class LanceWriter implements IndexWriter {
 		this.#table = table;
 		this.#shape = shape;
 		this.#given = given;
+		this.#changed = new ChangedDocuments(version);
 		this.#version = version;
 	}
 
@@ -68,11 +70,15 @@ export class LanceWriter implements IndexWriter {
 		return this.#shape.table;
 	}
 
-	documents(): AsyncGenerator<IndexedDocument> {
+	get changes(): TableChanges {
+		return this.#changed.changes;
+	}
+
+	documents(): AsyncGenerator<IndexedDocument[]> {
 		return this.#read(documentsOf(this.#table));
 	}
 
-	summaries(): AsyncGenerator<ChunkSummary> {
+	summaries(): AsyncGenerator<ChunkSummary[]> {
 		return this.#read(summariesOf(this.#table));
 	}
 
@@ -80,6 +86,7 @@ export class LanceWriter implements IndexWriter {
 		await this.remove(replaced);
 		if (rows.length === 0) return;
 		await this.#assertAlone();
+		this.#changed.add(rows);
 		await this.#guarded(() => this.#table.add(toArrow(rows, this.#shape)));
 		if (!(await this.#isNext())) {
 			await this.#delete(rows);
@@ -114,6 +121,7 @@ export class LanceWriter implements IndexWriter {
 
 	async rewrite(): Promise<void> {
 		await this.#assertAlone();
+		this.#changed.addAll();
 		await this.#guarded(async () => {
 			for (const { name } of await this.#table.listIndices()) await this.#table.dropIndex(name);
 			// An update writes whole rows to new files; a deletion alone leaves their bytes where they are.
@@ -128,8 +136,8 @@ export class LanceWriter implements IndexWriter {
 	}
 
 	async #delete(documents: readonly DocumentRef[]): Promise<void> {
-		for (let start = 0; start < documents.length; start += DELETE_BATCH) {
-			const those = documentsPredicate(documents.slice(start, start + DELETE_BATCH));
+		this.#changed.add(documents);
+		for (const those of documentsPredicates(documents)) {
 			await this.#guarded(() => this.#table.delete(those));
 			if (!(await this.#isNext())) throw this.#conflict();
 		}
@@ -167,11 +175,11 @@ export class LanceWriter implements IndexWriter {
 		);
 	}
 
-	async *#read<T>(batches: AsyncGenerator<T[]>): AsyncGenerator<T> {
+	async *#read<T>(batches: AsyncGenerator<T>): AsyncGenerator<T> {
 		for (;;) {
 			const next = await this.#guarded(() => batches.next());
 			if (next.done) return;
-			yield* next.value;
+			yield next.value;
 		}
 	}
 

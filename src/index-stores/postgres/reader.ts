@@ -2,16 +2,16 @@ import type {
 	Candidate,
 	ChunkSummary,
 	DocumentRef,
-	Everything,
 	IndexedDocument,
 	IndexPlace,
 	IndexReader,
 	LegRequest,
 	RowRef,
+	RowsRead,
 } from '../../spec/index-store.ts';
 import type { Passage } from '../../spec/retrieval.ts';
 import type { Database, Row } from './database.ts';
-import { allRows, documentsStatement, summariesStatement } from './documents.ts';
+import { allPages, documentsStatement, summariesStatement } from './documents.ts';
 import { Parameters, predicate } from './predicate.ts';
 import { asVector, documentKey, PASSAGE_COLUMNS, toDocument, toPassage, toSummary } from './rows.ts';
 import { storable } from './storable.ts';
@@ -118,25 +118,33 @@ export class PostgresReader implements IndexReader {
 		return found.map((row) => toPassage(row, columns));
 	}
 
-	async *documents(): AsyncGenerator<IndexedDocument> {
-		for await (const row of this.#all(documentsStatement(this.#table.rows, alive('$3')))) yield toDocument(row);
+	async *documents(): AsyncGenerator<IndexedDocument[]> {
+		const statement = documentsStatement(this.#table.rows, alive('$3'));
+		for await (const page of this.#all(statement)) yield page.map(toDocument);
 	}
 
-	async *summaries(): AsyncGenerator<ChunkSummary> {
+	async *summaries(): AsyncGenerator<ChunkSummary[]> {
 		const { rows, columns } = this.#table;
-		for await (const row of this.#all(summariesStatement(rows, columns, alive('$3')))) yield toSummary(row, columns);
+		const statement = summariesStatement(rows, columns, alive('$3'));
+		for await (const page of this.#all(statement)) yield page.map((row) => toSummary(row, columns));
+	}
+
+	readEverything(): Promise<RowsRead> {
+		return this.#readRows('true', []);
+	}
+
+	readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead> {
+		return this.#readRows('document_key = ANY($4::text[])', [documents.map(documentKey)]);
 	}
 
 	/** PostgreSQL has checksums of its pages. */
-	async readEverything(): Promise<Everything> {
-		const { columns, dimensions, rows } = this.#table;
-		const vector = dimensions === null ? '' : ', vector';
+	async #readRows(which: string, values: readonly unknown[]): Promise<RowsRead> {
 		let read = 0;
 		for (let after = '0'; ; ) {
 			const page = await this.#database.query(
-				`SELECT row, ${PASSAGE_COLUMNS}${columns.names}${vector} FROM ${rows}
-				WHERE row > $1 AND ${alive('$3')} ORDER BY row LIMIT $2`,
-				[after, PAGE, this.place.version],
+				`SELECT row, ${this.#whole} FROM ${this.#table.rows}
+				WHERE row > $1 AND ${alive('$3')} AND ${which} ORDER BY row LIMIT $2`,
+				[after, PAGE, this.place.version, ...values],
 				PAGE_TIMEOUT_MS,
 			);
 			read += page.length;
@@ -146,9 +154,15 @@ export class PostgresReader implements IndexReader {
 		}
 	}
 
-	#all(sql: string): AsyncGenerator<Row> {
+	/** Every column that was written. */
+	get #whole(): string {
+		const { columns, dimensions } = this.#table;
+		return `${PASSAGE_COLUMNS}${columns.names}${dimensions === null ? '' : ', vector'}`;
+	}
+
+	#all(sql: string): AsyncGenerator<Row[]> {
 		const { version } = this.place;
-		return allRows((after, limit) => this.#database.query(sql, [after, limit, version], PAGE_TIMEOUT_MS));
+		return allPages((after, limit) => this.#database.query(sql, [after, limit, version], PAGE_TIMEOUT_MS));
 	}
 
 	close(): void {

@@ -99,13 +99,22 @@ export function toPassage(stored: Row, columns: Columns): Passage {
 	};
 }
 
-const summarySchema = z.looseObject({ ...documentSchema.shape, ordinal: z.number(), tokens: z.number() });
+const summarySchema = z.looseObject({ source: z.string(), ordinal: z.number(), tokens: z.number() });
 
 /** A stored row as a summary. Throws when the table holds something else. */
 export function toSummary(stored: Row, columns: Columns): ChunkSummary {
 	const row = summarySchema.parse(stored);
-	const { ordinal, tokens } = row;
-	return { ...toDocument(row), ordinal, tokens, fields: fieldsOf(row, columns.list) };
+	const { source, ordinal, tokens } = row;
+	if (ordinal > 0) return { source, ordinal, tokens, document: null };
+	const fields = fieldsOf(row, columns.list);
+	const field = (name: string) => fields[name] ?? null;
+	const names = Object.keys(fields);
+	return {
+		source,
+		ordinal,
+		tokens,
+		document: { ...toDocument(row), names, field, has: (name) => field(name) !== null },
+	};
 }
 
 function fieldsOf(row: Readonly<Record<string, unknown>>, columns: Columns['list']): Record<string, FieldValue> {

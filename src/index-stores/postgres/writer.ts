@@ -5,11 +5,13 @@ import type {
 	IndexedDocument,
 	IndexRow,
 	IndexWriter,
+	TableChanges,
 	TableShape,
 } from '../../spec/index-store.ts';
+import { ChangedDocuments } from '../changed-documents.ts';
 import { storageFailure } from '../storage-failure.ts';
 import type { Database, Query, Row } from './database.ts';
-import { allRows, documentsStatement, summariesStatement } from './documents.ts';
+import { allPages, documentsStatement, summariesStatement } from './documents.ts';
 import { documentKey, insertStatement, toDocument, toStored, toSummary } from './rows.ts';
 import { alive, findOrMake, type StoredTable } from './tables.ts';
 import { B, K1, TEXT_CONFIG } from './text.ts';
@@ -31,6 +33,7 @@ export class PostgresWriter implements IndexWriter {
 	readonly table: string;
 	readonly #database: Database;
 	readonly #stored: StoredTable;
+	readonly #changed: ChangedDocuments;
 	#version: number;
 
 	private constructor(database: Database, name: string, stored: StoredTable) {
@@ -38,6 +41,7 @@ export class PostgresWriter implements IndexWriter {
 		this.table = name;
 		this.#stored = stored;
 		this.#version = stored.version;
+		this.#changed = new ChangedDocuments(stored.version);
 	}
 
 	static open(database: Database, shape: TableShape): Promise<PostgresWriter> {
@@ -47,21 +51,29 @@ export class PostgresWriter implements IndexWriter {
 		});
 	}
 
-	async *documents(): AsyncGenerator<IndexedDocument> {
-		for await (const row of this.#all(documentsStatement(this.#stored.rows, alive(null)))) yield toDocument(row);
+	get changes(): TableChanges {
+		return this.#changed.changes;
 	}
 
-	async *summaries(): AsyncGenerator<ChunkSummary> {
+	async *documents(): AsyncGenerator<IndexedDocument[]> {
+		const statement = documentsStatement(this.#stored.rows, alive(null));
+		for await (const page of this.#all(statement)) yield page.map(toDocument);
+	}
+
+	async *summaries(): AsyncGenerator<ChunkSummary[]> {
 		const { rows, columns } = this.#stored;
-		for await (const row of this.#all(summariesStatement(rows, columns, alive(null)))) yield toSummary(row, columns);
+		const statement = summariesStatement(rows, columns, alive(null));
+		for await (const page of this.#all(statement)) yield page.map((row) => toSummary(row, columns));
 	}
 
-	#all(sql: string): AsyncGenerator<Row> {
-		return allRows((after, limit) => this.#guarded(() => this.#database.query(sql, [after, limit], PAGE_TIMEOUT_MS)));
+	#all(sql: string): AsyncGenerator<Row[]> {
+		return allPages((after, limit) => this.#guarded(() => this.#database.query(sql, [after, limit], PAGE_TIMEOUT_MS)));
 	}
 
 	async write(replaced: readonly DocumentRef[], rows: readonly IndexRow[]): Promise<void> {
 		if (replaced.length === 0 && rows.length === 0) return;
+		this.#changed.add(replaced);
+		this.#changed.add(rows);
 		await this.#next(async (query, version) => {
 			await this.#remove(query, replaced, version);
 			const { columns, dimensions, rows: table } = this.#stored;
@@ -75,6 +87,7 @@ export class PostgresWriter implements IndexWriter {
 
 	async remove(documents: readonly DocumentRef[]): Promise<void> {
 		if (documents.length === 0) return;
+		this.#changed.add(documents);
 		await this.#next((query, version) => this.#remove(query, documents, version));
 	}
 

@@ -37,44 +37,68 @@ interface Count extends Record<Exclude<Outcome, 'pending'>, number> {
  * sealed version holds just the documents that were to be there, once each, with the hashes that the sources gave. It is
  * checked on what the store gives back, not on what was counted on the way.
  */
-export async function conserve(
-	ledger: Ledger,
-	sealed: AsyncIterable<IndexedDocument>,
-	reported: readonly SourceTerms[],
-): Promise<Conservation> {
-	const counts = new Map<string, Count>();
-	const of = (source: string): Count => {
-		const known = counts.get(source) ?? emptyCount();
-		counts.set(source, known);
-		return known;
-	};
-	const named: string[] = [];
-	for await (const { source, documentId, contentHash } of sealed) {
-		const count = of(source);
+export class Census {
+	readonly #ledger: Ledger;
+	readonly #counts = new Map<string, Count>();
+	readonly #named: string[] = [];
+
+	constructor(ledger: Ledger) {
+		this.#ledger = ledger;
+	}
+
+	/** Meets a document of the sealed version. */
+	add({ source, documentId, contentHash }: IndexedDocument): void {
+		const ledger = this.#ledger;
+		const count = this.#of(source);
 		count.stored++;
 		const slot = ledger.find(source, documentId);
 		if (slot < 0 || !ledger.isWritten(slot) || !ledger.count(slot)) count.excess++;
 		else if (!ledger.isWrittenAs(slot, contentHash)) count.differing++;
-		else continue;
-		if (named.length < NAMED_MAX) named.push(documentId);
+		else return;
+		if (this.#named.length < NAMED_MAX) this.#named.push(documentId);
 	}
-	for (let slot = 0; slot < ledger.size; slot++) {
-		const count = of(ledger.sourceOf(slot));
-		count[ledger.outcome(slot)]++;
-		if (!ledger.isWritten(slot)) continue;
-		count.expected++;
-		if (!ledger.isCounted(slot)) count.missing++;
+
+	/** What holds of all documents that were met. */
+	conclude(reported: readonly SourceTerms[]): Conservation {
+		const ledger = this.#ledger;
+		for (let slot = 0; slot < ledger.size; slot++) {
+			const count = this.#of(ledger.sourceOf(slot));
+			count[ledger.outcome(slot)]++;
+			if (!ledger.isWritten(slot)) continue;
+			count.expected++;
+			if (!ledger.isCounted(slot)) count.missing++;
+		}
+		const counts = this.#counts;
+		const faults = [...counts].flatMap(([source, count]) => faultsOf(source, count, reported));
+		const unknown = reported.filter(({ source, ...terms }) => !counts.has(source) && sum(terms) > 0);
+		faults.push(...unknown.map(({ source }) => `${source}: the run reports documents of it and met none`));
+		const detail = Object.fromEntries([...counts].map(([source, count]) => [source, { ...count }]));
+		if (faults.length === 0) {
+			const total = [...counts.values()].reduce((all, { stored }) => all + stored, 0);
+			return { passed: true, message: `all ${total} documents of the generation are accounted for`, detail };
+		}
+		const examples = this.#named.length === 0 ? '' : ` (${this.#named.join(', ')})`;
+		return { passed: false, message: `documents are not accounted for: ${faults.join('; ')}${examples}`, detail };
 	}
-	const faults = [...counts].flatMap(([source, count]) => faultsOf(source, count, reported));
-	const unknown = reported.filter(({ source, ...terms }) => !counts.has(source) && sum(terms) > 0);
-	faults.push(...unknown.map(({ source }) => `${source}: the run reports documents of it and met none`));
-	const detail = Object.fromEntries([...counts].map(([source, count]) => [source, { ...count }]));
-	if (faults.length === 0) {
-		const total = [...counts.values()].reduce((all, { stored }) => all + stored, 0);
-		return { passed: true, message: `all ${total} documents of the generation are accounted for`, detail };
+
+	#of(source: string): Count {
+		const known = this.#counts.get(source);
+		if (known) return known;
+		const count = emptyCount();
+		this.#counts.set(source, count);
+		return count;
 	}
-	const examples = named.length === 0 ? '' : ` (${named.join(', ')})`;
-	return { passed: false, message: `documents are not accounted for: ${faults.join('; ')}${examples}`, detail };
+}
+
+/** A census of all documents that the store gives back. */
+export async function conserve(
+	ledger: Ledger,
+	sealed: AsyncIterable<readonly IndexedDocument[]>,
+	reported: readonly SourceTerms[],
+): Promise<Conservation> {
+	const census = new Census(ledger);
+	for await (const documents of sealed) for (const document of documents) census.add(document);
+	return census.conclude(reported);
 }
 
 function emptyCount(): Count {

@@ -80,3 +80,17 @@ export class Counts {
 		};
 	}
 }
+
+/** Why nothing of all sources can be indexed. */
+export function whyNothing(all: readonly Counts[]): string {
+	const sum = (pick: (counts: Counts) => number) => all.reduce((total, counts) => total + pick(counts), 0);
+	const failures = sum(({ failures: n }) => n);
+	const quarantined = sum(({ quarantined: n }) => n);
+	const first = all.flatMap((counts) => counts.firstFailure ?? counts.firstMisfit ?? [])[0];
+	if (!first) return 'its sources are empty';
+	const what =
+		quarantined === 0
+			? `all ${failures} documents failed`
+			: `${quarantined} documents do not fit and ${failures} failed`;
+	return `${what}, e.g. ${first.document}: ${first.reason}`;
+}

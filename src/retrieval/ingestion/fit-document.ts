@@ -50,19 +50,19 @@ export function fitDocument(document: ChunkedDocument, rules: DocumentRules, now
 		const what = language === null ? 'unknown' : `${language}, as ${meta.language === null ? 'detected' : 'stated'}`;
 		misfits.push(`its language is ${what}, not ${list(rules.languages)}`);
 	}
-	const stale = staleness(fields, rules, now);
+	const stale = staleness((name) => fields[name], rules, now);
 	if (stale) misfits.push(stale);
 	return { fields, misfits: misfits.slice(0, REASONS_MAX) };
 }
 
-/** Why a document with these fields is too old; null when it is not. */
+/** Why a document is too old; null when it is not. @param field the value of one of its fields. */
 export function staleness(
-	fields: Readonly<Record<string, FieldValue>>,
+	field: (name: string) => FieldValue | undefined,
 	{ freshness }: DocumentRules,
 	now: number,
 ): string | null {
 	if (!freshness) return null;
-	const at = fields[freshness.field];
+	const at = field(freshness.field);
 	if (typeof at !== 'number') return `it has no ${freshness.field}, which says how fresh it is`;
 	if (now - at <= freshness.ageMsMax) return null;
 	return `${freshness.field} is ${new Date(at).toISOString().slice(0, 10)}, more than ${freshness.ageMsMax / DAY_MS} days ago`;

@@ -79,21 +79,17 @@ export class Ledger {
 	/** Its content hash in the live generation. */
 	setLive(slot: number, contentHash: string): void {
 		this.#raise(slot, LIVE);
-		put(this.#live, slot, contentHash);
+		this.#live.set(wordsOf(contentHash), slot * WORDS);
 	}
 
 	isLive(slot: number): boolean {
 		return this.#has(slot, LIVE);
 	}
 
-	isLiveAs(slot: number, contentHash: string): boolean {
-		return this.#has(slot, LIVE) && same(this.#live, slot, contentHash);
-	}
-
 	/** Its content hash in the table that is written to. */
 	setWritten(slot: number, contentHash: string): void {
 		this.#raise(slot, WRITTEN);
-		put(this.#written, slot, contentHash);
+		this.#written.set(wordsOf(contentHash), slot * WORDS);
 	}
 
 	setRemoved(slot: number): void {
@@ -105,7 +101,15 @@ export class Ledger {
 	}
 
 	isWrittenAs(slot: number, contentHash: string): boolean {
-		return this.#has(slot, WRITTEN) && same(this.#written, slot, contentHash);
+		return this.#has(slot, WRITTEN) && same(this.#written, slot, wordsOf(contentHash));
+	}
+
+	/** Whether it is in the table as it is live. */
+	isUnchanged(slot: number): boolean {
+		if (!this.#has(slot, LIVE) || !this.#has(slot, WRITTEN)) return false;
+		const [at, live, written] = [slot * WORDS, this.#live, this.#written];
+		for (let n = at; n < at + WORDS; n++) if (live[n] !== written[n]) return false;
+		return true;
 	}
 
 	/** Documents of each source in the table. */
@@ -161,9 +165,9 @@ export class Ledger {
 	}
 
 	#find(source: string, documentId: string, create: boolean): number {
-		const key = hash('sha256', `${source}\u0000${documentId}`, 'hex');
+		const key = wordsOf(hash('sha256', `${source}\u0000${documentId}`, 'hex'));
 		const mask = this.#index.length - 1;
-		for (let at = word(key, 0) & mask; ; at = (at + 1) & mask) {
+		for (let at = (key[0] ?? 0) & mask; ; at = (at + 1) & mask) {
 			const slot = (this.#index[at] ?? 0) - 1;
 			if (slot >= 0 && same(this.#keys, slot, key)) return slot;
 			if (slot >= 0) continue;
@@ -173,9 +177,9 @@ export class Ledger {
 		}
 	}
 
-	#append(source: string, key: string): number {
+	#append(source: string, key: Uint32Array): number {
 		const slot = this.#size++;
-		put(this.#keys, slot, key);
+		this.#keys.set(key, slot * WORDS);
 		this.#source[slot] = this.#numberOf(source);
 		return slot;
 	}
@@ -209,17 +213,26 @@ export class Ledger {
 	}
 }
 
-/** The nth 32 bits of a hexadecimal hash. */
-function word(hex: string, n: number): number {
-	return Number.parseInt(hex.slice(n * 8, n * 8 + 8), 16) >>> 0;
+const DIGIT_0 = 48;
+const DIGIT_9 = 57;
+const DIGIT_A = 97;
+const read = new Uint32Array(WORDS);
+
+/** The first 128 bits of a hash in lower-case hex. What is returned holds until the next call: one for each would be half of a run's garbage. */
+function wordsOf(hex: string): Uint32Array {
+	for (let n = 0; n < WORDS; n++) {
+		let word = 0;
+		for (let at = n * 8; at < n * 8 + 8; at++) {
+			const code = hex.charCodeAt(at);
+			word = (word << 4) | (code <= DIGIT_9 ? code - DIGIT_0 : code - DIGIT_A + 10);
+		}
+		read[n] = word;
+	}
+	return read;
 }
 
-function put(words: Uint32Array, slot: number, hex: string): void {
-	for (let n = 0; n < WORDS; n++) words[slot * WORDS + n] = word(hex, n);
-}
-
-function same(words: Uint32Array, slot: number, hex: string): boolean {
-	for (let n = 0; n < WORDS; n++) if (words[slot * WORDS + n] !== word(hex, n)) return false;
+function same(words: Uint32Array, slot: number, other: Uint32Array): boolean {
+	for (let n = 0; n < WORDS; n++) if (words[slot * WORDS + n] !== other[n]) return false;
 	return true;
 }
 

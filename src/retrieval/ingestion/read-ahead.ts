@@ -6,10 +6,13 @@ interface Bounds<T> {
 	readonly weigh: (item: T) => number;
 }
 
-/** What `begin` makes of each item, in order, with some begun before they are asked for. Ends what it began when it is left. */
+/**
+ * What `begin` makes of each item, in order, with some begun before they are asked for. Ends what it began when it is left.
+ * @param begin undefined: there is nothing to hear of the item.
+ */
 export async function* readAhead<T, R>(
 	items: AsyncIterable<T>,
-	begin: (item: T) => Promise<R>,
+	begin: (item: T) => Promise<R> | undefined,
 	{ itemsMax, weightMax, weigh }: Bounds<T>,
 ): AsyncGenerator<R> {
 	const source = items[Symbol.asyncIterator]();
@@ -22,9 +25,11 @@ export async function* readAhead<T, R>(
 				const next = await source.next();
 				if (next.done) isOver = true;
 				else {
-					const begun = { result: begin(next.value), weight: weigh(next.value) };
+					const result = begin(next.value);
+					if (result === undefined) continue;
+					const begun = { result, weight: weigh(next.value) };
 					// It is awaited when its turn comes.
-					begun.result.catch(() => {});
+					result.catch(() => {});
 					underWay.push(begun);
 					weight += begun.weight;
 				}

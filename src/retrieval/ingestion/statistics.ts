@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { ChunkSummary } from '../../spec/index-store.ts';
-import type { FieldValue } from '../../spec/retrieval.ts';
+import type { ChunkSummary, DocumentSummary } from '../../spec/index-store.ts';
 import { DuplicateCounter } from './duplicates.ts';
 import { SKETCH_FIELD } from './sketch.ts';
 
@@ -10,6 +9,9 @@ const OTHERS = 'others';
 const UNKNOWN = 'unknown';
 /** Sizes are told apart by half octaves: 1, 1.4, 2, 2.8, 4 … tokens. */
 const SIZE_BINS = 48;
+
+/** Every document has these, and what they say is counted. */
+const COUNTED_OTHERWISE = new Set([SKETCH_FIELD, 'content_type', 'marks']);
 
 const count = z.int().min(0);
 const mix = z.record(z.string(), count);
@@ -44,22 +46,29 @@ export function parseStatistics(stored: unknown): Statistics | null {
 	return statisticsSchema.safeParse(stored).data ?? null;
 }
 
-/**
- * Reads what is in an index from the index.
- * @param tokensMax what the embedder reads of a chunk; null without one.
- */
-export async function takeStatistics(
-	chunks: AsyncIterable<ChunkSummary>,
-	tokensMax: number | null,
-): Promise<Statistics> {
-	const sources = new Map<string, SourceCounter>();
-	for await (const chunk of chunks) {
-		const counter = sources.get(chunk.source) ?? new SourceCounter();
-		sources.set(chunk.source, counter);
-		counter.add(chunk, tokensMax);
+/** Counts what is in an index, chunk by chunk. */
+export class StatisticsCounter {
+	readonly #tokensMax: number | null;
+	readonly #sources = new Map<string, SourceCounter>();
+
+	/** @param tokensMax what the embedder reads of a chunk; null without one. */
+	constructor(tokensMax: number | null) {
+		this.#tokensMax = tokensMax;
 	}
-	const entries = [...sources].sort(([a], [b]) => (a < b ? -1 : 1));
-	return { format: 1, sources: Object.fromEntries(entries.map(([source, counter]) => [source, counter.statistics])) };
+
+	add(chunk: ChunkSummary): void {
+		let counter = this.#sources.get(chunk.source);
+		if (!counter) {
+			counter = new SourceCounter();
+			this.#sources.set(chunk.source, counter);
+		}
+		counter.add(chunk, this.#tokensMax);
+	}
+
+	get statistics(): Statistics {
+		const entries = [...this.#sources].sort(([a], [b]) => (a < b ? -1 : 1));
+		return { format: 1, sources: Object.fromEntries(entries.map(([source, counter]) => [source, counter.statistics])) };
+	}
 }
 
 class SourceCounter {
@@ -74,24 +83,26 @@ class SourceCounter {
 	readonly #marks = new Map<string, number>();
 	readonly #duplicates = new DuplicateCounter();
 
-	add({ ordinal, tokens, fields }: ChunkSummary, tokensMax: number | null): void {
+	add({ ordinal, tokens, document }: ChunkSummary, tokensMax: number | null): void {
 		this.#chunks++;
 		// Over the chunks of a document, 1 + 3 + 5 + … is the square of their number.
 		this.#chunkSquares += 2 * ordinal + 1;
 		const bin = Math.min(SIZE_BINS - 1, Math.round(2 * Math.log2(Math.max(1, tokens))));
 		this.#sizes[bin] = (this.#sizes[bin] ?? 0) + 1;
 		if (tokensMax !== null && tokens > tokensMax) this.#truncated++;
-		if (ordinal === 0) this.#addDocument(fields);
+		if (document) this.#addDocument(document);
 	}
 
-	#addDocument(fields: Readonly<Record<string, FieldValue>>): void {
+	#addDocument(document: DocumentSummary): void {
 		this.#documents++;
-		const { [SKETCH_FIELD]: sketch, content_type: type, language, marks, ...others } = fields;
+		const [type, language] = [document.field('content_type'), document.field('language')];
+		const [marks, sketch] = [document.field('marks'), document.field(SKETCH_FIELD)];
 		increment(this.#types, typeof type === 'string' ? type : UNKNOWN);
 		increment(this.#languages, typeof language === 'string' ? language : UNKNOWN);
 		for (const mark of Array.isArray(marks) ? marks : []) increment(this.#marks, mark);
-		for (const [name, value] of Object.entries({ ...others, language })) {
-			if (value !== null && value !== undefined) increment(this.#fields, name);
+		for (const name of document.names) {
+			if (COUNTED_OTHERWISE.has(name)) continue;
+			if (document.has(name)) increment(this.#fields, name);
 			else if (!this.#fields.has(name)) this.#fields.set(name, 0);
 		}
 		if (typeof sketch === 'string') this.#duplicates.add(sketch);

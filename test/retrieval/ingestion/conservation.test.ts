@@ -5,6 +5,8 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { LanceStore } from '../../../src/index-stores/lancedb/store.ts';
 import { conserve } from '../../../src/retrieval/ingestion/conserve.ts';
 import { Ledger } from '../../../src/retrieval/ingestion/ledger.ts';
+import { StatisticsCounter } from '../../../src/retrieval/ingestion/statistics.ts';
+import { parseManifest } from '../../../src/retrieval/manifest.ts';
 import type { IndexedDocument, IndexStore, IndexWriter } from '../../../src/spec/index-store.ts';
 import {
 	collection,
@@ -17,8 +19,9 @@ import {
 
 const hash = (n: number) => n.toString(16).padStart(32, '0');
 
-async function* stored(documents: readonly IndexedDocument[]): AsyncGenerator<IndexedDocument> {
-	yield* documents;
+async function* stored(documents: readonly IndexedDocument[]): AsyncGenerator<readonly IndexedDocument[]> {
+	yield documents.slice(0, 2);
+	yield documents.slice(2);
 }
 
 function ledgerOf(documents: number): { ledger: Ledger; sealed: IndexedDocument[] } {
@@ -183,8 +186,15 @@ it('after any sources, faults and kills the index holds just what the last run w
 					const given = new Map(lines.toReversed().map((one) => [one.id, one]));
 					for (const [id, { kind, version }] of given) if (kind === 'good') expect(index.get(id)).toBe(version);
 					for (const id of index.keys()) expect(given.has(id)).toBe(true);
+					await expectKnown(fixture);
 				}
 				expect(await contents(fixture)).toEqual(new Map([['a', 9]]));
+				await fixture.write({
+					'all.jsonl': [...last.lines, { id: 'b', version: 1, kind: 'good' as const }].map(toJson).join('\n'),
+				});
+				const { generation } = await fixture.ingest();
+				expect(await expectKnown(fixture)).toBe('changes');
+				expect(await fixture.ingest('docs', { fresh: true })).toMatchObject({ generation, promoted: false });
 			} finally {
 				await fixture.close();
 			}
@@ -192,6 +202,24 @@ it('after any sources, faults and kills the index holds just what the last run w
 		{ numRuns: 3, seed: 11, endOnFailure: true },
 	);
 });
+
+/** What is on record of the live generation is what a reading of all of it gives. Returns what was read for it. */
+async function expectKnown({ root, records }: RetrievalFixture): Promise<'everything' | 'changes'> {
+	const [live] = await records.generations.live();
+	if (!live) throw new Error('nothing is live');
+	const { table, version, digest, chunks } = parseManifest(live);
+	const store = new LanceStore(path.join(root, 'index'));
+	await store.open();
+	const reader = await store.freshReader({ table, version });
+	expect(await reader.readEverything()).toEqual({ rows: chunks, digest });
+	const counter = new StatisticsCounter(null);
+	for await (const batch of reader.summaries()) for (const chunk of batch) counter.add(chunk);
+	expect(live.statistics).toEqual(counter.statistics);
+	reader.close();
+	store.close();
+	const damage = live.verification?.checks.find(({ check }) => check === 'damage');
+	return JSON.stringify(damage?.detail).includes('"since"') ? 'changes' : 'everything';
+}
 
 async function contents({ search }: Pick<RetrievalFixture, 'search'>): Promise<Map<string, number>> {
 	const { hits } = await search('version', { k: 50 });

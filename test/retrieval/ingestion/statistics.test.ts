@@ -5,9 +5,10 @@ import { seededRandom } from '../../../src/base/random.ts';
 import { compareStatistics } from '../../../src/retrieval/ingestion/compare-statistics.ts';
 import { DuplicateCounter } from '../../../src/retrieval/ingestion/duplicates.ts';
 import { SKETCH_FIELD, sketchOf } from '../../../src/retrieval/ingestion/sketch.ts';
-import { type Statistics, takeStatistics } from '../../../src/retrieval/ingestion/statistics.ts';
+import { type Statistics, StatisticsCounter } from '../../../src/retrieval/ingestion/statistics.ts';
 import { compareHistograms } from '../../../src/retrieval/ingestion/two-sample.ts';
 import type { ChunkSummary } from '../../../src/spec/index-store.ts';
+import type { FieldValue } from '../../../src/spec/retrieval.ts';
 import {
 	collection,
 	ingestion,
@@ -19,13 +20,19 @@ import {
 
 const { checks } = ingestion();
 
+function summaryOf(fields: Readonly<Record<string, FieldValue>>) {
+	const field = (name: string) => fields[name] ?? null;
+	return { names: Object.keys(fields), field, has: (name: string) => field(name) !== null };
+}
+
 /** A corpus whose documents are drawn one by one: chunks of a document are much alike, as they are in the field. */
-async function drawn(
+function drawn(
 	seed: number,
 	{ documents, german = 0.2, tokens = 200 }: { documents: number; german?: number; tokens?: number },
 ) {
 	const random = seededRandom(seed);
-	async function* chunks(): AsyncGenerator<ChunkSummary> {
+	const counter = new StatisticsCounter(250);
+	function* chunks(): Generator<ChunkSummary> {
 		for (let n = 0; n < documents; n++) {
 			const own = tokens * (0.5 + random.next());
 			const language = random.next() < german ? 'de' : 'en';
@@ -34,11 +41,13 @@ async function drawn(
 			const count = 1 + Math.floor(random.next() ** 3 * 30);
 			for (let ordinal = 0; ordinal < count; ordinal++) {
 				const length = Math.round(own * (0.9 + 0.2 * random.next()));
-				yield { source: 's', documentId: `d${n}`, contentHash: '', ordinal, tokens: length, fields };
+				const document = { source: 's', documentId: `d${n}`, contentHash: '', ...summaryOf(fields) };
+				yield { source: 's', ordinal, tokens: length, document: ordinal > 0 ? null : document };
 			}
 		}
 	}
-	return takeStatistics(chunks(), 250);
+	for (const chunk of chunks()) counter.add(chunk);
+	return counter.statistics;
 }
 
 const shifts = (before: Statistics, now: Statistics) => compareStatistics(before, now, { checks, sameCut: true });
@@ -52,7 +61,7 @@ describe('two corpora of one population', () => {
 		let alarms = 0;
 		let alarmsWithFloor = 0;
 		for (let run = 0; run < runs; run++) {
-			const [before, now] = [await drawn(2 * run, { documents }), await drawn(2 * run + 1, { documents })];
+			const [before, now] = [drawn(2 * run, { documents }), drawn(2 * run + 1, { documents })];
 			if (compareStatistics(before, now, { checks: loose, sameCut: true }).length > 0) alarms++;
 			const usual = { ...checks, documentsDropMax: 1, chunksDropMax: 1 };
 			if (compareStatistics(before, now, { checks: usual, sameCut: true }).length > 0) alarmsWithFloor++;
@@ -65,18 +74,18 @@ describe('two corpora of one population', () => {
 
 describe('a shift is found and named', () => {
 	it('in languages, in sizes and in numbers', async () => {
-		const before = await drawn(1, { documents: 500 });
-		expect(named(before, await drawn(2, { documents: 500, german: 0.5 }))).toEqual(['languages']);
-		expect(named(before, await drawn(3, { documents: 500, tokens: 120 }))).toEqual(['sizes']);
-		expect(named(before, await drawn(4, { documents: 250 }))).toEqual(['documents', 'chunks']);
-		expect(shifts(before, await drawn(2, { documents: 500, german: 0.5 }))[0]?.message).toMatch(
+		const before = drawn(1, { documents: 500 });
+		expect(named(before, drawn(2, { documents: 500, german: 0.5 }))).toEqual(['languages']);
+		expect(named(before, drawn(3, { documents: 500, tokens: 120 }))).toEqual(['sizes']);
+		expect(named(before, drawn(4, { documents: 250 }))).toEqual(['documents', 'chunks']);
+		expect(shifts(before, drawn(2, { documents: 500, german: 0.5 }))[0]?.message).toMatch(
 			/^\d\d % of the languages shifted: (de|en) from \d\d % to \d\d %/,
 		);
 	});
 
 	it('but not when it is smaller than what matters, however certain it is', async () => {
-		const before = await drawn(5, { documents: 5_000, german: 0.2 });
-		const now = await drawn(6, { documents: 5_000, german: 0.25 });
+		const before = drawn(5, { documents: 5_000, german: 0.2 });
+		const now = drawn(6, { documents: 5_000, german: 0.25 });
 		expect(compareHistograms([4_000, 1_000], [3_750, 1_250]).p).toBeLessThan(1e-6);
 		expect(named(before, now)).toEqual([]);
 	});
