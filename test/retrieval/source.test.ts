@@ -88,7 +88,11 @@ describe('a folder', () => {
 
 	it('counts a file of an unknown kind that the globs chose', async () => {
 		await write('table.xlsx');
-		expect((await failures(folderSource(dir)))['table.xlsx']).toMatch(/^the extension is none of /);
+		await write('all.jsonl');
+		expect(await failures(folderSource(dir))).toMatchObject({
+			'all.jsonl': expect.stringContaining('of the kind jsonl'),
+			'table.xlsx': expect.stringMatching(/^the extension is none of \.md .* and none of source code$/),
+		});
 	});
 
 	it.skipIf(process.getuid?.() === 0)(

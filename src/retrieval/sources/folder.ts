@@ -3,7 +3,7 @@ import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promise
 import path from 'node:path';
 import type { SourceConfig } from '../../contracts/collection.ts';
 import { PlimsollError } from '../../spec/errors.ts';
-import { EXTENSIONS, formatOf } from '../document-format.ts';
+import { formatOf, whyNoFormat } from '../document-format.ts';
 import { metaOf } from '../document-meta.ts';
 import { CONTENT_TYPES, type OpenSource, type SourceItem } from '../source-item.ts';
 import { excludes, includes } from './globs.ts';
@@ -89,7 +89,7 @@ async function readEntry(config: FolderConfig, root: string, { id, reason }: Ent
 	if (reason && id.endsWith('/')) return { failed: { document: id, reason, isFolder: true } };
 	if (reason) return failed(reason);
 	const format = formatOf(id);
-	if (!format) return failed(`the extension is none of ${EXTENSIONS}`);
+	if (!format) return failed(whyNoFormat(id));
 	try {
 		const target = await realpath(path.join(root, id));
 		if (!target.startsWith(root + path.sep)) return failed('a symbolic link out of the folder is not followed');
