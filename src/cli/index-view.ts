@@ -1,3 +1,4 @@
+import { Document, isScalar, visit } from 'yaml';
 import type { DiffReply, GenerationReply, GenerationsReply, MoveReply, VerificationReply } from '../app/index-reply.ts';
 import { showTable } from './table.ts';
 import { cut, oneLine, type Terminal } from './terminal.ts';
@@ -8,6 +9,8 @@ const MOVES_SHOWN = 10;
 /** Documents that each list of a comparison shows. */
 const DOCUMENTS_SHOWN = 10;
 const VALUE_CHARS_MAX = 60;
+/** Longer ones, such as the vectors of a fingerprint, are cut; --json has all. */
+const LINE_CHARS_MAX = 240;
 
 const KIND = { promotion: 'promoted', overrule: 'promoted by hand', rollback: 'rolled back' } as const;
 
@@ -75,12 +78,23 @@ export function showGeneration(generation: GenerationReply, terminal: Terminal):
 	] as const) {
 		if (value === null) continue;
 		terminal.line(`\n${terminal.paint('dim', title)}`);
-		for (const line of JSON.stringify(value, null, 2).split('\n')) terminal.line(`  ${oneIndented(line)}`);
+		for (const line of readable(value)) terminal.line(`  ${cut(oneIndented(line), LINE_CHARS_MAX)}`);
 	}
 	if (verification) {
 		terminal.line();
 		showVerification(verification, terminal);
 	}
+}
+
+/** A value as lines of YAML, with each list of plain values on a line of its own. */
+function readable(value: unknown): string[] {
+	const document = new Document(value);
+	visit(document, {
+		Seq: (_, list) => {
+			list.flow = list.items.every(isScalar);
+		},
+	});
+	return document.toString({ lineWidth: 0, blockQuote: false, flowCollectionPadding: false }).trimEnd().split('\n');
 }
 
 /** Keeps what stands before the text. */

@@ -76,5 +76,24 @@ Begin with:
 		addMockUpstream,
 	])
 		add(program, terminal);
+	addHelp(program);
 	return program;
+}
+
+/** Commander's own knows the first name alone, and shows for `help index rollback` what `help index` says. */
+function addHelp(program: Command): void {
+	program
+		.helpCommand(false)
+		.command('help')
+		.argument('[command...]', 'its name')
+		.description('help for a command')
+		.action((names: readonly string[]) => {
+			let at = program;
+			for (const name of names) {
+				const next = at.commands.find((command) => command.name() === name);
+				if (!next) at.error(`error: unknown command '${[...names].join(' ')}'`);
+				else at = next;
+			}
+			at.help();
+		});
 }

@@ -49,6 +49,19 @@ describe('help', () => {
 		if (names.length === 2 || !GROUPS.includes(names[0] ?? '')) expect(stdout).toContain('--json');
 	});
 
+	test('of a command in a group is its own, and of none a wrong use', async () => {
+		const [asked, flagged] = await Promise.all([
+			plimsoll(['help', 'index', 'rollback'], { cwd }),
+			plimsoll(['index', 'rollback', '--help'], { cwd }),
+		]);
+		expect(asked).toEqual(flagged);
+		expect(asked.stdout).toContain('--why <reason>');
+		expect(await plimsoll(['help', 'index', 'nope'], { cwd })).toMatchObject({
+			code: 2,
+			stderr: expect.stringContaining("unknown command 'index nope'"),
+		});
+	});
+
 	test('names every command and every exit status, without colours outside a terminal', async () => {
 		const { code, stdout } = await plimsoll(['--help'], { cwd });
 		expect(code).toBe(0);
