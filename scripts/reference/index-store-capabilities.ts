@@ -15,7 +15,7 @@ export interface Capabilities {
 
 const LANCE = {
 	lexicalError: 0.0001,
-	approximateFrom: 50_000,
+	approximateFrom: 5_000,
 	pinned: 'versions of the dataset',
 	vectorIndex: 'IVF',
 	textIndex: 'Lance, Snowball English',

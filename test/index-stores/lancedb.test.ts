@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { connect } from '@lancedb/lancedb';
 import { expect, it } from 'vitest';
 import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { harmDataset } from './harm-dataset.ts';
 import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
@@ -63,6 +64,49 @@ it('makes one index of the vectors again when many small additions have made it 
 		expect(Math.max(...parts)).toBeLessThanOrEqual(8);
 	} finally {
 		raw.close();
+		writer.close();
+		store.close();
+		await rm(folder, { recursive: true });
+	}
+});
+
+it('finds the nearest rows exactly behind a filter that few rows pass, whatever the index holds of their vectors', {
+	timeout: 60_000,
+}, async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
+	const store = new LanceStore(folder, { vectors: 1_000, fields: 1_000 });
+	await store.open();
+	const random = seededRandom(3);
+	const unit = () => {
+		const vector = Float32Array.from({ length: 64 }, () => random.next() - 0.5);
+		const length = Math.hypot(...vector);
+		return vector.map((value) => value / length);
+	};
+	const shape = { ...SHAPE, table: 'rare-a', dimensions: 64 };
+	const rows = Array.from({ length: 20_000 }, (_, at) => ({
+		...row(`d${at}`, 'guard', { fields: { product: at % 500 === 0 ? 'rare' : 'usual' } }),
+		vector: unit(),
+	}));
+	const writer = await store.writer(shape);
+	try {
+		await writer.write([], rows);
+		const { version } = await writer.seal([]);
+		const reader = await store.reader({ table: shape.table, version });
+		for (const value of ['rare', 'usual']) {
+			let misses = 0;
+			for (let asked = 0; asked < 10; asked++) {
+				const query = unit();
+				const filter = { field: 'product', is: 'equal', value } as const;
+				const ask = { limit: 10, filter, timeoutMs: 10_000 };
+				const exact = await reader.vector(query, { ...ask, exact: true });
+				const near = await reader.vector(query, { ...ask, exact: false });
+				misses += exact.filter(({ row, score }, at) => near[at]?.row !== row || near[at]?.score !== score).length;
+			}
+			// The scores of the index are close, and not the same: that it is asked shows.
+			expect(misses > 0).toBe(value === 'usual');
+		}
+		reader.close();
+	} finally {
 		writer.close();
 		store.close();
 		await rm(folder, { recursive: true });

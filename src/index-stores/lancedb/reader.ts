@@ -22,6 +22,12 @@ import { PASSAGE_COLUMNS, toPassage } from './rows.ts';
 /** So many partitions are all looked at; of more, half. What passes a filter can lie in any. A table without partitions is scanned whole. */
 const PROBES_MIN = 32;
 
+/**
+ * A filter that lets through one row in so many, or fewer: comparing each of them is exact and faster than the index, which asks
+ * of every row of a partition whether it passes.
+ */
+const RARE = 400;
+
 /** Beyond half of the cache one table would push the others out. */
 const PREWARM_BYTES_MAX = INDEX_CACHE_BYTES / 2;
 
@@ -30,9 +36,14 @@ export class LanceReader implements IndexReader {
 	readonly place: IndexPlace;
 	readonly chunks: number;
 	readonly #table: Table;
+	readonly #indexes: ReadonlySet<string>;
 
-	private constructor(table: Table, place: IndexPlace, chunks: number) {
+	private constructor(
+		table: Table,
+		{ place, chunks, indexes }: { place: IndexPlace; chunks: number; indexes: ReadonlySet<string> },
+	) {
 		this.#table = table;
+		this.#indexes = indexes;
 		this.place = place;
 		this.chunks = chunks;
 	}
@@ -40,9 +51,9 @@ export class LanceReader implements IndexReader {
 	static async open(table: Table, place: IndexPlace): Promise<LanceReader> {
 		await table.checkout(place.version);
 		const chunks = await table.countRows();
-		await prewarm(table);
+		const indexes = await prewarm(table);
 		await table.query().select(PASSAGE_COLUMNS).limit(1).toArrow();
-		return new LanceReader(table, place, chunks);
+		return new LanceReader(table, { place, chunks, indexes });
 	}
 
 	async lexical(query: string, { limit, filter, timeoutMs }: LegRequest): Promise<Candidate[]> {
@@ -56,7 +67,8 @@ export class LanceReader implements IndexReader {
 		{ limit, filter, timeoutMs, exact }: LegRequest & { exact: boolean },
 	): Promise<Candidate[]> {
 		const nearest = this.#table.query().nearestTo(vector).column('vector').distanceType('dot');
-		const asked = exact ? nearest.bypassVectorIndex() : nearest.nprobes(this.#probes(filter));
+		const comparesAll = exact || (await this.#isRare(filter));
+		const asked = comparesAll ? nearest.bypassVectorIndex() : nearest.nprobes(this.#probes(filter));
 		const found = await restricted(asked, filter).select(['_distance']).withRowId().limit(limit).toArrow({ timeoutMs });
 		return candidates(found, '_distance', (distance) => 1 - distance);
 	}
@@ -99,6 +111,11 @@ export class LanceReader implements IndexReader {
 		this.#table.close();
 	}
 
+	async #isRare(filter: LegRequest['filter']): Promise<boolean> {
+		if (filter === null || !this.#indexes.has('vector_idx')) return false;
+		return (await this.#table.countRows(predicate(filter))) * RARE <= this.chunks;
+	}
+
 	#probes(filter: LegRequest['filter']): number {
 		const partitions = partitionsOf(this.chunks);
 		return Math.max(PROBES_MIN, filter === null ? Math.ceil(partitions / 2) : partitions);
@@ -112,13 +129,18 @@ async function digestOf(queries: readonly AsyncIterable<RecordBatch>[]): Promise
 	return { rows: digest.rows, digest: digest.value };
 }
 
-/** Reads into memory what searches need: all of the text index, and the one over vectors where there is room for it. */
-async function prewarm(table: Table): Promise<void> {
+/**
+ * Reads into memory what searches need: all of the text index, and the one over vectors where there is room for it. Returns the
+ * names of all indexes.
+ */
+async function prewarm(table: Table): Promise<ReadonlySet<string>> {
 	await table.prewarmIndex('body_idx');
-	for (const { name, sizeBytes } of await table.listIndices()) {
+	const indexes = await table.listIndices();
+	for (const { name, sizeBytes } of indexes) {
 		if (name === 'vector_idx' && (sizeBytes ?? Number.POSITIVE_INFINITY) <= PREWARM_BYTES_MAX)
 			await table.prewarmIndex(name);
 	}
+	return new Set(indexes.map(({ name }) => name));
 }
 
 /** The engine filters before it ranks, so that `limit` counts what the filter lets through. */
