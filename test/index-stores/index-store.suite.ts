@@ -106,7 +106,10 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 		it('finds by words and by vectors, and gives back what was written', async () => {
 			const rows = [
 				row('a', 'the guard checks', { angle: 0.1, fields: { product: 'x', price: 2, groups: ['one', 'two'] } }),
-				row("b'/☂", 'the breaker opens', { angle: 1, fields: { public: true, updated: 1_700_000_000_000 } }),
+				row("b'/☂", 'the breaker opens', {
+					angle: 1,
+					fields: { public: true, updated: 1_700_000_000_000, groups: [] },
+				}),
 			];
 			const reader = await written(rows);
 			expect(reader.chunks).toBe(2);

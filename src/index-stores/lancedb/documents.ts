@@ -73,8 +73,16 @@ class StoredDocument implements DocumentSummary {
 
 	field(name: string): FieldValue {
 		const { column = null, isFlag = false } = this.#columns.byName.get(name) ?? {};
+		if (column && isEmptyList(column, this.#at)) return [];
 		return fieldValue(column?.get(this.#at) ?? null, isFlag);
 	}
+}
+
+/** Most labels are none, and a list that is made costs as much as all else that is told of a document. */
+function isEmptyList(column: Vector, at: number): boolean {
+	const [data] = column.data;
+	if (!data || !DataType.isList(column.type) || !data.getValid(at)) return false;
+	return data.valueOffsets[at] === data.valueOffsets[at + 1];
 }
 
 function documentIn(batch: RecordBatch): (at: number) => IndexedDocument {

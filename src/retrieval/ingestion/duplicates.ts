@@ -26,8 +26,13 @@ export class DuplicateCounter {
 	#exact = 0;
 	#near = 0;
 
+	/** Whether further ones are not compared. */
+	get isFull(): boolean {
+		return this.#sampled >= SAMPLE_MAX;
+	}
+
 	add(sketch: string): void {
-		if (this.#sampled >= SAMPLE_MAX) return;
+		if (this.isFull) return;
 		this.#sampled++;
 		const text = sketch.slice(0, 16);
 		if (this.#texts.has(text)) {

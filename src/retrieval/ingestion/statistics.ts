@@ -96,7 +96,8 @@ class SourceCounter {
 	#addDocument(document: DocumentSummary): void {
 		this.#documents++;
 		const [type, language] = [document.field('content_type'), document.field('language')];
-		const [marks, sketch] = [document.field('marks'), document.field(SKETCH_FIELD)];
+		const marks = document.field('marks');
+		const sketch = this.#duplicates.isFull ? null : document.field(SKETCH_FIELD);
 		increment(this.#types, typeof type === 'string' ? type : UNKNOWN);
 		increment(this.#languages, typeof language === 'string' ? language : UNKNOWN);
 		for (const mark of Array.isArray(marks) ? marks : []) increment(this.#marks, mark);
