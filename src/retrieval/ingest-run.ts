@@ -138,10 +138,8 @@ class IngestRun {
 			if (ledger.isLive(slot)) this.#countsOf(ledger.sourceOf(slot)).deleted++;
 		}
 		const read = config.sources.filter((source) => this.#isRead(source)).map(({ name }) => name);
-		await quarantine.accept(
-			read.map((name) => this.#countsOf(name).losses),
-			accept,
-		);
+		const losses = read.map((name) => this.#countsOf(name).losses);
+		await quarantine.accept(losses, accept);
 		if (this.#context.pushedOnly) await quarantine.settlePart(read);
 		else await quarantine.settle({ table: table.table, rulesHash: allRulesHash(config.ingestion) });
 	}
@@ -150,10 +148,12 @@ class IngestRun {
 		const { clock, signal, budget, embedder, quarantine, onProgress } = this.#context;
 		const started = clock.monotonic();
 		const counts = this.#countsOf(source);
+		const live = this.#context.liveSources[source] ?? 0;
 		const progress = (phase: 'scan' | 'write') => {
 			const { tokens, costMicros } = budget.spend;
 			const spent = embedder ? { tokens, costMicros } : {};
-			onProgress({ source, phase, done: counts.seen, total: opened.total, ...spent });
+			const total = opened.total ?? (live > counts.seen ? live : null);
+			onProgress({ source, phase, done: counts.seen, total, ...spent });
 		};
 		progress('scan');
 		const begin = (item: SourceItem) => {

@@ -61,7 +61,7 @@ export interface FailedItem {
 }
 
 export interface OpenSource {
-	/** How many items there are; null when only reading to the end can tell. */
+	/** How many items there are, as far as it is known by now; null when only reading to the end can tell. */
 	readonly total: number | null;
 	/** One document at a time, in a stable order. */
 	items(): AsyncIterable<SourceItem>;

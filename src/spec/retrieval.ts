@@ -234,7 +234,7 @@ export interface IngestProgress {
 	readonly source: string;
 	readonly phase: 'scan' | 'write' | 'index';
 	readonly done: number;
-	/** Null while the source is still being scanned. */
+	/** Reckoned from what was read of the file, or from what is live, where the source does not say it; null: not known. */
 	readonly total: number | null;
 	/** Tokens that were embedded in this run so far, and what they cost; left out without an embedder. */
 	readonly tokens?: number | undefined;

@@ -184,3 +184,33 @@ describe('a JSONL file', () => {
 		});
 	});
 });
+
+it('a file of many documents says how many it will be long before its end', async () => {
+	const records = 30_000;
+	const text = 'The hull floats in the harbour and waits for a cargo.';
+	const lines = Array.from({ length: records }, (_, n) => JSON.stringify({ id: `d${n}`, text }));
+	await write('all.jsonl', lines.join('\n'));
+	await write('all.csv', ['id,text', ...lines.map((_, n) => `d${n},${text.repeat(2)}`)].join('\n'));
+	const csv: SourceConfig = {
+		name: 'records',
+		kind: 'csv',
+		path: path.join(dir, 'all.csv'),
+		idColumn: 'id',
+		textColumn: 'text',
+		titleColumn: null,
+		delimiter: ',',
+		encoding: 'utf-8',
+		recordBytesMax: 1_000,
+	};
+	for (const config of [jsonlSource(path.join(dir, 'all.jsonl')), csv]) {
+		const opened = await openSource(config, ACCESS, new AbortController().signal);
+		expect(opened.total).toBeNull();
+		let read = 0;
+		for await (const _ of opened.items()) {
+			if (++read !== records * 0.9) continue;
+			expect(opened.total).toBeGreaterThan(records * 0.8);
+			expect(opened.total).toBeLessThan(records * 1.2);
+		}
+		expect(opened.total).toBe(records);
+	}
+});

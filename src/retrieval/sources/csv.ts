@@ -5,6 +5,7 @@ import { CsvError, type Options, parse } from 'csv-parse';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { OpenSource, SourceItem } from '../source-item.ts';
 import type { ConfigOf } from './access.ts';
+import { FileTotal } from './file-total.ts';
 import { describe } from './folder.ts';
 import { recordItem } from './record.ts';
 
@@ -28,11 +29,17 @@ export async function openCsv(config: CsvConfig, signal: AbortSignal): Promise<O
 	} catch (cause) {
 		throw unusable(`its encoding ${config.encoding} is not known`, cause);
 	}
+	const total = new FileTotal(file.size);
 	return {
-		total: null,
+		get total() {
+			return total.items;
+		},
 		async *items() {
 			try {
-				yield* recordsOf(config, signal);
+				for await (const item of recordsOf(config, total, signal)) {
+					total.count();
+					yield item;
+				}
 			} catch (cause) {
 				signal.throwIfAborted();
 				if (cause instanceof PlimsollError) throw cause;
@@ -52,7 +59,7 @@ function wordsOf(cause: unknown, { recordBytesMax }: CsvConfig): string {
 	return `the record that begins at line ${cause.lines} does not end within ${recordBytesMax + RECORD_BYTES_MORE} bytes: close its quote, or raise record_bytes_max`;
 }
 
-async function* recordsOf(config: CsvConfig, signal: AbortSignal): AsyncGenerator<SourceItem> {
+async function* recordsOf(config: CsvConfig, total: FileTotal, signal: AbortSignal): AsyncGenerator<SourceItem> {
 	const failures: SourceItem[] = [];
 	const parser = parse(parserOptions(config));
 	parser.on('skip', (error: CsvError) => {
@@ -60,9 +67,14 @@ async function* recordsOf(config: CsvConfig, signal: AbortSignal): AsyncGenerato
 		if (error.code === 'CSV_QUOTE_NOT_CLOSED' || error.code === 'CSV_MAX_RECORD_SIZE') parser.destroy(error);
 		else failures.push({ failed: { document: `line ${error.lines}`, reason: reasonOf(error) } });
 	});
-	const ended = pipeline(createReadStream(config.path), (blocks) => decoded(blocks, config.encoding), parser, {
-		signal,
-	});
+	const ended = pipeline(
+		total.follow(createReadStream(config.path)),
+		(blocks) => decoded(blocks, config.encoding),
+		parser,
+		{
+			signal,
+		},
+	);
 	// What goes wrong reaches the loop below through the parser.
 	ended.catch(() => {});
 	for await (const { record, info } of parser) {

@@ -6,6 +6,7 @@ import { parseJson } from '../../base/parse-json.ts';
 import type { SourceConfig } from '../../contracts/collection.ts';
 import { PlimsollError } from '../../spec/errors.ts';
 import type { OpenSource, SourceItem } from '../source-item.ts';
+import { FileTotal } from './file-total.ts';
 import { describe } from './folder.ts';
 import { recordItem } from './record.ts';
 
@@ -23,13 +24,19 @@ export async function openJsonl(config: JsonlConfig, signal: AbortSignal): Promi
 		throw unusable(describe(cause), cause);
 	});
 	if (!file.isFile()) throw unusable('it is not a regular file', null);
+	const total = new FileTotal(file.size);
 	return {
-		total: null,
+		get total() {
+			return total.items;
+		},
 		async *items() {
 			try {
-				for await (const line of readLines(createReadStream(config.path, { signal }), config.lineBytesMax)) {
+				const stream = total.follow(createReadStream(config.path, { signal }));
+				for await (const line of readLines(stream, config.lineBytesMax)) {
 					const item = toItem(config, line);
-					if (item) yield item;
+					if (!item) continue;
+					total.count();
+					yield item;
 				}
 			} catch (cause) {
 				signal.throwIfAborted();
