@@ -4,3 +4,8 @@ import type { Environment } from '../contracts/environment.ts';
 export function environment(): Environment {
 	return process.env;
 }
+
+/** What an engine takes from the environment alone. What the operator set stays. */
+export function setDefaults(values: Readonly<Record<string, number>>): void {
+	for (const [name, value] of Object.entries(values)) process.env[name] ??= String(value);
+}

@@ -9,6 +9,7 @@ import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
+import { LANCE_BOUNDS } from '../index-stores/lancedb/bounds.ts';
 import { LanceStore } from '../index-stores/lancedb/store.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
@@ -35,6 +36,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import { openTraceStore } from '../telemetry/trace-store.ts';
 import { openAlerts } from './alerts.ts';
 import { BreakerHints } from './breaker-hints.ts';
+import { setDefaults } from './environment.ts';
 import { FeedbackBook } from './feedback.ts';
 import { FLAG_KEY_FILE, flagSecret } from './flag-secret.ts';
 import { openIdempotency } from './idempotency.ts';
@@ -307,6 +309,7 @@ async function openIndexStore({ indexStore, dataDir }: ProjectConfig): Promise<I
 		const { PostgresStore } = await import('../index-stores/postgres/store.ts');
 		return new PostgresStore(indexStore);
 	}
+	setDefaults(LANCE_BOUNDS);
 	return new LanceStore(indexStore.storage ?? join(dataDir, INDEX_FOLDER));
 }
 

@@ -162,12 +162,8 @@ class IngestRun {
 			if (counts.seen % PROGRESS_EVERY === 0) progress('write');
 			return this.#prepare(counts, item);
 		};
-		for await (const pending of readAhead(opened.items(), begin, { ...AHEAD, weigh: bytesOf })) {
-			signal.throwIfAborted();
-			if (pending) await this.#writer.add(pending);
-			await quarantine.flushFull();
-		}
-		await this.#writer.end();
+		const prepared = readAhead(opened.items(), begin, { ...AHEAD, weigh: bytesOf });
+		await this.#writer.writeAll(prepared, () => quarantine.flushFull());
 		counts.seconds = (clock.monotonic() - started) / 1_000;
 		progress('write');
 	}

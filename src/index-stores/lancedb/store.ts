@@ -4,7 +4,13 @@ import { PlimsollError } from '../../spec/errors.ts';
 import type { IndexPlace, IndexStore, TableShape } from '../../spec/index-store.ts';
 import { speaksOfDamage, storageFailure } from '../storage-failure.ts';
 import { BucketDatasets } from './bucket.ts';
-import { INDEX_CACHE_BYTES, METADATA_CACHE_BYTES } from './cache.ts';
+import {
+	CHECKED_INDEX_BYTES,
+	INDEX_CACHE_BYTES,
+	METADATA_CACHE_BYTES,
+	PASSING_METADATA_BYTES,
+	WRITER_INDEX_BYTES,
+} from './cache.ts';
 import type { Datasets } from './datasets.ts';
 import { FolderDatasets } from './folder.ts';
 import { INDEXED_FROM, type IndexedFrom } from './indexes.ts';
@@ -42,10 +48,10 @@ export class LanceStore implements IndexStore {
 	}
 
 	writer(shape: TableShape): Promise<LanceWriter> {
-		return LanceWriter.open(this.#open, shape, {
+		return LanceWriter.open(shape, {
 			called: this.#called(shape.table),
 			from: this.#from,
-			connect: () => this.#connect(),
+			connect: () => this.#session(WRITER_INDEX_BYTES, PASSING_METADATA_BYTES),
 		});
 	}
 
@@ -54,7 +60,7 @@ export class LanceStore implements IndexStore {
 	}
 
 	async freshReader(place: IndexPlace): Promise<LanceReader> {
-		const uncached = await connect(this.#datasets.uri, this.#options());
+		const uncached = await this.#session(CHECKED_INDEX_BYTES, PASSING_METADATA_BYTES);
 		try {
 			return await LanceReader.open(await uncached.openTable(place.table), place);
 		} finally {
@@ -104,14 +110,12 @@ export class LanceStore implements IndexStore {
 	}
 
 	#connect(): Promise<Connection> {
-		return connect(
-			this.#datasets.uri,
-			this.#options(),
-			new Session(BigInt(INDEX_CACHE_BYTES), BigInt(METADATA_CACHE_BYTES)),
-		);
+		return this.#session(INDEX_CACHE_BYTES, METADATA_CACHE_BYTES);
 	}
 
-	#options() {
-		return { storageOptions: { ...this.#datasets.options } };
+	/** A session of its own. */
+	#session(indexBytes: number, metadataBytes: number): Promise<Connection> {
+		const { uri, options } = this.#datasets;
+		return connect(uri, { storageOptions: { ...options } }, new Session(BigInt(indexBytes), BigInt(metadataBytes)));
 	}
 }

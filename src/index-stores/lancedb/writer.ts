@@ -20,16 +20,22 @@ import { diagnose } from './trouble.ts';
 
 /**
  * LanceDB keeps in memory what each commit of a session made of the list of files, beyond every bound that it is given: a build of
- * a thousand commits held half a gigabyte. After so many a writer goes on in a session of its own, and then in the next one.
+ * a thousand commits held half a gigabyte. Once the lists of a session came to so many files, a writer goes on in the next one.
  */
-const COMMITS_PER_SESSION = 64;
+const LISTED_MAX = 8_192;
 
 interface Given {
 	readonly from: IndexedFrom;
 	/** What messages call the table. */
 	readonly called: string;
-	/** Opens a session of its own. */
+	/** Opens a session that nobody else has. */
 	readonly connect: () => Promise<Connection>;
+}
+
+/** A table in a session of its own. */
+interface Opened {
+	readonly session: Connection;
+	readonly table: Table;
 }
 
 /**
@@ -40,29 +46,38 @@ export class LanceWriter implements IndexWriter {
 	readonly #shape: TableShape;
 	readonly #given: Given;
 	readonly #changed: ChangedDocuments;
-	#table: Table;
-	/** The writer's own session; null: it uses the store's. */
-	#session: Connection | null = null;
-	#commits = 0;
+	#opened: Opened;
+	/** Files of the newest version, at most. */
+	#files: number;
+	/** Files in all lists that the session has made. */
+	#listed = 0;
 	/** The one that this writer made or found last. */
 	#version: number;
 
-	private constructor(table: Table, { shape, version, given }: { shape: TableShape; version: number; given: Given }) {
-		this.#table = table;
+	private constructor(
+		opened: Opened,
+		{ shape, files, version, given }: { shape: TableShape; files: number; version: number; given: Given },
+	) {
+		this.#opened = opened;
 		this.#shape = shape;
 		this.#given = given;
 		this.#changed = new ChangedDocuments(version);
+		this.#files = files;
 		this.#version = version;
 	}
 
-	static async open(connection: Connection, shape: TableShape, given: Given): Promise<LanceWriter> {
+	static async open(shape: TableShape, given: Given): Promise<LanceWriter> {
 		const name = shape.table;
 		return storageFailure(given.called, diagnose, async () => {
-			const names = await connection.tableNames({ startAfter: '', limit: 100_000 });
-			const table = names.includes(name)
-				? await connection.openTable(name)
-				: await connection.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			return new LanceWriter(table, { shape, given, version: await table.version() });
+			const opened = await openedIn(await given.connect(), async (session) => {
+				const names = await session.tableNames({ startAfter: '', limit: 100_000 });
+				return names.includes(name)
+					? session.openTable(name)
+					: session.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
+			});
+			const { fragmentStats } = await opened.table.stats();
+			const version = await opened.table.version();
+			return new LanceWriter(opened, { shape, given, files: fragmentStats.numFragments, version });
 		});
 	}
 
@@ -109,8 +124,10 @@ export class LanceWriter implements IndexWriter {
 		const sealed = await this.#guarded(async () => {
 			const chunks = await this.#table.countRows();
 			const cleanupOlderThan = oldestOf(await this.#table.listVersions(), keep);
+			await this.#renewSession();
 			// First, since it would write every new index once more.
 			await this.#table.optimize(cleanupOlderThan ? { cleanupOlderThan, deleteUnverified: erase } : {});
+			await this.#renewSession();
 			await buildIndexes(this.#table, { chunks, shape: this.#shape, from: this.#given.from });
 			return { version: await this.#table.version(), chunks };
 		});
@@ -131,8 +148,12 @@ export class LanceWriter implements IndexWriter {
 	}
 
 	close(): void {
-		this.#table.close();
-		this.#session?.close();
+		this.#opened.table.close();
+		this.#opened.session.close();
+	}
+
+	get #table(): Table {
+		return this.#opened.table;
 	}
 
 	async #delete(documents: readonly DocumentRef[]): Promise<void> {
@@ -145,20 +166,17 @@ export class LanceWriter implements IndexWriter {
 
 	/** Throws when another writer made a version since this one's last. */
 	async #assertAlone(): Promise<void> {
-		if (++this.#commits % COMMITS_PER_SESSION === 0) await this.#guarded(() => this.#renewSession());
+		this.#listed += ++this.#files;
+		if (this.#listed > LISTED_MAX) await this.#guarded(() => this.#renewSession());
 		await this.#guarded(() => this.#table.checkoutLatest());
 		if ((await this.version()) !== this.#version) throw this.#conflict();
 	}
 
 	async #renewSession(): Promise<void> {
-		const session = await this.#given.connect();
-		const table = await session.openTable(this.table).catch((cause: unknown) => {
-			session.close();
-			throw cause;
-		});
+		const opened = await openedIn(await this.#given.connect(), (session) => session.openTable(this.table));
 		this.close();
-		this.#session = session;
-		this.#table = table;
+		this.#opened = opened;
+		this.#listed = 0;
 	}
 
 	/** Whether the commit that just happened followed this writer's own version, and makes it the last one. */
@@ -185,5 +203,14 @@ export class LanceWriter implements IndexWriter {
 
 	#guarded<T>(run: () => Promise<T>): Promise<T> {
 		return storageFailure(this.#given.called, diagnose, run);
+	}
+}
+
+async function openedIn(session: Connection, open: (session: Connection) => Promise<Table>): Promise<Opened> {
+	try {
+		return { session, table: await open(session) };
+	} catch (cause) {
+		session.close();
+		throw cause;
 	}
 }

@@ -6,10 +6,19 @@ import type { EmbeddingBudget } from '../embedding/embedding-budget.ts';
 import { embedDocuments, type Texts, type Vectors } from './embed-documents.ts';
 import type { Ledger } from './ledger.ts';
 
-/** Chunks that are embedded and written at once: large enough that a commit costs little, small enough for memory. */
+/** Chunks that are embedded at once. */
 const BATCH_CHUNKS = 512;
 /** The same for few and large chunks, in UTF-16 code units. */
 const BATCH_CHARS = 8_388_608;
+/**
+ * A commit takes this part of what the run committed before, which is the most that a kill undoes, and a batch at first: each
+ * one writes the list of all files anew, so that many small ones cost the square of their number.
+ */
+const COMMIT_PART = 1 / 64;
+/** Beyond these a larger commit takes memory and saves little. */
+const COMMIT_CHUNKS_MAX = 4_096;
+/** Of texts, a byte for each UTF-16 code unit, and vectors. */
+const COMMIT_BYTES_MAX = 16_777_216;
 /** So many batches of which nothing could be embedded are no bad luck: the run stops. */
 const FAILED_IN_A_ROW_MAX = 3;
 
@@ -26,18 +35,30 @@ export interface Pending extends Texts {
 interface Parts {
 	readonly embedder: Embedder | null;
 	readonly budget: EmbeddingBudget;
-	readonly table: IndexWriter;
+	readonly table: Pick<IndexWriter, 'write'>;
 	readonly ledger: Ledger;
 	readonly signal: AbortSignal;
 }
 
-/** Embeds and writes documents in batches: while one is on its way the next is gathered, and no third one. */
+/** A document with its vectors; null without an embedder. */
+interface Embedded {
+	readonly document: Pending;
+	readonly vectors: readonly Float32Array[] | null;
+}
+
+/** Embeds documents in batches, while the next one is gathered and no third one, and commits some batches together. */
 export class BatchWriter {
 	readonly #parts: Parts;
 	#batch: Pending[] = [];
 	#chunks = 0;
 	#chars = 0;
 	#underWay: Promise<void> = Promise.resolve();
+	/** What waits for the next commit. */
+	#embedded: Embedded[] = [];
+	#embeddedChunks = 0;
+	#embeddedBytes = 0;
+	/** Chunks of the run that are in the table. */
+	#committed = 0;
 	#written = 0;
 	#failedInARow = 0;
 
@@ -45,18 +66,35 @@ export class BatchWriter {
 		this.#parts = parts;
 	}
 
+	/**
+	 * Writes what comes, in order. When that breaks off, what was embedded is in the table all the same, since it was paid for.
+	 * @param documents null where there is nothing to write.
+	 * @param between is waited for after each.
+	 */
+	async writeAll(documents: AsyncIterable<Pending | null>, between: () => Promise<void>): Promise<void> {
+		try {
+			for await (const document of documents) {
+				this.#parts.signal.throwIfAborted();
+				if (document) await this.#add(document);
+				await between();
+			}
+			await this.#send();
+			await this.#underWay;
+		} catch (cause) {
+			// What ended the run is told, not what kept the rest from the table.
+			await this.#underWay.catch(() => {});
+			await this.#commit().catch(() => {});
+			throw cause;
+		}
+		await this.#commit();
+	}
+
 	/** Waits while a full batch cannot go yet. Rejects with what ended the batch before. */
-	async add(document: Pending): Promise<void> {
+	async #add(document: Pending): Promise<void> {
 		this.#batch.push(document);
 		this.#chunks += document.rows.length;
 		this.#chars += document.texts.reduce((all, { length }) => all + length, 0);
 		if (this.#chunks >= BATCH_CHUNKS || this.#chars >= BATCH_CHARS) await this.#send();
-	}
-
-	/** Writes what was gathered and waits for it. */
-	async end(): Promise<void> {
-		await this.#send();
-		await this.#underWay;
 	}
 
 	async #send(): Promise<void> {
@@ -72,26 +110,49 @@ export class BatchWriter {
 	}
 
 	async #write(batch: readonly Pending[]): Promise<void> {
-		const { table, ledger, signal } = this.#parts;
 		const vectors = await this.#embed(batch);
-		signal.throwIfAborted();
-		const taken = batch.filter((document) => !vectors || isEmbedded(vectors.get(document)));
-		const replaced = taken.filter(({ slot }) => ledger.isWritten(slot)).map(({ key }) => documentRef(key));
-		const rows = taken.flatMap((document) => {
-			const own = vectors?.get(document);
-			const those = isEmbedded(own) ? own.vectors : null;
-			return document.rows.map((row, at): IndexRow => ({ ...row, vector: those?.[at] ?? null }));
-		});
-		if (rows.length > 0) await table.write(replaced, rows);
-		for (const document of taken) {
-			ledger.setWritten(document.slot, document.hash);
-			document.ended(null);
-		}
+		this.#parts.signal.throwIfAborted();
+		let taken = 0;
 		for (const document of batch) {
 			const own = vectors?.get(document);
 			if (own && 'reason' in own) document.ended(own.reason);
+			else if (own || !vectors) {
+				taken++;
+				this.#take({ document, vectors: own?.vectors ?? null });
+			}
 		}
-		this.#judge(batch, { taken: taken.length, vectors });
+		this.#judge(batch, { taken, vectors });
+		const chunks = Math.max(BATCH_CHUNKS, Math.min(COMMIT_CHUNKS_MAX, this.#committed * COMMIT_PART));
+		if (this.#embeddedChunks >= chunks || this.#embeddedBytes >= COMMIT_BYTES_MAX) await this.#commit();
+	}
+
+	#take(embedded: Embedded): void {
+		const { document, vectors } = embedded;
+		this.#embedded.push(embedded);
+		this.#embeddedChunks += document.rows.length;
+		for (const { length } of document.texts) this.#embeddedBytes += length;
+		for (const { byteLength } of vectors ?? []) this.#embeddedBytes += byteLength;
+	}
+
+	async #commit(): Promise<void> {
+		const { table, ledger } = this.#parts;
+		const embedded = this.#embedded;
+		this.#embedded = [];
+		this.#embeddedChunks = 0;
+		this.#embeddedBytes = 0;
+		const replaced = embedded.filter(({ document: { slot } }) => ledger.isWritten(slot));
+		const rows = embedded.flatMap(({ document, vectors }) =>
+			document.rows.map((row, at): IndexRow => ({ ...row, vector: vectors?.[at] ?? null })),
+		);
+		if (rows.length > 0) {
+			const refs = replaced.map(({ document }) => documentRef(document.key));
+			await table.write(refs, rows);
+		}
+		this.#committed += rows.length;
+		for (const { document } of embedded) {
+			ledger.setWritten(document.slot, document.hash);
+			document.ended(null);
+		}
 	}
 
 	async #embed(batch: readonly Pending[]): Promise<Map<Pending, Vectors> | null> {
@@ -111,8 +172,4 @@ export class BatchWriter {
 		const reason = own && 'reason' in own ? own.reason : 'no reason is known';
 		throw new PlimsollError('retrieval_failed', `Nothing of ${batch.length} documents could be embedded: ${reason}`);
 	}
-}
-
-function isEmbedded(vectors: Vectors | undefined): vectors is { readonly vectors: readonly Float32Array[] } {
-	return vectors !== undefined && 'vectors' in vectors;
 }
