@@ -71,6 +71,9 @@ async function searchOne(
 	}
 }
 
+const NO_WORDS =
+	'Nothing found: no passage that you may see, and that passes the filter, has a word of the query. English words such as “the” are not searched for.';
+
 function show(found: SearchReply, terminal: Terminal): void {
 	const indent = '    ';
 	for (const hit of found.hits) {
@@ -84,7 +87,7 @@ function show(found: SearchReply, terminal: Terminal): void {
 		);
 		terminal.line(`${indent}${cut(oneLine(hit.text), Math.max(40, terminal.columns * 2 - indent.length))}`);
 	}
-	if (found.hits.length === 0) terminal.note('Nothing found.');
+	if (found.hits.length === 0) terminal.note(found.vector_ms === null ? NO_WORDS : 'Nothing found.');
 	const took = [
 		found.lexical_ms !== null && `words ${duration(found.lexical_ms)}`,
 		found.vector_ms !== null && `vectors ${duration(found.vector_ms)}`,

@@ -170,6 +170,13 @@ describe('without a server, commands open the project themselves', () => {
 		}
 	});
 
+	test('a search of stop words says why it found nothing', async () => {
+		const { code, stderr } = await plimsoll(['search', 'docs', 'the of and'], { cwd });
+		expect(stderr).toContain('Nothing found');
+		expect(stderr).toContain('are not searched for');
+		expect(code).toBe(0);
+	});
+
 	test('a set of queries runs in the file’s order; what is no query is told by its line, and the status is 1', async () => {
 		await writeFile(
 			join(cwd, 'queries.jsonl'),
