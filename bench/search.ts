@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { setDefaults } from '../src/app/environment.ts';
+import { LANCE_SETTINGS } from '../src/index-stores/lancedb/settings.ts';
 import { LanceStore } from '../src/index-stores/lancedb/store.ts';
 import { Corpus } from './search/corpus.ts';
 import { type Figures, measure } from './search/measure.ts';
@@ -55,6 +57,7 @@ async function one(chunks: number): Promise<SizeResult> {
 	const corpus = new Corpus(chunks);
 	const queries = corpus.queries(QUERIES);
 	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-bench-'));
+	setDefaults(LANCE_SETTINGS);
 	const store = new LanceStore(folder);
 	try {
 		await store.open();

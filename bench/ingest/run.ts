@@ -5,7 +5,7 @@ import { createIds } from '../../src/base/ids.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { collection as collectionSchema } from '../../src/contracts/collection-schema.ts';
 import { collectionOf } from '../../src/contracts/compile-collection.ts';
-import { LANCE_BOUNDS } from '../../src/index-stores/lancedb/bounds.ts';
+import { LANCE_SETTINGS } from '../../src/index-stores/lancedb/settings.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { createRetrieval } from '../../src/retrieval/retrieval.ts';
 import { openSqliteRecords } from '../../src/stores/sqlite.ts';
@@ -35,7 +35,7 @@ class MeasuredStore extends LanceStore {
 	}
 }
 
-setDefaults(LANCE_BOUNDS);
+setDefaults(LANCE_SETTINGS);
 const raw = collectionSchema.parse({
 	sources: { lines: { kind: 'jsonl', path: file, title_field: 'title', line_bytes_max: 8_388_608 } },
 	documents: { fields: { product: { type: 'text', required: true } }, language: ['en', 'de'] },

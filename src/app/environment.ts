@@ -6,6 +6,6 @@ export function environment(): Environment {
 }
 
 /** What an engine takes from the environment alone. What the operator set stays. */
-export function setDefaults(values: Readonly<Record<string, number>>): void {
+export function setDefaults(values: Readonly<Record<string, string | number>>): void {
 	for (const [name, value] of Object.entries(values)) process.env[name] ??= String(value);
 }

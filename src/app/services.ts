@@ -9,8 +9,7 @@ import { FlagClient } from '../flags/flag-client.ts';
 import type { Operator } from '../gateway/operator.ts';
 import type { BearerAuthenticator } from '../identity/authenticator.ts';
 import type { Sessions } from '../identity/sessions.ts';
-import { LANCE_BOUNDS } from '../index-stores/lancedb/bounds.ts';
-import { LanceStore } from '../index-stores/lancedb/store.ts';
+import { LANCE_SETTINGS } from '../index-stores/lancedb/settings.ts';
 import { createEmbeddingModel } from '../models/create-embedding-model.ts';
 import type { Breakers } from '../policy/breakers.ts';
 import { CanaryMonitor } from '../retrieval/canary-monitor.ts';
@@ -309,7 +308,9 @@ async function openIndexStore({ indexStore, dataDir }: ProjectConfig): Promise<I
 		const { PostgresStore } = await import('../index-stores/postgres/store.ts');
 		return new PostgresStore(indexStore);
 	}
-	setDefaults(LANCE_BOUNDS);
+	// Before it is loaded.
+	setDefaults(LANCE_SETTINGS);
+	const { LanceStore } = await import('../index-stores/lancedb/store.ts');
 	return new LanceStore(indexStore.storage ?? join(dataDir, INDEX_FOLDER));
 }
 

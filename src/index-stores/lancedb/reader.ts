@@ -130,17 +130,15 @@ async function digestOf(queries: readonly AsyncIterable<RecordBatch>[]): Promise
 }
 
 /**
- * Reads into memory what searches need: all of the text index, and the one over vectors where there is room for it. Returns the
- * names of all indexes.
+ * Reads into memory the indexes that searches need, where there is room for one. Returns the names of all indexes. Throws when
+ * there is none of the text.
  */
 async function prewarm(table: Table): Promise<ReadonlySet<string>> {
-	await table.prewarmIndex('body_idx');
-	const indexes = await table.listIndices();
-	for (const { name, sizeBytes } of indexes) {
-		if (name === 'vector_idx' && (sizeBytes ?? Number.POSITIVE_INFINITY) <= PREWARM_BYTES_MAX)
-			await table.prewarmIndex(name);
-	}
-	return new Set(indexes.map(({ name }) => name));
+	const sizes = new Map((await table.listIndices()).map(({ name, sizeBytes }) => [name, sizeBytes]));
+	const fits = (name: string, otherwise: number) => (sizes.get(name) ?? otherwise) <= PREWARM_BYTES_MAX;
+	if (fits('body_idx', 0)) await table.prewarmIndex('body_idx');
+	if (fits('vector_idx', Number.POSITIVE_INFINITY)) await table.prewarmIndex('vector_idx');
+	return new Set(sizes.keys());
 }
 
 /** The engine filters before it ranks, so that `limit` counts what the filter lets through. */
