@@ -60,6 +60,7 @@ function failure(subject: string, { code, message }: PlimsollError): HealthLine 
 const CHECKS: readonly (readonly [string, Check])[] = [
 	['collections', collections],
 	['records', records],
+	['quarantine', quarantine],
 	['documents', storedDocuments],
 	['embedders', embedders],
 	['upstreams', upstreams],
@@ -83,6 +84,21 @@ async function collections(session: Session): Promise<readonly HealthLine[]> {
 		else if (verification === null) lines.push(warn(subject, `${holds}, and was never verified`, again));
 		else if (failed.length === 0) lines.push(ok(subject, `${holds}; all checks passed`));
 		else lines.push(fail(subject, `${holds}; ${failed.map(({ message }) => message).join(' ')}`, again));
+	}
+	return lines;
+}
+
+/** Documents that wait for somebody to look at them. */
+async function quarantine(session: Session): Promise<readonly HealthLine[]> {
+	const lines: HealthLine[] = [];
+	for (const { collection } of await session.collections()) {
+		const { count, documents } = await session.quarantine(collection, { source: null, state: 'held', limit: 1 });
+		const held = count.held + count.unlisted;
+		const [first] = documents;
+		if (held === 0) continue;
+		const example = first ? `, e.g. ${first.document}: ${first.reasons[0]}` : '';
+		const look = `See plimsoll quarantine list ${collection}; retry or drop them there.`;
+		lines.push(warn(`quarantine of ${collection}`, `documents that are not in the index: ${held}${example}`, look));
 	}
 	return lines;
 }

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readLines } from '../base/lines.ts';
 import { PUSH_BODY_BYTES_MAX } from '../contracts/source-schema.ts';
-import { formatOf } from '../retrieval/document-format.ts';
+import { formatOf, whyNoFormat } from '../retrieval/document-format.ts';
 import { PlimsollError } from '../spec/errors.ts';
 
 /** What is sent at once. */
@@ -58,7 +58,7 @@ async function* documentsIn(file: string, id: string | null): AsyncGenerator<Fou
 		return;
 	}
 	const format = formatOf(file);
-	if (format === null) throw unusable(file, 'there is no reader for its extension');
+	if (format === null) throw unusable(file, whyNoFormat(file));
 	const title = path.basename(file, path.extname(file));
 	const document = { id: id ?? file.split(path.sep).join('/'), base64: bytes.toString('base64'), format, title };
 	yield { document, size: bytes.byteLength * 1.4 };

@@ -56,12 +56,14 @@ export function addFeedback(program: Command, terminal: Terminal): void {
 	example(feedback, 'plimsoll feedback\nplimsoll feedback list --rating down');
 }
 
+const NONE = 'No rating that fits is kept. Applications send them to POST /v1/feedback.';
+
 async function listFeedback(options: ListOptions, terminal: Terminal): Promise<void> {
 	const { tenant = null, request = null, feature = null, rating = null, limit } = options;
 	const query = { tenantId: tenant, requestId: request, feature, rating, limit };
 	const found = await inSession(options, terminal, (session) => session.feedback(query));
 	if (terminal.json) terminal.record({ feedback: found });
-	else if (found.length === 0) terminal.note('There is no such rating.');
+	else if (found.length === 0) terminal.note(NONE);
 	else for (const one of found) showFeedback(one, terminal);
 }
 

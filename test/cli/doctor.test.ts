@@ -113,6 +113,15 @@ describe('doctor', () => {
 		});
 	});
 
+	test('what did not come into an index is a finding', async () => {
+		const cwd = await project({ ...DOCS, 'docs/torn.pdf': 'not a PDF' });
+		await plimsoll(['ingest', 'docs'], { cwd });
+		const { stdout } = await plimsoll(['doctor'], { cwd });
+		expect(stdout).toMatch(
+			/^warn +quarantine of docs: documents that are not in the index: 1, e\.g\. torn\.pdf: [^\n]+\n +See plimsoll quarantine list docs/m,
+		);
+	});
+
 	test('a mistake in the files is a finding, once', async () => {
 		const dir = await project(DOCS);
 		await writeFile(join(dir, 'plimsoll.yaml'), PROJECT_YAML.replace('sources:', 'sauces:'));

@@ -9,7 +9,7 @@ it('ratings are listed, stand at their trace, and are deleted by request', async
 		'plimsoll.yaml': `${VALID_PROJECT['plimsoll.yaml']}feedback: {text_retention_days: 7}\n`,
 		'docs/a.md': '# Load lines\n\nA load line is a mark on the hull of a ship.\n',
 	});
-	expect((await plimsoll(['feedback'], { cwd: dir })).stderr).toContain('There is no such rating.');
+	expect((await plimsoll(['feedback'], { cwd: dir })).stderr).toContain('No rating that fits is kept');
 	const library = await createRuntime({ dir, env: {} });
 	onTestFinished(() => library.close());
 	await library.ingest('docs');
