@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 import type { CollectionConfig } from '../contracts/collection.ts';
 import type { Filter, PartitionView, SearchRequest } from '../spec/retrieval.ts';
@@ -24,7 +25,7 @@ export class PartitionGates {
 		if (partition === null) return null;
 		let partitions = this.#collections.get(name);
 		if (!partitions) {
-			partitions = new Partitions(this.#clock);
+			partitions = new Partitions(this.#clock, availableParallelism());
 			this.#collections.set(name, partitions);
 		}
 		const ask = { collection: name, msMax: Math.min(search.timeoutMs, (msMax ?? Infinity) * WAIT_SHARE), signal };

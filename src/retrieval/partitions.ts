@@ -15,6 +15,12 @@ const LATENCIES = 512;
 const RETRY_MS = { least: 50, most: 5_000, unknown: 500 };
 /** What the latest search weighs in the mean of all. */
 const NEWEST_WEIGHT = 1 / 16;
+/** A partition that was asked within so long has searches to be protected. */
+const ACTIVE_MS = 1_000;
+/** A place of a hot partition rests no longer than this. */
+const REST_MS_MAX = 1_000;
+/** Cores that a search keeps busy, about. */
+const CORES_OF_SEARCH = 2;
 
 /** How a search may run: as it was planned, or by words alone. Must be left once. */
 export interface Passage {
@@ -44,13 +50,44 @@ function onlyValue(filter: Filter, field: string): string | null {
 	return filter.is === 'one_of' && filter.values.length === 1 ? String(filter.values[0]) : null;
 }
 
+/** What the partitions of a collection must know of each other. */
+class Neighbours {
+	readonly #clock: Clock;
+	readonly #cores: number;
+	/** The partition that was asked last, and the last one of another name. */
+	#latest: { readonly name: string; readonly at: number } | null = null;
+	#before: { readonly name: string; readonly at: number } | null = null;
+	/** Searches of all of them. */
+	running = 0;
+
+	constructor(clock: Clock, cores: number) {
+		this.#clock = clock;
+		this.#cores = cores;
+	}
+
+	asked(name: string): void {
+		if (this.#latest !== null && this.#latest.name !== name) this.#before = this.#latest;
+		this.#latest = { name, at: this.#clock.monotonic() };
+	}
+
+	/** Whether searches of others than this one have to share the machine's cores with it. */
+	compete(name: string): boolean {
+		const other = this.#latest?.name === name ? this.#before : this.#latest;
+		const isActive = other !== null && this.#clock.monotonic() - other.at < ACTIVE_MS;
+		return isActive && this.running * CORES_OF_SEARCH >= this.#cores;
+	}
+}
+
 /** The partitions of one collection. */
 export class Partitions {
 	readonly #clock: Clock;
+	readonly #neighbours: Neighbours;
 	readonly #gates = new Map<string, Gate>();
 
-	constructor(clock: Clock) {
+	/** @param cores of the machine. */
+	constructor(clock: Clock, cores: number) {
 		this.#clock = clock;
+		this.#neighbours = new Neighbours(clock, cores);
 	}
 
 	/** Throws PlimsollError `partition_busy` with the time to come back, or the signal's reason. */
@@ -75,7 +112,7 @@ export class Partitions {
 			if (idle) this.#gates.delete(idle[0]);
 			else if (name !== OTHER) return this.#gate(OTHER);
 		}
-		const gate = new Gate(name, this.#clock);
+		const gate = new Gate(name, this.#clock, this.#neighbours);
 		this.#gates.set(name, gate);
 		return gate;
 	}
@@ -88,22 +125,27 @@ function weight({ running, queued, shed }: PartitionView): number {
 class Gate {
 	readonly #name: string;
 	readonly #clock: Clock;
+	readonly #neighbours: Neighbours;
 	readonly #waiting: { readonly begin: () => void }[] = [];
 	readonly #latencies: number[] = [];
 	#meanMs: number | null = null;
 	/** Until when places are spoken for by those who were told to come back, on the monotonic clock. */
 	#takenUntil = 0;
 	#searches = 0;
+	/** Places that are taken. */
 	#running = 0;
 	#lexical = 0;
+	/** Of both, those whose search has ended. */
+	#resting = 0;
 	#shed = 0;
 	#degraded = 0;
 	/** When a search last found all places taken, on the monotonic clock. */
 	#fullAt = Number.NEGATIVE_INFINITY;
 
-	constructor(name: string, clock: Clock) {
+	constructor(name: string, clock: Clock, neighbours: Neighbours) {
 		this.#name = name;
 		this.#clock = clock;
+		this.#neighbours = neighbours;
 	}
 
 	get isIdle(): boolean {
@@ -115,6 +157,7 @@ class Gate {
 		{ collection, msMax, signal }: { collection: string; msMax: number; signal: AbortSignal | null },
 	): Promise<Passage> {
 		signal?.throwIfAborted();
+		this.#neighbours.asked(this.#name);
 		if (this.#running < config.searchesMax) return this.#begin();
 		this.#fullAt = this.#clock.monotonic();
 		if (this.#waiting.length < config.queuedMax && (await this.#wait(msMax, signal))) return this.#started(null);
@@ -137,7 +180,7 @@ class Gate {
 		};
 		return {
 			partition: this.#name,
-			running: this.#running + this.#lexical,
+			running: this.#running + this.#lexical - this.#resting,
 			queued: this.#waiting.length,
 			searches: this.#searches,
 			shed: this.#shed,
@@ -148,7 +191,7 @@ class Gate {
 			get latencyMsP99() {
 				return quantile(0.99);
 			},
-			hot: this.#clock.monotonic() - this.#fullAt < HOT_MS,
+			hot: this.#isHot,
 		};
 	}
 
@@ -157,28 +200,54 @@ class Gate {
 		return this.#started(null);
 	}
 
-	/** Whoever leaves hands over the place, so that nobody overtakes who waits. */
 	#started(degraded: string | null): Passage {
 		const startedAt = this.#clock.monotonic();
 		let left = false;
+		this.#neighbours.running++;
 		return {
 			degraded,
 			leave: () => {
 				if (left) return;
 				left = true;
-				this.#note(this.#clock.monotonic() - startedAt);
-				if (degraded !== null) this.#lexical--;
-				else {
-					const next = this.#waiting.shift();
-					if (next) next.begin();
-					else this.#running--;
-				}
+				const ms = this.#clock.monotonic() - startedAt;
+				this.#latencies[this.#searches++ % LATENCIES] = ms;
+				const restMs = this.#restMs(ms);
+				this.#neighbours.running--;
+				this.#note(ms + restMs);
+				if (restMs === 0) return this.#free(degraded);
+				this.#resting++;
+				this.#clock.after(restMs, () => {
+					this.#resting--;
+					this.#free(degraded);
+				});
 			},
 		};
 	}
 
+	/** Whoever leaves hands over the place, so that nobody overtakes who waits. */
+	#free(degraded: string | null): void {
+		if (degraded !== null) this.#lexical--;
+		else {
+			const next = this.#waiting.shift();
+			if (next) next.begin();
+			else this.#running--;
+		}
+	}
+
+	/**
+	 * For how long a place stays empty. Places alone bound how many searches of a hot partition run and not how much of the
+	 * machine they take, which is all that its places can: where others need it, each leaves them as much time as it took.
+	 */
+	#restMs(ms: number): number {
+		return this.#isHot && this.#neighbours.compete(this.#name) ? Math.min(ms, REST_MS_MAX) : 0;
+	}
+
+	get #isHot(): boolean {
+		return this.#clock.monotonic() - this.#fullAt < HOT_MS;
+	}
+
+	/** @param ms for which a place was taken. */
 	#note(ms: number): void {
-		this.#latencies[this.#searches++ % LATENCIES] = ms;
 		this.#meanMs = this.#meanMs === null ? ms : this.#meanMs + (ms - this.#meanMs) * NEWEST_WEIGHT;
 	}
 

@@ -9,6 +9,7 @@ import type { FieldType, SearchResult } from '../../src/spec/retrieval.ts';
 import { type FieldIndex, openFieldIndex } from '../support/field-index.ts';
 
 const CONFIG: PartitionConfig = { by: 'product', searchesMax: 2, queuedMax: 3, over: 'shed' };
+const CORES = 2;
 const ASK = { collection: 'docs', msMax: 1_000, signal: null };
 
 describe('the partition that can answer', () => {
@@ -32,7 +33,7 @@ describe('the partition that can answer', () => {
 
 describe('a partition', () => {
 	it('runs so many, lets so many wait in order, and refuses the rest with the time to come back', async () => {
-		const partitions = new Partitions(new VirtualClock());
+		const partitions = new Partitions(new VirtualClock(), CORES);
 		const first = await Promise.all([0, 1].map(() => partitions.enter('hot', CONFIG, ASK)));
 		const begun: number[] = [];
 		const waiting = [0, 1, 2].map(async (at) => {
@@ -60,7 +61,7 @@ describe('a partition', () => {
 
 	it('tells each of a flood a later time to come back, and nobody more than five seconds', async () => {
 		const clock = new VirtualClock();
-		const partitions = new Partitions(clock);
+		const partitions = new Partitions(clock, CORES);
 		const measured = await partitions.enter('hot', CONFIG, ASK);
 		await clock.advance(100);
 		measured.leave();
@@ -84,7 +85,7 @@ describe('a partition', () => {
 	});
 
 	it('beyond the thousandth that is busy at once shares the places of one, under the name that figures of others have', async () => {
-		const partitions = new Partitions(new VirtualClock());
+		const partitions = new Partitions(new VirtualClock(), CORES);
 		for (let n = 0; n < 1_000; n++) await partitions.enter(`p${n}`, CONFIG, ASK);
 		const passage = await partitions.enter('late', CONFIG, ASK);
 		await partitions.enter('later', CONFIG, ASK);
@@ -95,9 +96,34 @@ describe('a partition', () => {
 		expect(names()).not.toContain('late');
 	});
 
+	it('that is hot leaves others as much time as it takes, while they are there and cores are scarce', async () => {
+		const heldMs = async (cores: number, { hot, neighbour }: { hot: boolean; neighbour: boolean }) => {
+			const clock = new VirtualClock();
+			const partitions = new Partitions(clock, cores);
+			const config = { ...CONFIG, searchesMax: 1, queuedMax: 0 };
+			const passage = await partitions.enter('hot', config, ASK);
+			if (hot) await partitions.enter('hot', config, ASK).catch(() => null);
+			if (neighbour) (await partitions.enter('cold', config, ASK)).leave();
+			await clock.advance(100);
+			passage.leave();
+			const place = () => partitions.view().find(({ partition }) => partition === 'hot');
+			expect(place()).toMatchObject({ running: 0, searches: 1, latencyMsP50: 100 });
+			for (let ms = 100; ; ms += 50) {
+				const next = await partitions.enter('hot', config, ASK).catch(() => null);
+				if (next) return ms;
+				expect(ms).toBeLessThan(1_000);
+				await clock.advance(50);
+			}
+		};
+		expect(await heldMs(2, { hot: true, neighbour: true })).toBe(200);
+		expect(await heldMs(2, { hot: true, neighbour: false })).toBe(100);
+		expect(await heldMs(2, { hot: false, neighbour: true })).toBe(100);
+		expect(await heldMs(16, { hot: true, neighbour: true })).toBe(100);
+	});
+
 	it('is hot for a minute after a search found all places taken', async () => {
 		const clock = new VirtualClock();
-		const partitions = new Partitions(clock);
+		const partitions = new Partitions(clock, CORES);
 		const hot = () =>
 			partitions
 				.view()
@@ -127,7 +153,7 @@ describe('a partition', () => {
 				fc.constantFrom('shed' as const, 'lexical' as const),
 				async (events, over) => {
 					const clock = new VirtualClock();
-					const partitions = new Partitions(clock);
+					const partitions = new Partitions(clock, CORES);
 					const inside: { leave(): void }[] = [];
 					const aborts: AbortController[] = [];
 					for (const one of events) {
