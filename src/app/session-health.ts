@@ -97,7 +97,7 @@ async function quarantine(session: Session): Promise<readonly HealthLine[]> {
 		const [first] = documents;
 		if (held === 0) continue;
 		const example = first ? `, e.g. ${first.document}: ${first.reasons[0]}` : '';
-		const look = `See plimsoll quarantine list ${collection}; retry or drop them there.`;
+		const look = `See plimsoll quarantine list ${collection}; plimsoll quarantine retry or drop settles them.`;
 		lines.push(warn(`quarantine of ${collection}`, `documents that are not in the index: ${held}${example}`, look));
 	}
 	return lines;

@@ -50,44 +50,16 @@ function onlyValue(filter: Filter, field: string): string | null {
 	return filter.is === 'one_of' && filter.values.length === 1 ? String(filter.values[0]) : null;
 }
 
-/** What the partitions of a collection must know of each other. */
-class Neighbours {
-	readonly #clock: Clock;
-	readonly #cores: number;
-	/** The partition that was asked last, and the last one of another name. */
-	#latest: { readonly name: string; readonly at: number } | null = null;
-	#before: { readonly name: string; readonly at: number } | null = null;
-	/** Searches of all of them. */
-	running = 0;
-
-	constructor(clock: Clock, cores: number) {
-		this.#clock = clock;
-		this.#cores = cores;
-	}
-
-	asked(name: string): void {
-		if (this.#latest !== null && this.#latest.name !== name) this.#before = this.#latest;
-		this.#latest = { name, at: this.#clock.monotonic() };
-	}
-
-	/** Whether searches of others than this one have to share the machine's cores with it. */
-	compete(name: string): boolean {
-		const other = this.#latest?.name === name ? this.#before : this.#latest;
-		const isActive = other !== null && this.#clock.monotonic() - other.at < ACTIVE_MS;
-		return isActive && this.running * CORES_OF_SEARCH >= this.#cores;
-	}
-}
-
 /** The partitions of one collection. */
 export class Partitions {
 	readonly #clock: Clock;
-	readonly #neighbours: Neighbours;
+	readonly #cores: number;
 	readonly #gates = new Map<string, Gate>();
 
 	/** @param cores of the machine. */
 	constructor(clock: Clock, cores: number) {
 		this.#clock = clock;
-		this.#neighbours = new Neighbours(clock, cores);
+		this.#cores = cores;
 	}
 
 	/** Throws PlimsollError `partition_busy` with the time to come back, or the signal's reason. */
@@ -112,9 +84,20 @@ export class Partitions {
 			if (idle) this.#gates.delete(idle[0]);
 			else if (name !== OTHER) return this.#gate(OTHER);
 		}
-		const gate = new Gate(name, this.#clock, this.#neighbours);
+		const gate = new Gate(name, this.#clock, () => this.#isCrowded());
 		this.#gates.set(name, gate);
 		return gate;
+	}
+
+	/** Whether partitions that are not hot need what the machine has. */
+	#isCrowded(): boolean {
+		let running = 0;
+		let isNeeded = false;
+		for (const gate of this.#gates.values()) {
+			running += gate.searching;
+			isNeeded ||= gate.isQuiet;
+		}
+		return isNeeded && running * CORES_OF_SEARCH >= this.#cores;
 	}
 }
 
@@ -125,7 +108,7 @@ function weight({ running, queued, shed }: PartitionView): number {
 class Gate {
 	readonly #name: string;
 	readonly #clock: Clock;
-	readonly #neighbours: Neighbours;
+	readonly #isCrowded: () => boolean;
 	readonly #waiting: { readonly begin: () => void }[] = [];
 	readonly #latencies: number[] = [];
 	#meanMs: number | null = null;
@@ -141,15 +124,27 @@ class Gate {
 	#degraded = 0;
 	/** When a search last found all places taken, on the monotonic clock. */
 	#fullAt = Number.NEGATIVE_INFINITY;
+	/** When it was last asked, on the same clock. */
+	#askedAt = Number.NEGATIVE_INFINITY;
 
-	constructor(name: string, clock: Clock, neighbours: Neighbours) {
+	constructor(name: string, clock: Clock, isCrowded: () => boolean) {
 		this.#name = name;
 		this.#clock = clock;
-		this.#neighbours = neighbours;
+		this.#isCrowded = isCrowded;
 	}
 
 	get isIdle(): boolean {
 		return this.#running + this.#lexical + this.#waiting.length === 0;
+	}
+
+	/** Searches that go on. */
+	get searching(): number {
+		return this.#running + this.#lexical - this.#resting;
+	}
+
+	/** Asked of late, and within its places. */
+	get isQuiet(): boolean {
+		return !this.#isHot && this.#clock.monotonic() - this.#askedAt < ACTIVE_MS;
 	}
 
 	async enter(
@@ -157,7 +152,7 @@ class Gate {
 		{ collection, msMax, signal }: { collection: string; msMax: number; signal: AbortSignal | null },
 	): Promise<Passage> {
 		signal?.throwIfAborted();
-		this.#neighbours.asked(this.#name);
+		this.#askedAt = this.#clock.monotonic();
 		if (this.#running < config.searchesMax) return this.#begin();
 		this.#fullAt = this.#clock.monotonic();
 		if (this.#waiting.length < config.queuedMax && (await this.#wait(msMax, signal))) return this.#started(null);
@@ -180,7 +175,7 @@ class Gate {
 		};
 		return {
 			partition: this.#name,
-			running: this.#running + this.#lexical - this.#resting,
+			running: this.searching,
 			queued: this.#waiting.length,
 			searches: this.#searches,
 			shed: this.#shed,
@@ -203,7 +198,6 @@ class Gate {
 	#started(degraded: string | null): Passage {
 		const startedAt = this.#clock.monotonic();
 		let left = false;
-		this.#neighbours.running++;
 		return {
 			degraded,
 			leave: () => {
@@ -212,7 +206,6 @@ class Gate {
 				const ms = this.#clock.monotonic() - startedAt;
 				this.#latencies[this.#searches++ % LATENCIES] = ms;
 				const restMs = this.#restMs(ms);
-				this.#neighbours.running--;
 				this.#note(ms + restMs);
 				if (restMs === 0) return this.#free(degraded);
 				this.#resting++;
@@ -235,11 +228,11 @@ class Gate {
 	}
 
 	/**
-	 * For how long a place stays empty. Places alone bound how many searches of a hot partition run and not how much of the
-	 * machine they take, which is all that its places can: where others need it, each leaves them as much time as it took.
+	 * For how long a place stays empty. Places bound how many searches of a hot partition run, and not how much of the machine
+	 * they take, which can be all of it: where others need it, each leaves them as much time as it took.
 	 */
 	#restMs(ms: number): number {
-		return this.#isHot && this.#neighbours.compete(this.#name) ? Math.min(ms, REST_MS_MAX) : 0;
+		return this.#isHot && this.#isCrowded() ? Math.min(ms, REST_MS_MAX) : 0;
 	}
 
 	get #isHot(): boolean {

@@ -5,6 +5,7 @@ import { connect } from '@lancedb/lancedb';
 import { expect, it } from 'vitest';
 import { CAPABILITIES } from '../../scripts/reference/index-store-capabilities.ts';
 import { seededRandom } from '../../src/base/random.ts';
+import type { IndexedFrom } from '../../src/index-stores/lancedb/indexes.ts';
 import { LanceStore } from '../../src/index-stores/lancedb/store.ts';
 import { harmDataset } from './harm-dataset.ts';
 import { indexStoreSuite, row, SHAPE } from './index-store.suite.ts';
@@ -35,12 +36,25 @@ lifecycleSuite('LanceDB', async () => {
 	};
 });
 
+/** A store in a folder of its own, which goes with it. */
+async function openLance(from?: IndexedFrom) {
+	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
+	const store = new LanceStore(folder, from);
+	await store.open();
+	return {
+		...{ folder, store },
+		async [Symbol.asyncDispose]() {
+			store.close();
+			await rm(folder, { recursive: true });
+		},
+	};
+}
+
 it('makes one index of the vectors again when many small additions have made it many', {
 	timeout: 60_000,
 }, async () => {
-	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
-	const store = new LanceStore(folder, { vectors: 400, fields: 400 });
-	await store.open();
+	await using lance = await openLance({ vectors: 400, fields: 400 });
+	const { folder, store } = lance;
 	const shape = { ...SHAPE, table: 'parts-a', dimensions: 8 };
 	const make = (at: number) => ({
 		...row(`d${at}`, 'guard'),
@@ -65,17 +79,14 @@ it('makes one index of the vectors again when many small additions have made it 
 	} finally {
 		raw.close();
 		writer.close();
-		store.close();
-		await rm(folder, { recursive: true });
 	}
 });
 
 it('finds the nearest rows exactly behind a filter that few rows pass, whatever the index holds of their vectors', {
 	timeout: 60_000,
 }, async () => {
-	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
-	const store = new LanceStore(folder, { vectors: 1_000, fields: 1_000 });
-	await store.open();
+	await using lance = await openLance({ vectors: 1_000, fields: 1_000 });
+	const { store } = lance;
 	const random = seededRandom(3);
 	const unit = () => {
 		const vector = Float32Array.from({ length: 64 }, () => random.next() - 0.5);
@@ -108,17 +119,14 @@ it('finds the nearest rows exactly behind a filter that few rows pass, whatever 
 		reader.close();
 	} finally {
 		writer.close();
-		store.close();
-		await rm(folder, { recursive: true });
 	}
 });
 
 it('goes on in new sessions through a long build, also under a reading, and still meets another writer', {
 	timeout: 60_000,
 }, async () => {
-	const folder = await mkdtemp(join(tmpdir(), 'plimsoll-lance-'));
-	const store = new LanceStore(folder);
-	await store.open();
+	await using lance = await openLance();
+	const { store } = lance;
 	const shape = { ...SHAPE, table: 'long-a', dimensions: null };
 	const make = (at: number) => ({ ...row(`d${at}`, 'guard'), vector: null });
 	const writer = await store.writer(shape);
@@ -143,7 +151,5 @@ it('goes on in new sessions through a long build, also under a reading, and stil
 		last.close();
 	} finally {
 		writer.close();
-		store.close();
-		await rm(folder, { recursive: true });
 	}
 });

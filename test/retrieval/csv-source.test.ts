@@ -2,7 +2,7 @@ import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SourceConfig } from '../../src/contracts/collection.ts';
+import { csvSource } from '../support/retrieval-fixture.ts';
 import { itemsOf, summary } from '../support/source-access.ts';
 
 let dir: string;
@@ -14,18 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-const config = (overrides = {}): SourceConfig => ({
-	name: 'articles',
-	kind: 'csv',
-	path: file,
-	idColumn: 'id',
-	textColumn: 'text',
-	titleColumn: 'title',
-	delimiter: ',',
-	encoding: 'utf-8',
-	recordBytesMax: 1_000,
-	...overrides,
-});
+const config = (stated = {}) => csvSource(file, { titleColumn: 'title', recordBytesMax: 1_000, ...stated });
 
 describe('a CSV source', () => {
 	it('gives a document for each record, with the other columns as fields', async () => {

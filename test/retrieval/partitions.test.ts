@@ -97,13 +97,17 @@ describe('a partition', () => {
 	});
 
 	it('that is hot leaves others as much time as it takes, while they are there and cores are scarce', async () => {
-		const heldMs = async (cores: number, { hot, neighbour }: { hot: boolean; neighbour: boolean }) => {
+		const heldMs = async (cores: number, { hot, neighbour }: { hot: boolean; neighbour: 'none' | 'quiet' | 'hot' }) => {
 			const clock = new VirtualClock();
 			const partitions = new Partitions(clock, cores);
 			const config = { ...CONFIG, searchesMax: 1, queuedMax: 0 };
 			const passage = await partitions.enter('hot', config, ASK);
 			if (hot) await partitions.enter('hot', config, ASK).catch(() => null);
-			if (neighbour) (await partitions.enter('cold', config, ASK)).leave();
+			if (neighbour !== 'none') {
+				const other = await partitions.enter('cold', config, ASK);
+				if (neighbour === 'hot') await partitions.enter('cold', config, ASK).catch(() => null);
+				other.leave();
+			}
 			await clock.advance(100);
 			passage.leave();
 			const place = () => partitions.view().find(({ partition }) => partition === 'hot');
@@ -115,10 +119,11 @@ describe('a partition', () => {
 				await clock.advance(50);
 			}
 		};
-		expect(await heldMs(2, { hot: true, neighbour: true })).toBe(200);
-		expect(await heldMs(2, { hot: true, neighbour: false })).toBe(100);
-		expect(await heldMs(2, { hot: false, neighbour: true })).toBe(100);
-		expect(await heldMs(16, { hot: true, neighbour: true })).toBe(100);
+		expect(await heldMs(2, { hot: true, neighbour: 'quiet' })).toBe(200);
+		expect(await heldMs(2, { hot: true, neighbour: 'none' })).toBe(100);
+		expect(await heldMs(2, { hot: true, neighbour: 'hot' })).toBe(100);
+		expect(await heldMs(2, { hot: false, neighbour: 'quiet' })).toBe(100);
+		expect(await heldMs(16, { hot: true, neighbour: 'quiet' })).toBe(100);
 	});
 
 	it('is hot for a minute after a search found all places taken', async () => {

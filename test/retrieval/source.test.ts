@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { SourceConfig } from '../../src/contracts/collection.ts';
 import type { SourceItem } from '../../src/retrieval/source-item.ts';
 import { openSource } from '../../src/retrieval/sources/source.ts';
-import { folderSource, jsonlSource } from '../support/retrieval-fixture.ts';
+import { csvSource, folderSource, jsonlSource } from '../support/retrieval-fixture.ts';
 import { ACCESS } from '../support/source-access.ts';
 
 let root: string;
@@ -191,18 +191,7 @@ it('a file of many documents says how many it will be long before its end', asyn
 	const lines = Array.from({ length: records }, (_, n) => JSON.stringify({ id: `d${n}`, text }));
 	await write('all.jsonl', lines.join('\n'));
 	await write('all.csv', ['id,text', ...lines.map((_, n) => `d${n},${text.repeat(2)}`)].join('\n'));
-	const csv: SourceConfig = {
-		name: 'records',
-		kind: 'csv',
-		path: path.join(dir, 'all.csv'),
-		idColumn: 'id',
-		textColumn: 'text',
-		titleColumn: null,
-		delimiter: ',',
-		encoding: 'utf-8',
-		recordBytesMax: 1_000,
-	};
-	for (const config of [jsonlSource(path.join(dir, 'all.jsonl')), csv]) {
+	for (const config of [jsonlSource(path.join(dir, 'all.jsonl')), csvSource(path.join(dir, 'all.csv'))]) {
 		const opened = await openSource(config, ACCESS, new AbortController().signal);
 		expect(opened.total).toBeNull();
 		let read = 0;

@@ -69,6 +69,23 @@ export function jsonlSource(file: string): SourceConfig {
 	};
 }
 
+type CsvSource = Extract<SourceConfig, { kind: 'csv' }>;
+
+export function csvSource(file: string, stated: Partial<CsvSource> = {}): SourceConfig {
+	return {
+		name: 'table',
+		kind: 'csv',
+		path: file,
+		idColumn: 'id',
+		textColumn: 'text',
+		titleColumn: null,
+		delimiter: ',',
+		encoding: 'utf-8',
+		recordBytesMax: 100_000,
+		...stated,
+	};
+}
+
 export const SEARCH: CollectionConfig['search'] = {
 	fusion: 'convex',
 	vectorWeight: 0.5,
