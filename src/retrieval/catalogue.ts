@@ -101,12 +101,8 @@ export class Catalogue {
 
 	/** Puts another description of the live generation in force, which stays the same generation. */
 	async amend(manifest: Manifest): Promise<void> {
-		const { generations } = this.#records;
-		const { collection, generation } = manifest;
-		const record = await generations.find(collection, generation);
-		if (record) await generations.put({ ...record, manifest });
-		this.#describe(manifest);
-		this.#tellLive(collection);
+		await this.#describe(manifest);
+		this.#tellLive(manifest.collection);
 	}
 
 	/** Every row of the live generation was read, and was as its digest says. */
@@ -114,15 +110,12 @@ export class Catalogue {
 		{ collection, generation }: Pick<GenerationRecord, 'collection' | 'generation'>,
 		at: number,
 	): Promise<void> {
-		const { generations } = this.#records;
-		const record = await generations.find(collection, generation);
-		if (!record) return;
-		const manifest = { ...parseManifest(record), readAt: at };
-		await generations.put({ ...record, manifest });
-		this.#describe(manifest);
+		const record = await this.#records.generations.find(collection, generation);
+		if (record) await this.#describe({ ...parseManifest(record), readAt: at });
 	}
 
-	#describe(manifest: Manifest): void {
+	async #describe(manifest: Manifest): Promise<void> {
+		await this.#records.generations.amend(manifest, { manifest });
 		const state = this.#states.get(manifest.collection);
 		// Meanwhile another one may be live.
 		if (state?.index?.manifest.generation !== manifest.generation) return;

@@ -190,8 +190,8 @@ export class IndexKeeper implements IndexAdmin {
 
 	/** What a run found by reading the sources stays on record of one that was refused. */
 	async #keepReport(record: GenerationRecord, report: VerificationReport): Promise<void> {
-		const verified = { verification: report, verifiedAt: report.at };
-		if (record.state !== 'refused') await this.#parts.records.generations.put({ ...record, ...verified });
+		if (record.state === 'refused') return;
+		await this.#parts.records.generations.amend(record, { verification: report, verifiedAt: report.at });
 	}
 }
 

@@ -102,8 +102,13 @@ export interface GenerationStore {
 	 * state is `building`.
 	 */
 	begin(build: { collection: string; table: string; runId: string; at: number }): Promise<GenerationRecord>;
-	/** Replaces what is known of a generation; what is live or retired is so by `move` alone. */
+	/** Replaces all that is known of a generation: for whoever builds it, or removes what is not live. */
 	put(record: GenerationRecord): Promise<void>;
+	/** Writes what was learned of a sealed generation. The rest stays as it is by then, also when the caller read it long before. */
+	amend(
+		generation: Pick<GenerationRecord, 'collection' | 'sequence'>,
+		learned: Partial<Pick<GenerationRecord, 'manifest' | 'verification' | 'verifiedAt'>>,
+	): Promise<void>;
 	/** Forgets a build that found nothing to do. */
 	discard(collection: string, sequence: number): Promise<void>;
 	/** Everything of a collection counts as removed: its rows are gone, and nothing of it is live any more. */

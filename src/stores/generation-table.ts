@@ -97,6 +97,21 @@ export class GenerationTable implements GenerationStore {
 		this.#write(record);
 	}
 
+	async amend(
+		{ collection, sequence }: Parameters<GenerationStore['amend']>[0],
+		{ manifest = null, verification = null, verifiedAt = null }: Parameters<GenerationStore['amend']>[1],
+	): Promise<void> {
+		this.#sql.run(
+			`UPDATE generations SET manifest = coalesce(?, manifest), verification = coalesce(?, verification),
+			verified_at = coalesce(?, verified_at) WHERE collection = ? AND sequence = ?`,
+			manifest === null ? null : JSON.stringify(manifest),
+			verification && JSON.stringify(verification),
+			verifiedAt,
+			collection,
+			sequence,
+		);
+	}
+
 	async discard(collection: string, sequence: number): Promise<void> {
 		this.#sql.run(
 			"DELETE FROM generations WHERE collection = ? AND sequence = ? AND state NOT IN ('live', 'retired')",

@@ -186,6 +186,38 @@ describe('a rollback', () => {
 	});
 });
 
+describe('a generation that is verified', () => {
+	it('keeps what it became meanwhile: retired by a run, or live again', async () => {
+		const during: (() => Promise<unknown>)[] = [];
+		const meanwhile: Check = {
+			name: 'meanwhile',
+			overrulable: true,
+			async run() {
+				await during.pop()?.();
+				return { passed: true, message: 'done', detail: {} };
+			},
+		};
+		const fixture = await open({ checks: [meanwhile] });
+		const { index } = fixture.retrieval;
+		const { generation: first } = await fixture.ingest();
+		const states = async () =>
+			(await index.list('docs')).generations.map(({ state, verifiedAt }) => [state, verifiedAt]);
+		await fixture.write({ 'c.md': 'Hemp becomes rope.' });
+		during.push(() => fixture.ingest());
+		const { at } = await index.verify('docs', first ?? '', signal);
+		expect(await states()).toEqual([
+			['live', expect.any(Number)],
+			['retired', at],
+		]);
+		during.push(() => index.rollBack({ ...order, generation: null }));
+		const again = await index.verify('docs', first ?? '', signal);
+		expect(await states()).toEqual([
+			['retired', expect.any(Number)],
+			['live', again.at],
+		]);
+	});
+});
+
 describe('what nobody can overrule', () => {
 	it('keeps a damaged generation and one of another embedder from going live', async () => {
 		const config = (dir: string, dimensions: number) =>

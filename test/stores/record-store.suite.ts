@@ -338,6 +338,20 @@ export function recordStoreSuite(backend: string, open: () => Promise<RecordStor
 			expect(await store.listAudit(10)).toEqual([entry]);
 		});
 
+		it('amends a generation with what was learned, and leaves whatever else it has become since', async () => {
+			const { generations } = store;
+			const record = generation();
+			await generations.put(record);
+			await generations.move(move({ at: 7 }));
+			const verification = { at: 9, passed: true, checks: [] };
+			await generations.amend(record, { verification, verifiedAt: 9 });
+			const verified = { state: 'live', promotedAt: 7, verification, verifiedAt: 9 };
+			expect(await generations.live()).toEqual([{ ...record, ...verified }]);
+			await generations.amend(record, { manifest: { read: 'anew' } });
+			await generations.amend({ ...record, sequence: 2 }, { manifest: { read: 'of none' } });
+			expect(await generations.list('docs', 10)).toEqual([{ ...record, ...verified, manifest: { read: 'anew' } }]);
+		});
+
 		it('moves no pointer from where it is not, or to what is not sealed or is removed', async () => {
 			const { generations } = store;
 			const records = [
