@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { CANARY_RUN_KINDS, type CanaryRun, type CanarySuggestions, type CollectionHealth } from '../spec/canaries.ts';
-import { PlimsollError } from '../spec/errors.ts';
 import { checkBody, queryNumber } from './json-body.ts';
-import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route, untilLeft } from './route.ts';
 
 /** How many canaries are suggested at once. */
 const SUGGESTIONS_MAX = 200;
@@ -89,21 +88,15 @@ async function listRuns({ request, parts }: Exchange): Promise<unknown> {
 }
 
 async function run({ request, reply, parts }: Exchange): Promise<unknown> {
-	const signal = untilClosed(reply);
+	const signal = untilLeft(reply);
 	return runRow(await parts.operator.runCanaries(pathParameter(request, 'collection'), { signal }));
 }
 
 async function suggest(exchange: Exchange): Promise<unknown> {
 	const { request, reply, parts } = exchange;
 	const { tenant = callerOf(exchange).tenantId, ...rest } = checkBody(SuggestBody, request.body ?? {});
-	const ask = { ...rest, tenant, signal: untilClosed(reply) };
+	const ask = { ...rest, tenant, signal: untilLeft(reply) };
 	return suggestionsRow(await parts.operator.suggestCanaries(pathParameter(request, 'collection'), ask));
-}
-
-function untilClosed(reply: Exchange['reply']): AbortSignal {
-	const left = new AbortController();
-	reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
-	return left.signal;
 }
 
 /** Suggestions as clients see them; `canary` is a line of canaries.jsonl. */

@@ -40,12 +40,25 @@ export class DocumentBodies {
 		this.#clock = clock;
 	}
 
-	/** @param bytes are gone afterwards. Throws as `readBody`, and `body_too_large` for what cannot be read. */
-	read(bytes: Buffer, isLines: boolean): Promise<ReadDocuments> {
+	/**
+	 * @param bytes are gone afterwards. Throws as `readBody`, and `body_too_large` for what cannot be read.
+	 * @param left aborts when the client leaves: its body is counted no more, and so must not be kept until its turn.
+	 */
+	read(bytes: Buffer, isLines: boolean, left?: AbortSignal): Promise<ReadDocuments> {
 		if (bytes.byteLength <= SMALL_BYTES_MAX) return Promise.try(readBody, bytes, isLines);
-		const read = this.#tail.then(() => this.#read(bytes, isLines));
-		this.#tail = read.catch(() => {});
-		return read;
+		const { promise, resolve, reject } = Promise.withResolvers<ReadDocuments>();
+		let waiting: Buffer | null = bytes;
+		const leave = () => {
+			waiting = null;
+			reject(left?.reason);
+		};
+		if (left?.aborted) leave();
+		else left?.addEventListener('abort', leave, { once: true });
+		// What was read goes to whoever asked and is not kept here until the next one comes.
+		this.#tail = this.#tail
+			.then(() => (waiting === null ? Promise.reject(left?.reason) : this.#read(waiting, isLines)))
+			.then(resolve, reject);
+		return promise;
 	}
 
 	async close(): Promise<void> {
@@ -97,7 +110,10 @@ export class DocumentBodies {
 		const file = import.meta.url.endsWith('.ts') ? './document-body-worker.ts' : './document-body-worker.js';
 		const resourceLimits = { maxOldGenerationSizeMb: HEAP_MB_MAX };
 		const worker = new Worker(new URL(file, import.meta.url), { resourceLimits });
-		worker.on('message', (answer: BodyAnswer) => this.#waiting?.resolve(answer));
+		worker.on('message', (answer: BodyAnswer) => {
+			// One that was dropped may still be heard, and its documents are another body's.
+			if (this.#worker === worker) this.#waiting?.resolve(answer);
+		});
 		worker.on('error', (cause) => {
 			this.#drop(worker, unreadable(cause instanceof Error ? cause.message : String(cause), cause));
 		});

@@ -52,7 +52,6 @@ export function readBody(bytes: Buffer, isLines: boolean): ReadDocuments {
 
 /** The documents of a parsed body, each read for itself: one that is malformed is refused and keeps no other one out. */
 export function readDocuments(body: unknown): ReadDocuments {
-	if (body === undefined) throw empty();
 	const list = Array.isArray(body) ? body : listIn(body);
 	if (list === null) return { documents: [readDocument(body, 'document')], single: true };
 	if (list.length === 0) throw empty();

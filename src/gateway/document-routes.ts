@@ -5,7 +5,7 @@ import { PlimsollError } from '../spec/errors.ts';
 import type { PurgeReceipt, PushedView, PushReceipt, PushResult, PushRun, StoredSource } from '../spec/push.ts';
 import { empty, IdsBody, PurgeBody, PushBody, type ReadDocuments, readPurge } from './document-body.ts';
 import { checkBody, queryNumber } from './json-body.ts';
-import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route } from './route.ts';
+import { callerOf, type Exchange, iso, pathParameter, queryParameter, type Route, untilLeft } from './route.ts';
 
 const SOURCE = 'the source of kind push; needed where the collection has several';
 const WAIT = {
@@ -172,9 +172,7 @@ const WaitQuery = z.object({ wait_ms: queryNumber(0, 600_000) });
 function waitOf({ request, reply }: Exchange): { waitMs: number; signal: AbortSignal } {
 	const byDefault = queryParameter(request, 'wait') === 'true' ? '30000' : '0';
 	const { wait_ms: waitMs } = checkBody(WaitQuery, { wait_ms: queryParameter(request, 'wait_ms') ?? byDefault });
-	const left = new AbortController();
-	reply.raw.once('close', () => left.abort());
-	return { waitMs, signal: left.signal };
+	return { waitMs, signal: untilLeft(reply) };
 }
 
 export function receiptRow(collection: string, receipt: PushReceipt) {

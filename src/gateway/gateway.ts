@@ -23,7 +23,7 @@ import {
 import { answerOnce, requestIdHeaders, standingHeaders } from './idempotency.ts';
 import { parseJsonBody, refuseEncoded } from './json-body.ts';
 import { openApiDocument } from './openapi.ts';
-import type { GatewayParts, Route } from './route.ts';
+import { type GatewayParts, type Route, untilLeft } from './route.ts';
 import { sessionCookie } from './session-cookie.ts';
 import { SESSION_ROUTES } from './session-routes.ts';
 import { SETTINGS_ROUTES } from './settings-routes.ts';
@@ -115,11 +115,15 @@ export function createGateway(parts: GatewayParts, options: GatewayOptions): Fas
 
 /** Bodies of documents are large, and are not read on the thread that serves. */
 function readDocuments(within: FastifyInstance, documents: DocumentBodies): void {
+	const left = new WeakMap<FastifyRequest, AbortSignal>();
+	within.addHook('onRequest', async (request, reply) => {
+		left.set(request, untilLeft(reply));
+	});
 	within.removeAllContentTypeParsers();
 	for (const type of ['application/json', LINES]) {
 		within.addContentTypeParser(type, { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
 			refuseEncoded(request.headers['content-encoding']);
-			return body.byteLength === 0 ? undefined : documents.read(body, type === LINES);
+			return body.byteLength === 0 ? undefined : documents.read(body, type === LINES, left.get(request));
 		});
 	}
 }

@@ -4,7 +4,7 @@ import type { CheckResult, GenerationRecord, PointerMove, VerificationReport } f
 import type { Difference, GenerationDiff, RebuildEstimate } from '../spec/index-admin.ts';
 import { ingestRoute } from './ingest-route.ts';
 import { checkBody } from './json-body.ts';
-import { callerOf, type Exchange, iso, type PlainRoute, pathParameter, queryParameter } from './route.ts';
+import { callerOf, type Exchange, iso, type PlainRoute, pathParameter, queryParameter, untilLeft } from './route.ts';
 
 const WHY = z.string().trim().min(1).max(500);
 const PromoteBody = z.strictObject({ why: WHY });
@@ -109,14 +109,6 @@ function generationOf({ request }: Exchange): string {
 	return pathParameter(request, 'generation');
 }
 
-/** Aborts when the client leaves. */
-function leaving({ reply }: Exchange): AbortSignal {
-	const left = new AbortController();
-	const leave = () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.'));
-	reply.raw.once('close', () => reply.raw.writableFinished || leave());
-	return left.signal;
-}
-
 async function diff(exchange: Exchange): Promise<unknown> {
 	const to = queryParameter(exchange.request, 'to');
 	if (to === null || to === '') {
@@ -127,7 +119,9 @@ async function diff(exchange: Exchange): Promise<unknown> {
 
 async function verify(exchange: Exchange): Promise<unknown> {
 	const { index } = exchange.parts.operator;
-	return verificationReply(await index.verify(collectionOf(exchange), generationOf(exchange), leaving(exchange)));
+	return verificationReply(
+		await index.verify(collectionOf(exchange), generationOf(exchange), untilLeft(exchange.reply)),
+	);
 }
 
 async function promote(exchange: Exchange): Promise<unknown> {
@@ -136,19 +130,19 @@ async function promote(exchange: Exchange): Promise<unknown> {
 		collection: collectionOf(exchange),
 		generation: generationOf(exchange),
 		why,
-		signal: leaving(exchange),
+		signal: untilLeft(exchange.reply),
 	};
 	return moveReply(await exchange.parts.operator.index.promote(order, callerOf(exchange)));
 }
 
 async function rollBack(exchange: Exchange): Promise<unknown> {
 	const asked = checkBody(RollbackBody, exchange.request.body);
-	const order = { ...asked, collection: collectionOf(exchange), signal: leaving(exchange) };
+	const order = { ...asked, collection: collectionOf(exchange), signal: untilLeft(exchange.reply) };
 	return moveReply(await exchange.parts.operator.index.rollBack(order, callerOf(exchange)));
 }
 
 function collect(exchange: Exchange): Promise<unknown> {
-	return exchange.parts.operator.index.collect(collectionOf(exchange), leaving(exchange));
+	return exchange.parts.operator.index.collect(collectionOf(exchange), untilLeft(exchange.reply));
 }
 
 export function listReply(list: { generations: readonly GenerationRecord[]; moves: readonly PointerMove[] }) {

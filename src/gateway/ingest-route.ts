@@ -1,6 +1,6 @@
 import { asPlimsollError, PlimsollError } from '../spec/errors.ts';
 import { errorBody } from './error-response.ts';
-import { type Exchange, pathParameter, queryParameter } from './route.ts';
+import { type Exchange, pathParameter, queryParameter, untilLeft } from './route.ts';
 
 /** Ingests a collection and tells how it goes, as lines of JSON. */
 export function ingestRoute({ fresh }: { fresh: boolean }): (exchange: Exchange) => Promise<unknown> {
@@ -11,8 +11,7 @@ export function ingestRoute({ fresh }: { fresh: boolean }): (exchange: Exchange)
 			throw new PlimsollError('collection_not_found', `No collection is named "${collection.slice(0, 100)}".`);
 		}
 		const accept = queryParameter(request, 'accept') === 'true';
-		const left = new AbortController();
-		reply.raw.once('close', () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.')));
+		const signal = untilLeft(reply);
 		reply.hijack();
 		reply.raw.writeHead(200, { 'content-type': 'application/x-ndjson; charset=utf-8' });
 		const line = (value: unknown) => reply.raw.write(`${JSON.stringify(value)}\n`);
@@ -20,7 +19,7 @@ export function ingestRoute({ fresh }: { fresh: boolean }): (exchange: Exchange)
 			const report = await parts.operator.ingest(collection, {
 				fresh,
 				accept,
-				signal: left.signal,
+				signal,
 				onProgress: (progress) => {
 					// A reader that lags behind misses progress, never the report.
 					if (!reply.raw.writableNeedDrain) line({ progress });

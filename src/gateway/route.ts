@@ -5,7 +5,7 @@ import type { Sessions } from '../identity/sessions.ts';
 import type { Idempotency } from '../runtime/idempotency.ts';
 import type { RequestContext } from '../runtime/request-context.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import type { PlimsollError } from '../spec/errors.ts';
+import { PlimsollError } from '../spec/errors.ts';
 import type { Authenticator, Caller } from '../spec/identity.ts';
 import type { Scope } from '../spec/records.ts';
 import type { Operator } from './operator.ts';
@@ -86,6 +86,14 @@ export type Route = TracedRoute | PlainRoute;
 export function callerOf({ caller }: Exchange): Caller {
 	if (caller === null) throw new Error('a route that asks who calls must name a scope');
 	return caller;
+}
+
+/** Aborts with `client_closed` when the client leaves before it has the whole answer. */
+export function untilLeft({ raw }: FastifyReply): AbortSignal {
+	const left = new AbortController();
+	const leave = () => left.abort(new PlimsollError('client_closed', 'The client closed the connection.'));
+	raw.once('close', () => raw.writableFinished || leave());
+	return left.signal;
 }
 
 /** An instant as clients see it. */

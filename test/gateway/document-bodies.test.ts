@@ -87,6 +87,36 @@ describe('a body of documents', () => {
 		expect((await bodies.read(commas, false)).documents).toHaveLength(1);
 	});
 
+	it('of a client that left is given up at once and not read, and the others are', async () => {
+		const of = (id: string) => Buffer.from(JSON.stringify({ id, text: PADDING }));
+		const client = new AbortController();
+		const order: string[] = [];
+		const first = bodies.read(of('first'), false).finally(() => order.push('first'));
+		const left = bodies.read(of('left'), false, client.signal).catch((why) => order.push(String(why)));
+		const last = bodies.read(of('last'), false);
+		client.abort('left');
+		await Promise.all([left, first]);
+		expect(order).toEqual(['left', 'first']);
+		expect((await last).documents).toMatchObject([{ id: 'last' }]);
+		await expect(bodies.read(of('gone'), false, client.signal)).rejects.toBe('left');
+	});
+
+	it('that was given up as it was answered leaves nothing for the next one', async () => {
+		const clock = new VirtualClock();
+		const slow = new DocumentBodies(clock);
+		onTestFinished(() => slow.close());
+		const of = (id: string) => Buffer.from(JSON.stringify({ id, text: PADDING }));
+		await slow.read(of('warm'), false);
+		const late = expect(slow.read(of('late'), false)).rejects.toThrow('longer than 60 s');
+		const next = slow.read(of('next'), false);
+		while (clock.pending === 0) await null;
+		// As long as this takes here, the thread has answered, which nobody has heard when the time is up.
+		for (let n = 0; n < 200; n++) readBody(of('late'), false);
+		await clock.step();
+		await late;
+		expect((await next).documents).toMatchObject([{ id: 'next' }]);
+	});
+
 	it('that takes too long is refused, and so is one that waits when it is closed', async () => {
 		const clock = new VirtualClock();
 		const slow = new DocumentBodies(clock);
