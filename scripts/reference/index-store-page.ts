@@ -22,7 +22,7 @@ export function indexStorePage(): string {
 		row('a batch is committed by', ({ commit }) => commit),
 		row('readers stay on their version by', ({ pinned }) => pinned),
 		row('full text', ({ textIndex }) => textIndex),
-		row('a BM25 score is off by at most', ({ lexicalError }) => `${lexicalError * 100} %`),
+		row('a BM25 score is off by at most', ({ lexicalError }) => `${(lexicalError * 100).toLocaleString('en-US')} %`),
 		row('vectors', ({ vectorIndex }) => vectorIndex),
 		row(
 			'vector search is approximate from',
