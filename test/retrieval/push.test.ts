@@ -320,6 +320,19 @@ describe('a purge', () => {
 		expect([await stored(), await holding(fixture.root, secret)]).toEqual([[], []]);
 	});
 
+	it('that could not be told to the audit of a collection that left can be asked for again', async () => {
+		fixture = await openPushFixture();
+		await push([document('a', `The flax of ${secret}.`)]);
+		await fixture.retrieval.update(retrievalConfig([]));
+		const purge = (told: (source: string, purged: number) => Promise<void>) =>
+			fixture.retrieval.push.purge({ ...ORDER, ids: null, onPurged: told });
+		await expect(purge(() => Promise.reject(new Error('no space left')))).rejects.toThrow('no space left');
+		expect(await stored()).toEqual([['docs', 'sent', 0, false]]);
+		const audited: unknown[] = [];
+		expect(await purge(async (...of) => void audited.push(of))).toMatchObject({ isDone: true });
+		expect([audited, await stored()]).toEqual([[['sent', 0]], []]);
+	});
+
 	it('that a stop cut short is finished by the next run', async () => {
 		fixture = await openPushFixture({}, () => [pushSource({ batchMs: 0 })]);
 		await push([document('a', 'The oak of Xq7Zk2Vw9Jt4.'), document('b', 'The flax.')]);

@@ -155,13 +155,13 @@ export class PushDesk implements PushAdmin {
 		}
 		const purge = async (): Promise<PurgeReceipt> => {
 			if (catalogue.has(collection)) throw missing('has come back to the configuration meanwhile; try again');
-			// The store last: as long as it holds something, the purge can be asked for again.
+			// The store last: as long as it holds something, or the purge is not settled, it can be asked for again.
 			await housekeeping.eraseIndex(collection);
 			await records.forgetDocuments(place, null);
 			const purged = await records.pushed.purge(place, null);
+			await onPurged(source, purged);
 			const { sequence } = await records.pushed.mark(collection);
 			await records.pushed.settle(collection, { sequence, cleared: true });
-			await onPurged(source, purged);
 			return { source, runId: null, isDone: true, problem: null, purged };
 		};
 		return queue.run(collection, purge, signal);
