@@ -48,12 +48,14 @@ export class Maintenance {
 	/** Tidies and reads the collections that need it, removes old records, tells what is left over, and resolves when that is done. Never throws. */
 	look(): Promise<void> {
 		this.#looking = this.#looking.then(async () => {
-			for (const { collection } of this.#parts.catalogue.status()) {
-				await this.#tidy(collection);
-				await this.#read(collection);
+			const { catalogue, housekeeping } = this.#parts;
+			for (const { collection: name } of catalogue.status()) {
+				await this.#attempt(() => this.#tidy(name), `what the index of ${name} no longer needs could not be removed`);
+				await this.#attempt(() => this.#read(name), `the index of ${name} could not be read`);
 			}
-			await this.#pruneRuns();
-			await this.#tellLeftOver();
+			const prune = () => housekeeping.pruneRuns(this.#closing.signal);
+			await this.#attempt(prune, 'records of old runs could not be removed');
+			await this.#attempt(() => this.#tellLeftOver(), 'what is stored could not be looked at');
 		});
 		return this.#looking;
 	}
@@ -64,60 +66,42 @@ export class Maintenance {
 		await this.#looking;
 	}
 
-	async #pruneRuns(): Promise<void> {
-		const { housekeeping, warn } = this.#parts;
+	/** What goes wrong is told, and tried again at the next look. */
+	async #attempt(run: () => Promise<void>, failure: string): Promise<void> {
+		const { signal } = this.#closing;
 		try {
-			await housekeeping.pruneRuns(this.#closing.signal);
+			if (!signal.aborted) await run();
 		} catch (cause) {
-			warn(`records of old runs could not be removed: ${cause instanceof Error ? cause.message : String(cause)}`);
+			// Runs that wait tidy up themselves, and a collection that is gone has nothing to look after.
+			const code = cause instanceof PlimsollError ? cause.code : null;
+			if (signal.aborted || code === 'concurrency_exceeded' || code === 'collection_not_found') return;
+			this.#parts.warn(`${failure}: ${cause instanceof Error ? cause.message : String(cause)}`);
 		}
+	}
+
+	async #tidy(collection: string): Promise<void> {
+		const { housekeeping, queue } = this.#parts;
+		if (!(await housekeeping.isDue(collection))) return;
+		await queue.run(collection, () => housekeeping.tidy(collection), this.#closing.signal);
+	}
+
+	/** Beside runs and searches: what is live stays readable for longer than this takes. */
+	async #read(collection: string): Promise<void> {
+		const { catalogue, clock } = this.#parts;
+		const { digest, readAt = null } = catalogue.state(collection).index?.manifest ?? {};
+		// Without a digest the engine itself finds what changed.
+		if (typeof digest !== 'string' || (readAt !== null && clock.now() - readAt < READ_EVERY_MS)) return;
+		await catalogue.examine(collection, { thorough: true });
 	}
 
 	/** What the configuration does not name is nobody's to delete but a person's, who may put it back. Told once, and again when it changes. */
 	async #tellLeftOver(): Promise<void> {
 		const { stored, warn } = this.#parts;
-		try {
-			const left = (await stored()).filter(({ isConfigured }) => !isConfigured);
-			const names = left.map(({ collection, source }) => `${source} of ${collection}`).join(', ');
-			if (names !== '' && names !== this.#told) {
-				warn(
-					`pushed documents are stored that the configuration does not name: ${names}; see plimsoll documents stored`,
-				);
-			}
-			this.#told = names;
-		} catch (cause) {
-			warn(`what is stored could not be looked at: ${cause instanceof Error ? cause.message : String(cause)}`);
+		const left = (await stored()).filter(({ isConfigured }) => !isConfigured);
+		const names = left.map(({ collection, source }) => `${source} of ${collection}`).join(', ');
+		if (names !== '' && names !== this.#told) {
+			warn(`pushed documents are stored that the configuration does not name: ${names}; see plimsoll documents stored`);
 		}
-	}
-
-	async #tidy(collection: string): Promise<void> {
-		const { housekeeping, queue, warn } = this.#parts;
-		const { signal } = this.#closing;
-		try {
-			if (signal.aborted || !(await housekeeping.isDue(collection))) return;
-			await queue.run(collection, () => housekeeping.tidy(collection), signal);
-		} catch (cause) {
-			// Runs that wait tidy up themselves, and a collection that is gone has nothing to tidy.
-			const code = cause instanceof PlimsollError ? cause.code : null;
-			if (signal.aborted || code === 'concurrency_exceeded' || code === 'collection_not_found') return;
-			const reason = cause instanceof Error ? cause.message : String(cause);
-			warn(`what the index of ${collection} no longer needs could not be removed: ${reason}`);
-		}
-	}
-
-	/** Beside runs and searches: what is live stays readable for longer than this takes. */
-	async #read(collection: string): Promise<void> {
-		const { catalogue, clock, warn } = this.#parts;
-		try {
-			if (this.#closing.signal.aborted) return;
-			const { digest, readAt = null } = catalogue.state(collection).index?.manifest ?? {};
-			// Without a digest the engine itself finds what changed.
-			if (typeof digest !== 'string' || (readAt !== null && clock.now() - readAt < READ_EVERY_MS)) return;
-			await catalogue.examine(collection, { thorough: true });
-		} catch (cause) {
-			if (cause instanceof PlimsollError && cause.code === 'collection_not_found') return;
-			const reason = cause instanceof Error ? cause.message : String(cause);
-			warn(`the index of ${collection} could not be read: ${reason}`);
-		}
+		this.#told = names;
 	}
 }
