@@ -68,17 +68,17 @@ export class LanceWriter implements IndexWriter {
 
 	static async open(shape: TableShape, given: Given): Promise<LanceWriter> {
 		const name = shape.table;
-		return storageFailure(given.called, diagnose, async () => {
-			const opened = await openedIn(await given.connect(), async (session) => {
+		return storageFailure(given.called, diagnose, async () =>
+			openedIn(await given.connect(), async (session) => {
 				const names = await session.tableNames({ startAfter: '', limit: 100_000 });
-				return names.includes(name)
-					? session.openTable(name)
-					: session.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
-			});
-			const { fragmentStats } = await opened.table.stats();
-			const version = await opened.table.version();
-			return new LanceWriter(opened, { shape, given, files: fragmentStats.numFragments, version });
-		});
+				const table = names.includes(name)
+					? await session.openTable(name)
+					: await session.createEmptyTable(name, arrowSchema(shape), { mode: 'create' });
+				const { fragmentStats } = await table.stats();
+				const found = { files: fragmentStats.numFragments, version: await table.version() };
+				return new LanceWriter({ session, table }, { shape, given, ...found });
+			}),
+		);
 	}
 
 	get table(): string {
@@ -173,7 +173,9 @@ export class LanceWriter implements IndexWriter {
 	}
 
 	async #renewSession(): Promise<void> {
-		const opened = await openedIn(await this.#given.connect(), (session) => session.openTable(this.table));
+		const opened = await openedIn(await this.#given.connect(), async (session) => {
+			return { session, table: await session.openTable(this.table) };
+		});
 		this.close();
 		this.#opened = opened;
 		this.#listed = 0;
@@ -206,9 +208,10 @@ export class LanceWriter implements IndexWriter {
 	}
 }
 
-async function openedIn(session: Connection, open: (session: Connection) => Promise<Table>): Promise<Opened> {
+/** Whoever cannot open something in a session leaves none behind. */
+async function openedIn<T>(session: Connection, open: (session: Connection) => Promise<T>): Promise<T> {
 	try {
-		return { session, table: await open(session) };
+		return await open(session);
 	} catch (cause) {
 		session.close();
 		throw cause;

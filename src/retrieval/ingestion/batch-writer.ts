@@ -59,7 +59,8 @@ export class BatchWriter {
 	#embeddedBytes = 0;
 	/** Chunks of the run that are in the table. */
 	#committed = 0;
-	#written = 0;
+	/** Documents of the run that came with all that they need. */
+	#taken = 0;
 	#failedInARow = 0;
 
 	constructor(parts: Parts) {
@@ -165,9 +166,9 @@ export class BatchWriter {
 		batch: readonly Pending[],
 		{ taken, vectors }: { taken: number; vectors: Map<Pending, Vectors> | null },
 	): void {
-		this.#written += taken;
+		this.#taken += taken;
 		this.#failedInARow = taken > 0 ? 0 : this.#failedInARow + 1;
-		if (this.#failedInARow === 0 || (this.#written > 0 && this.#failedInARow < FAILED_IN_A_ROW_MAX)) return;
+		if (this.#failedInARow === 0 || (this.#taken > 0 && this.#failedInARow < FAILED_IN_A_ROW_MAX)) return;
 		const own = batch[0] && vectors?.get(batch[0]);
 		const reason = own && 'reason' in own ? own.reason : 'no reason is known';
 		throw new PlimsollError('retrieval_failed', `Nothing of ${batch.length} documents could be embedded: ${reason}`);
