@@ -4,12 +4,15 @@ import type { Row } from './database.ts';
 const PAGE = 5_000;
 
 /** Every row of what `page` reads, in pages: up to `limit` rows above `after`, in their order. */
-export async function* allPages(page: (after: string, limit: number) => Promise<Row[]>): AsyncGenerator<Row[]> {
+export async function* allPages(
+	page: (after: string, limit: number) => Promise<Row[]>,
+	limit = PAGE,
+): AsyncGenerator<Row[]> {
 	for (let after = '0'; ; ) {
-		const rows = await page(after, PAGE);
+		const rows = await page(after, limit);
 		if (rows.length > 0) yield rows;
 		const last = rows.at(-1);
-		if (rows.length < PAGE || last === undefined) return;
+		if (rows.length < limit || last === undefined) return;
 		after = String(last.row);
 	}
 }

@@ -19,7 +19,8 @@ import { alive, type StoredTable, storedTable } from './tables.ts';
 
 /** A page of a census or of a reading of everything. */
 const PAGE_TIMEOUT_MS = 60_000;
-const PAGE = 2_000;
+/** Rows with all that they hold that are read at once. */
+const WHOLE_ROWS = 2_000;
 
 /** One version of a table. */
 export class PostgresReader implements IndexReader {
@@ -139,30 +140,19 @@ export class PostgresReader implements IndexReader {
 
 	/** PostgreSQL has checksums of its pages. */
 	async #readRows(which: string, values: readonly unknown[]): Promise<RowsRead> {
-		let read = 0;
-		for (let after = '0'; ; ) {
-			const page = await this.#database.query(
-				`SELECT row, ${this.#whole} FROM ${this.#table.rows}
-				WHERE row > $1 AND ${alive('$3')} AND ${which} ORDER BY row LIMIT $2`,
-				[after, PAGE, this.place.version, ...values],
-				PAGE_TIMEOUT_MS,
-			);
-			read += page.length;
-			const last = page.at(-1);
-			if (page.length < PAGE || last === undefined) return { rows: read, digest: null };
-			after = String(last.row);
-		}
+		const { columns, dimensions, rows: table } = this.#table;
+		const vector = dimensions === null ? '' : ', vector';
+		const sql = `SELECT row, ${PASSAGE_COLUMNS}${columns.names}${vector} FROM ${table}
+			WHERE row > $1 AND ${alive('$3')} AND ${which} ORDER BY row LIMIT $2`;
+		let rows = 0;
+		for await (const page of this.#all(sql, { limit: WHOLE_ROWS, values })) rows += page.length;
+		return { rows, digest: null };
 	}
 
-	/** Every column that was written. */
-	get #whole(): string {
-		const { columns, dimensions } = this.#table;
-		return `${PASSAGE_COLUMNS}${columns.names}${dimensions === null ? '' : ', vector'}`;
-	}
-
-	#all(sql: string): AsyncGenerator<Row[]> {
-		const { version } = this.place;
-		return allPages((after, limit) => this.#database.query(sql, [after, limit, version], PAGE_TIMEOUT_MS));
+	#all(sql: string, { limit, values = [] }: { limit?: number; values?: readonly unknown[] } = {}) {
+		const given = [this.place.version, ...values];
+		const page = (after: string, most: number) => this.#database.query(sql, [after, most, ...given], PAGE_TIMEOUT_MS);
+		return allPages(page, limit);
 	}
 
 	close(): void {

@@ -9,6 +9,7 @@ import {
 	type DocumentFormat,
 	isFormat,
 	type ListedDocument,
+	type LoadedItem,
 	type OpenSource,
 	type SourceItem,
 } from '../../source-item.ts';
@@ -185,8 +186,6 @@ class Crawl {
 		if (noted.length > 0) await this.#access.pages.put(this.#place, noted, this.#access.clock.now());
 	}
 }
-
-type LoadedItem = Awaited<ReturnType<ListedDocument['load']>>;
 
 async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
 	yield* items;
