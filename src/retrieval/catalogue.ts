@@ -131,8 +131,12 @@ export class Catalogue {
 	 * Looks at the files of the live generation past every cache, and marks the collection as not ready when they are
 	 * damaged. Returns what is known then.
 	 * @param thorough reads every row; without, as much as a start does.
+	 * @param signal ends the reading: then nothing new is known.
 	 */
-	async examine(collection: string, { thorough }: { thorough: boolean }): Promise<CollectionState> {
+	async examine(
+		collection: string,
+		{ thorough, signal }: { thorough: boolean; signal?: AbortSignal },
+	): Promise<CollectionState> {
 		const state = this.state(collection);
 		if (!state.index) return this.#retry(state);
 		try {
@@ -140,7 +144,7 @@ export class Catalogue {
 			try {
 				if (thorough) {
 					const at = this.#clock.now();
-					await readWhole(index);
+					await readWhole(index, signal);
 					await this.noteRead(index.manifest, at);
 				}
 			} finally {

@@ -14,16 +14,16 @@ export const DAMAGE = 'damage';
 const damage: Check = {
 	name: DAMAGE,
 	overrulable: false,
-	async run({ index, base }) {
+	async run({ index, base, signal }) {
 		const { chunks } = index.manifest;
 		try {
 			if (base) {
-				const digest = await readChanges(index, base);
+				const digest = await readChanges(index, base, signal);
 				const before = base.index.manifest.generation;
 				const message = `what changed since ${before} can be read, in ${base.documents.length} documents, and ${chunks} chunks are left with it`;
 				return { passed: true, message, detail: { chunks, digest, since: before } };
 			}
-			const digest = await readWhole(index);
+			const digest = await readWhole(index, signal);
 			return { passed: true, message: `all ${chunks} chunks can be read`, detail: { chunks, digest } };
 		} catch (thrown) {
 			const reason = thrown instanceof Error ? thrown.message : String(thrown);

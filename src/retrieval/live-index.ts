@@ -22,9 +22,9 @@ export async function openIndex(store: IndexStore, manifest: Manifest, { fresh =
 	return { manifest, reader };
 }
 
-/** Reads everything of a generation. Throws when it holds something else than was verified. Returns its digest. */
-export async function readWhole({ manifest, reader }: LiveIndex): Promise<string | null> {
-	const { rows, digest } = await reader.readEverything();
+/** Reads everything of a generation. Throws when it holds something else than was verified, or the signal's reason. Returns its digest. */
+export async function readWhole({ manifest, reader }: LiveIndex, signal?: AbortSignal): Promise<string | null> {
+	const { rows, digest } = await reader.readEverything(signal);
 	if (rows !== manifest.chunks) throw new Error(`${rows} of ${manifest.chunks} chunks can be read`);
 	if (digest !== null && (manifest.digest ?? digest) !== digest) {
 		throw new Error('its rows are not those that were verified: something changed its files');
@@ -42,9 +42,13 @@ export interface Base {
  * Reads the rows in which a generation differs from the one it was made of. Throws when one cannot be read, or when other rows
  * came or went. Returns the digest that all of its rows must have: that of before without what went, with what came.
  */
-export async function readChanges({ manifest, reader }: LiveIndex, { index, documents }: Base): Promise<string | null> {
-	const gone = await index.reader.readDocuments(documents);
-	const come = await reader.readDocuments(documents);
+export async function readChanges(
+	{ manifest, reader }: LiveIndex,
+	{ index, documents }: Base,
+	signal: AbortSignal,
+): Promise<string | null> {
+	const gone = await index.reader.readDocuments(documents, signal);
+	const come = await reader.readDocuments(documents, signal);
 	const chunks = index.manifest.chunks - gone.rows + come.rows;
 	if (chunks !== manifest.chunks) {
 		throw new Error(

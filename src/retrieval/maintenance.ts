@@ -91,7 +91,7 @@ export class Maintenance {
 		const { digest, readAt = null } = catalogue.state(collection).index?.manifest ?? {};
 		// Without a digest the engine itself finds what changed.
 		if (typeof digest !== 'string' || (readAt !== null && clock.now() - readAt < READ_EVERY_MS)) return;
-		await catalogue.examine(collection, { thorough: true });
+		await catalogue.examine(collection, { thorough: true, signal: this.#closing.signal });
 	}
 
 	/** What the configuration does not name is nobody's to delete but a person's, who may put it back. Told once, and again when it changes. */

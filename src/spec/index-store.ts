@@ -113,10 +113,13 @@ export interface IndexReader {
 	documents(): AsyncIterable<readonly IndexedDocument[]>;
 	/** Every chunk once, in batches and in no order. */
 	summaries(): AsyncIterable<readonly ChunkSummary[]>;
-	/** Reads every row and vector once, to tell damage from a passing fault. Throws when one cannot be read. */
-	readEverything(): Promise<RowsRead>;
+	/**
+	 * Reads every row and vector once, to tell damage from a passing fault. Throws when one cannot be read, or the signal's reason
+	 * once it aborts, between two batches.
+	 */
+	readEverything(signal?: AbortSignal): Promise<RowsRead>;
 	/** The same, but only the rows of these documents. */
-	readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead>;
+	readDocuments(documents: readonly DocumentRef[], signal?: AbortSignal): Promise<RowsRead>;
 	/** Only when no search uses it. */
 	close(): void;
 }

@@ -143,6 +143,9 @@ export function indexStoreSuite(name: string, can: Capabilities, open: () => Pro
 			expect(await reader.readDocuments(rows)).toEqual(await reader.readEverything());
 			expect((await reader.readDocuments(rows.slice(1))).rows).toBe(1);
 			expect((await reader.readDocuments([])).rows).toBe(0);
+			const stopped = AbortSignal.abort(new Error('the server stops'));
+			await expect(reader.readEverything(stopped)).rejects.toThrow('the server stops');
+			await expect(reader.readDocuments(rows, stopped)).rejects.toThrow('the server stops');
 		});
 
 		const FILTERS: [string, Filter, string[]][] = [

@@ -204,6 +204,25 @@ it('what is stored and no longer configured is told once, and again when it is s
 	expect(await told('sent')).toEqual(['sent of docs']);
 });
 
+it('a reading that is ended tells nothing, neither that all was read nor that anything is wrong', async () => {
+	const { catalogue, run, clock } = await setUp();
+	await run([row(1, 0), row(2, 0)]);
+	const { index } = catalogue.state('docs');
+	if (!index) throw new Error('nothing is live');
+	const { digest } = await index.reader.readEverything();
+	const verifiedAt = clock.now();
+	await catalogue.amend({ ...index.manifest, digest, readAt: verifiedAt });
+	await clock.advance(1_000);
+	const readAt = async (signal: AbortSignal) => {
+		const { index: seen, problem } = await catalogue.examine('docs', { thorough: true, signal });
+		expect(problem).toBeNull();
+		expect(seen).not.toBeNull();
+		return catalogue.state('docs').index?.manifest.readAt;
+	};
+	expect(await readAt(AbortSignal.abort(new Error('the server stops')))).toBe(verifiedAt);
+	expect(await readAt(new AbortController().signal)).toBe(clock.now());
+});
+
 it('every row of what is live is read once a day, and a file that changed by itself is found', async () => {
 	const { folder, catalogue, run, clock, maintenance, warnings } = await setUp();
 	await run([row(1, 0), row(2, 0)]);

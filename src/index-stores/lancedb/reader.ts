@@ -99,12 +99,13 @@ export class LanceReader implements IndexReader {
 	}
 
 	/** Its files have no checksums. */
-	async readEverything(): Promise<RowsRead> {
-		return digestOf([this.#table.query()]);
+	async readEverything(signal?: AbortSignal): Promise<RowsRead> {
+		return digestOf([this.#table.query()], signal);
 	}
 
-	async readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead> {
-		return digestOf(documentsPredicates(documents).map((those) => this.#table.query().where(those)));
+	async readDocuments(documents: readonly DocumentRef[], signal?: AbortSignal): Promise<RowsRead> {
+		const queries = documentsPredicates(documents).map((those) => this.#table.query().where(those));
+		return digestOf(queries, signal);
 	}
 
 	close(): void {
@@ -123,9 +124,17 @@ export class LanceReader implements IndexReader {
 }
 
 /** @param queries of which no two find the same row. */
-async function digestOf(queries: readonly AsyncIterable<RecordBatch>[]): Promise<RowsRead> {
+async function digestOf(
+	queries: readonly AsyncIterable<RecordBatch>[],
+	signal: AbortSignal | undefined,
+): Promise<RowsRead> {
 	const digest = new RowDigest();
-	for (const query of queries) for await (const batch of query) await digest.add(batch);
+	for (const query of queries) {
+		for await (const batch of query) {
+			signal?.throwIfAborted();
+			await digest.add(batch);
+		}
+	}
 	return { rows: digest.rows, digest: digest.value };
 }
 

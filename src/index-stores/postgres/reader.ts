@@ -130,22 +130,25 @@ export class PostgresReader implements IndexReader {
 		for await (const page of this.#all(statement)) yield page.map((row) => toSummary(row, columns));
 	}
 
-	readEverything(): Promise<RowsRead> {
-		return this.#readRows('true', []);
+	readEverything(signal?: AbortSignal): Promise<RowsRead> {
+		return this.#readRows('true', [], signal);
 	}
 
-	readDocuments(documents: readonly DocumentRef[]): Promise<RowsRead> {
-		return this.#readRows('document_key = ANY($4::text[])', [documents.map(documentKey)]);
+	readDocuments(documents: readonly DocumentRef[], signal?: AbortSignal): Promise<RowsRead> {
+		return this.#readRows('document_key = ANY($4::text[])', [documents.map(documentKey)], signal);
 	}
 
 	/** PostgreSQL has checksums of its pages. */
-	async #readRows(which: string, values: readonly unknown[]): Promise<RowsRead> {
+	async #readRows(which: string, values: readonly unknown[], signal: AbortSignal | undefined): Promise<RowsRead> {
 		const { columns, dimensions, rows: table } = this.#table;
 		const vector = dimensions === null ? '' : ', vector';
 		const sql = `SELECT row, ${PASSAGE_COLUMNS}${columns.names}${vector} FROM ${table}
 			WHERE row > $1 AND ${alive('$3')} AND ${which} ORDER BY row LIMIT $2`;
 		let rows = 0;
-		for await (const page of this.#all(sql, { limit: WHOLE_ROWS, values })) rows += page.length;
+		for await (const page of this.#all(sql, { limit: WHOLE_ROWS, values })) {
+			signal?.throwIfAborted();
+			rows += page.length;
+		}
 		return { rows, digest: null };
 	}
 
