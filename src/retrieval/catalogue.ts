@@ -152,7 +152,7 @@ export class Catalogue {
 			}
 			return state;
 		} catch (cause) {
-			return this.#store.isDamage(cause) ? await this.#condemn(state, cause) : state;
+			return !signal?.aborted && this.#store.isDamage(cause) ? await this.#condemn(state, cause) : state;
 		}
 	}
 
